@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+struct Participant {
+    address institution;
+    uint256 tierMask;
+    uint256 mintAllowance;
+}
+
+/// @dev Append only: an upgrade may add members at the end and touch no other.
+/// @custom:storage-location erc7201:florin.storage.DigitalCurrency
+struct DigitalCurrencyStorage {
+    mapping(address owner => uint256 word) accounts;
+    mapping(address owner => mapping(address spender => uint256)) allowances;
+    mapping(uint256 id => Participant) participants;
+    uint256[256] tiers;
+    uint256 totalSupply;
+    bytes32 nameHash;
+    string name;
+    string symbol;
+    uint8 decimals;
+    bool paused;
+}
+
+/// @dev keccak256(abi.encode(uint256(keccak256("florin.storage.DigitalCurrency")) - 1)) & ~bytes32(uint256(0xff))
+bytes32 constant DIGITAL_CURRENCY_SLOT = 0x9dc49bc1864aff589d87547887b7eef9e5e6f06fefb080e4b56b3348da10fe00;
+
+function digitalCurrencyStorage() pure returns (DigitalCurrencyStorage storage $) {
+    bytes32 slot = DIGITAL_CURRENCY_SLOT;
+    assembly ("memory-safe") {
+        $.slot := slot
+    }
+}
+
+/// @dev Never deployed: it makes the compiler print the layout of the namespaced structure.
+contract DigitalCurrencyLayout {
+    DigitalCurrencyStorage internal members;
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {AccountWord} from "./AccountWord.sol";
+
+/// @title Why a record of a batch was skipped
+/// @notice Below 16 the record changed nothing; from 16 on it consumed its nonce. The same words are custom errors of
+/// IDigitalCurrency. Numbers are never reused.
+library Reason {
+    uint256 internal constant BAD_SIGNATURE = 1;
+    uint256 internal constant PAYER_NOT_OF_PARTICIPANT = 2;
+    uint256 internal constant NONCE_USED = 3;
+
+    uint256 internal constant PAYER_FROZEN = 16;
+    uint256 internal constant PAYEE_NOT_REGISTERED = 17;
+    uint256 internal constant PAYEE_FROZEN = 18;
+    uint256 internal constant PER_PAYMENT_LIMIT_EXCEEDED = 19;
+    uint256 internal constant DAILY_LIMIT_EXCEEDED = 20;
+    uint256 internal constant INSUFFICIENT_BALANCE = 21;
+    uint256 internal constant HOLDING_LIMIT_EXCEEDED = 22;
+    uint256 internal constant ZERO_AMOUNT = 23;
+    uint256 internal constant SELF_PAYMENT = 24;
+    uint256 internal constant PAYER_CLOSED = 25;
+    uint256 internal constant PAYEE_CLOSED = 26;
+
+    /// @dev For a payer that is FROZEN or CLOSED.
+    function ofPayer(uint256 word) internal pure returns (uint256) {
+        return AccountWord.has(word, AccountWord.FROZEN) ? PAYER_FROZEN : PAYER_CLOSED;
+    }
+
+    /// @dev For a payee that is not in good standing.
+    function ofPayee(uint256 word) internal pure returns (uint256) {
+        if (!AccountWord.has(word, AccountWord.REGISTERED)) return PAYEE_NOT_REGISTERED;
+        return AccountWord.has(word, AccountWord.FROZEN) ? PAYEE_FROZEN : PAYEE_CLOSED;
+    }
+}

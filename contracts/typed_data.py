@@ -1,0 +1,108 @@
+"""EIP-712 digests of a packed payment, as the contract computes them (PaymentRecords.sol).
+
+The domain's separator and the type's hash are computed once; a digest is then two keccaks.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from eth_hash.auto import keccak
+
+DOMAIN_TYPEHASH = keccak(
+    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+)
+PAYMENT_TYPEHASH = keccak(b"Payment(address payee,uint256 amount,uint256 nonce,uint256 validBefore)")
+DOMAIN_VERSION = "1"
+
+PAYMENT_TYPES: dict[str, list[dict[str, str]]] = {
+    "Payment": [
+        {"name": "payee", "type": "address"},
+        {"name": "amount", "type": "uint256"},
+        {"name": "nonce", "type": "uint256"},
+        {"name": "validBefore", "type": "uint256"},
+    ]
+}
+
+_ADDRESS_PADDING = bytes(12)
+
+
+@dataclass(frozen=True)
+class PaymentDomain:
+    """The chain and contract that a payment's signature is bound to.
+
+    ``name`` is the token's name; ``contract`` the 20 bytes of the proxy's address.
+    """
+
+    name: str
+    chain_id: int
+    contract: bytes
+
+    def __post_init__(self) -> None:
+        """Refuse what could never be a domain."""
+        if len(self.contract) != 20:
+            raise ValueError("a contract's address has 20 bytes")
+        if not 0 < self.chain_id < 1 << 256:
+            raise ValueError("a chain id is a positive 256-bit integer")
+
+    @cached_property
+    def separator(self) -> bytes:
+        """EIP-712 §domainSeparator."""
+        return keccak(
+            DOMAIN_TYPEHASH
+            + keccak(self.name.encode())
+            + keccak(DOMAIN_VERSION.encode())
+            + self.chain_id.to_bytes(32, "big")
+            + _ADDRESS_PADDING
+            + self.contract
+        )
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The domain as generic EIP-712 libraries take it."""
+        return {
+            "name": self.name,
+            "version": DOMAIN_VERSION,
+            "chainId": self.chain_id,
+            "verifyingContract": "0x" + self.contract.hex(),
+        }
+
+
+def payment_digest(
+    separator: bytes, payee: bytes, amount_minor: int, nonce: int, valid_before_s: int
+) -> bytes:
+    """Return the 32 bytes that the payer signs. ``payee`` has 20 bytes; integers are unsigned."""
+    struct_hash = keccak(
+        PAYMENT_TYPEHASH
+        + _ADDRESS_PADDING
+        + payee
+        + amount_minor.to_bytes(32, "big")
+        + nonce.to_bytes(32, "big")
+        + valid_before_s.to_bytes(32, "big")
+    )
+    return keccak(b"\x19\x01" + separator + struct_hash)
+
+
+def payment_typed_data(
+    domain: PaymentDomain, payee: bytes, amount_minor: int, nonce: int, valid_before_s: int
+) -> dict[str, Any]:
+    """Return the same payment as a full EIP-712 message, for wallets and for eth-account, the tests' oracle."""
+    return {
+        "types": {
+            "EIP712Domain": [
+                {"name": "name", "type": "string"},
+                {"name": "version", "type": "string"},
+                {"name": "chainId", "type": "uint256"},
+                {"name": "verifyingContract", "type": "address"},
+            ],
+            **PAYMENT_TYPES,
+        },
+        "primaryType": "Payment",
+        "domain": domain.fields,
+        "message": {
+            "payee": "0x" + payee.hex(),
+            "amount": amount_minor,
+            "nonce": nonce,
+            "validBefore": valid_before_s,
+        },
+    }
