@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from api.money import MalformedAmount, parse_amount
 from scripts.names import person_name
 
 LARGEST_AMOUNT_MINOR = 2**40 - 1
@@ -28,7 +29,8 @@ _INTEGER = re.compile(r"[0-9]{1,12}", re.ASCII)
 _BANK_CODE = re.compile(r"[A-Z0-9]{1,11}", re.ASCII)
 _ACCOUNT_NUMBER = re.compile(r"[0-9]{1,34}", re.ASCII)
 _BIRTH_NUMBER = re.compile(r"[0-9]{6}", re.ASCII)
-_AMOUNT = re.compile(r"([0-9]{1,15})(?:\.([0-9]+))?", re.ASCII)
+_AMOUNT = re.compile(r"[0-9]{1,15}(?:\.[0-9]+)?", re.ASCII)
+_EXPONENT = 2
 
 
 class BookError(Exception):
@@ -57,10 +59,6 @@ class MalformedBookRow(BookError):
         super().__init__(
             f"{file} line {line}: {reason}. Correct the row, or import the rest with --skip-bad-rows"
         )
-
-
-class InvalidAmount(ValueError):
-    """A text that is not an exact, positive amount of the currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,33 +151,6 @@ class Book:
         )
 
 
-def parse_amount(text: str, exponent: int = 2) -> int:
-    """An amount written in major units (`2452.00`) as minor units, exactly.
-
-    Raises InvalidAmount for a sign, an exponent, more decimals than the currency has, zero, or more than a
-    payment can carry.
-    """
-    match = _AMOUNT.fullmatch(text)
-    if match is None:
-        raise InvalidAmount(f"{text!r} is not an amount such as 2452.00")
-    decimals = match[2] or ""
-    if len(decimals) > exponent:
-        raise InvalidAmount(f"{text!r} has more than {exponent} decimals")
-    amount_minor = int(match[1] + decimals.ljust(exponent, "0"))
-    if amount_minor == 0:
-        raise InvalidAmount("the amount is zero")
-    if amount_minor > LARGEST_AMOUNT_MINOR:
-        raise InvalidAmount(f"{text!r} is more than one payment can carry")
-    return amount_minor
-
-
-def format_amount(amount_minor: int, exponent: int = 2) -> str:
-    """Minor units as people read them: `21,228,993.60`."""
-    sign = "-" if amount_minor < 0 else ""
-    major, minor = divmod(abs(amount_minor), 10**exponent)
-    return f"{sign}{major:,}" + (f".{minor:0{exponent}d}" if exponent else "")
-
-
 class _BadRowError(ValueError):
     """A row's own reason, before file and line are known."""
 
@@ -202,10 +173,14 @@ class _Row:
         return int(self.matching(column, _INTEGER, "a whole number"))
 
     def amount_minor(self, column: str) -> int:
+        text = self.matching(column, _AMOUNT, "an amount such as 2452.00")
         try:
-            return parse_amount(self.text(column))
-        except InvalidAmount as invalid:
-            raise _BadRowError(f"{column}: {invalid}") from invalid
+            amount_minor = parse_amount(text, _EXPONENT)
+        except MalformedAmount as malformed:
+            raise _BadRowError(f"{column}: {malformed.sentence}") from malformed
+        if not 0 < amount_minor <= LARGEST_AMOUNT_MINOR:
+            raise _BadRowError(f"{column} is {text}, not between 0.01 and the most that a payment carries")
+        return amount_minor
 
 
 T = TypeVar("T")
