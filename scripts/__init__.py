@@ -1,0 +1,1 @@
+"""What a person runs: the `florin` command, and the processes that it starts."""

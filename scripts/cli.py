@@ -1,0 +1,42 @@
+"""The `florin` command. A subcommand's module is imported only when it runs, so that start-up is lean."""
+
+import importlib
+import sys
+
+import typer
+
+app = typer.Typer(
+    name="florin",
+    help="A two-tier digital currency that a bank can run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+# name -> (module with `main(arguments: list[str]) -> int | None`, one line of help); it parses for itself
+COMMANDS = {
+    "up": ("scripts.up", "Start a small country: chain, central bank, two banks; import a book and run it."),
+    "deploy": ("scripts.deploy", "Deploy the contracts to a chain, once."),
+    "chain": ("scripts.chain_server", "Serve the development chain on a loopback port."),
+    "verify-books": ("scripts.verify_books", "Replay journal and chain from block 0; print differences."),
+    "rebuild-projection": ("scripts.rebuild_projection", "Drop the chain projection and rebuild it."),
+    "bench": ("scripts.bench", "Measure throughput against ceilings in the same run."),
+}
+FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def _register(name: str, module_name: str, summary: str) -> None:
+    def run(context: typer.Context) -> None:
+        module = importlib.import_module(module_name)
+        result = module.main(context.args)
+        sys.exit(result if isinstance(result, int) else 0)
+
+    app.command(name, help=summary, context_settings=FORWARDED, add_help_option=False)(run)
+
+
+for _name, (_module_name, _summary) in COMMANDS.items():
+    _register(_name, _module_name, _summary)
+
+
+if __name__ == "__main__":
+    app()
