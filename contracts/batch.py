@@ -112,5 +112,7 @@ def decode_skipped(bitmap: bytes, reasons: Sequence[int]) -> dict[int, SkipReaso
         byte_index * 8 + bit for byte_index, byte in enumerate(bitmap) for bit in range(8) if byte >> bit & 1
     ]
     if len(indices) != len(reasons):
-        raise MalformedBatch(f"{len(indices)} records are marked as skipped, {len(reasons)} reasons are given")
+        raise MalformedBatch(
+            f"{len(indices)} records are marked as skipped, {len(reasons)} reasons are given"
+        )
     return {index: SkipReason(reason) for index, reason in zip(indices, reasons, strict=True)}

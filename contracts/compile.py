@@ -1,7 +1,7 @@
 """Build the committed artifacts from the Solidity sources, or prove that they match.
 
-``python -m contracts.compile`` rebuilds ``artifacts/``; ``--check`` rebuilds in memory and compares byte for byte.
-Nobody needs Node to run or test Florin: without it ``--check`` says so and succeeds.
+``python -m contracts.compile`` rebuilds ``artifacts/``; ``--check`` rebuilds in memory and compares, byte for
+byte. Nobody needs Node to run or test Florin: without it ``--check`` says so and succeeds.
 """
 
 import argparse
@@ -176,7 +176,9 @@ def _rows(
     value = types.get(described.get("value", ""), {})
     if "members" not in value:
         return [row]
-    inner = [inside for member in value["members"] for inside in _rows(types, member, int(member["slot"]), "")]
+    inner = [
+        inside for member in value["members"] for inside in _rows(types, member, int(member["slot"]), "")
+    ]
     return [{**row, "members": inner}]
 
 

@@ -86,7 +86,7 @@ def payment_digest(
 def payment_typed_data(
     domain: PaymentDomain, payee: bytes, amount_minor: int, nonce: int, valid_before_s: int
 ) -> dict[str, Any]:
-    """Return the same payment as a full EIP-712 message, for wallets and for eth-account, the tests' oracle."""
+    """Return the same payment as a full EIP-712 message, for wallets and eth-account (the tests' oracle)."""
     return {
         "types": {
             "EIP712Domain": [
