@@ -1,0 +1,202 @@
+"""Where one country lives on disk: who may use it now, and what it was built from.
+
+DATA/lock             held by the process that runs the country
+DATA/country.json     what the books were built on: the chain's kind and genesis, the book, the steps done
+DATA/running.json     the addresses of the running country, for the other commands
+DATA/book/            the generated book
+DATA/postgres, chain, manifests, logs, <institution>/   each process's own
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+FORMAT = 1
+
+
+class DataDirectoryError(Exception):
+    """A data directory that cannot be used as asked. `code` is stable."""
+
+    code = "UnusableDataDirectory"
+
+
+class AlreadyRunning(DataDirectoryError):
+    """Another process runs the country of this directory."""
+
+    code = "AlreadyRunning"
+
+    def __init__(self, path: Path, process: str) -> None:
+        super().__init__(
+            f"{path} is in use by process {process or 'unknown'}: stop that first (Ctrl-C in its terminal) "
+            "or give this one a directory of its own with --data DIR"
+        )
+
+
+class AnotherChain(DataDirectoryError):
+    """The chain that answers is not the one that the books were built on."""
+
+    code = "AnotherChain"
+
+    def __init__(self, path: Path, expected: str, found: str) -> None:
+        super().__init__(
+            f"the books in {path} were built on {expected}, and this is {found}: nothing was started on it. "
+            "Start with the chain that the books know, or wipe both with `make reset` and begin anew"
+        )
+
+
+class AnotherBook(DataDirectoryError):
+    """The directory already holds the books of another import."""
+
+    code = "AnotherBook"
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(
+            f"{path} already holds {what}: give the same again, or wipe it with `make reset` and import anew"
+        )
+
+
+class UnknownFormat(DataDirectoryError):
+    """A country that another version of Florin has written."""
+
+    code = "UnknownFormat"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path} was not written by this version of Florin: wipe it with `make reset`")
+
+
+@dataclass(slots=True)
+class CountryRecord:
+    """What a country was built from. Empty texts: not known yet.
+
+    `chain` is `eth-tester`, `anvil` or an RPC URL; `done` names the steps that need no repeating.
+    """
+
+    format: int = FORMAT
+    chain: str = ""
+    genesis_hash: str = ""
+    book_directory: str = ""
+    book_fingerprint: str = ""
+    opening_balance_minor: int = 0
+    done: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCountry:
+    """Where a running country answers. `institutions` maps each slug to its API's address."""
+
+    process_id: int
+    chain: str
+    rpc_url: str
+    institutions: dict[str, str]
+
+
+class DataDirectory:
+    """The files that the commands share. Only the holder of the lock may write them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+
+    @property
+    def country_file(self) -> Path:
+        """The record's file."""
+        return self.path / "country.json"
+
+    @property
+    def running_file(self) -> Path:
+        """Where a running country says how to reach it."""
+        return self.path / "running.json"
+
+    @property
+    def manifests(self) -> Path:
+        """The manifests of the deployed contracts, one for each genesis hash."""
+        return self.path / "manifests"
+
+    def institution(self, slug: str) -> Path:
+        """What belongs to one institution: settings, keys, API key."""
+        return self.path / slug
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the directory; the system frees it if this process dies. Raises AlreadyRunning."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise AlreadyRunning(self.path, file.read().strip()) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            try:
+                yield
+            finally:
+                self.running_file.unlink(missing_ok=True)
+                file.truncate(0)
+
+    def read_record(self) -> CountryRecord:
+        """The record, or an empty one. Raises UnknownFormat."""
+        try:
+            content = self.country_file.read_bytes()
+        except FileNotFoundError:
+            return CountryRecord()
+        try:
+            record = msgspec.json.decode(content, type=CountryRecord)
+        except msgspec.DecodeError:
+            raise UnknownFormat(self.path) from None
+        if record.format != FORMAT:
+            raise UnknownFormat(self.path)
+        return record
+
+    def write_record(self, record: CountryRecord) -> None:
+        """Replaces the record, whole or not at all."""
+        write_durably(self.country_file, msgspec.json.format(msgspec.json.encode(record)))
+
+    def read_running(self) -> RunningCountry | None:
+        """Where the country answers, or None while nobody runs it."""
+        try:
+            running = msgspec.json.decode(self.running_file.read_bytes(), type=RunningCountry)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        return running if self._is_locked() else None
+
+    def _is_locked(self) -> bool:
+        with (self.path / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def write_running(self, running: RunningCountry) -> None:
+        """Says how to reach the running country."""
+        write_durably(self.running_file, msgspec.json.encode(running))
+
+
+def check_chain(data: DataDirectory, record: CountryRecord, chain: str, genesis_hash: str) -> CountryRecord:
+    """The record with the chain that answers, if it is the one that the books know. Raises AnotherChain."""
+    if record.genesis_hash and (record.chain, record.genesis_hash) != (chain, genesis_hash):
+        raise AnotherChain(
+            data.path, f"{record.chain} (genesis {record.genesis_hash})", f"{chain} (genesis {genesis_hash})"
+        )
+    return dataclasses.replace(record, chain=chain, genesis_hash=genesis_hash)
+
+
+def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Replaces a file by way of a synced neighbour, so that a crash leaves the old or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    neighbour = path.with_name(path.name + ".new")
+    descriptor = os.open(neighbour, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    neighbour.replace(path)
