@@ -10,7 +10,12 @@ CREATE TABLE ledger_accounts (
     currency    char(3)  NOT NULL,
     normal_side smallint NOT NULL CHECK (normal_side IN (1, -1)), -- 1: debits raise it; -1: credits raise it
     opened_at   timestamptz NOT NULL DEFAULT now(),
-    UNIQUE (code, currency)
+    UNIQUE (code, currency),
+    CHECK (currency ~ '^[A-Z]{3}$'),
+    CHECK ((kind, class, normal_side) IN (
+        ('reserves', 'own', 1), ('inventory', 'own', 1), ('deposit', 'own', -1), ('fees', 'own', -1), ('equity', 'own', -1),
+        ('in_transit', 'own', -1), ('custody', 'memo', 1), ('wallet', 'memo', -1),
+        ('assets', 'own', 1), ('reserves_of', 'own', -1), ('circulation', 'own', -1)))
 );
 
 CREATE TABLE ledger_balances (
@@ -20,6 +25,16 @@ CREATE TABLE ledger_balances (
     may_be_negative boolean NOT NULL DEFAULT false,               -- clearing accounts only
     CHECK (posted_minor >= 0 OR may_be_negative)
 ) WITH (fillfactor = 50);
+
+-- Every account has its balance row from the start, and only clearing accounts may be negative: the application cannot choose.
+CREATE FUNCTION ledger_open_balances() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+       SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    INSERT INTO ledger_balances (account_id, may_be_negative) SELECT id, kind = 'in_transit' FROM new_accounts;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER ledger_open_balances AFTER INSERT ON ledger_accounts
+    REFERENCING NEW TABLE AS new_accounts FOR EACH STATEMENT EXECUTE FUNCTION ledger_open_balances();
 
 CREATE SEQUENCE ledger_entry_ids;
 CREATE SEQUENCE ledger_hold_ids;
@@ -59,7 +74,10 @@ CREATE TABLE ledger_hold_resolutions (
     resolved_at timestamptz NOT NULL DEFAULT now()
 );
 
-CREATE FUNCTION ledger_refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql AS $$
+-- All legs of an entry come in one statement. The search path is fixed, so that no temporary table stands in for a real one,
+-- and plans are made anew: one that was cached while the tables were small costs up to a second later.
+CREATE FUNCTION ledger_refuse_unbalanced() RETURNS trigger LANGUAGE plpgsql
+       SET search_path = pg_catalog, public, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE broken record;
 BEGIN
     SELECT l.entry_id, l.account_id INTO broken FROM new_legs l
@@ -92,6 +110,7 @@ CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
 END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_accounts FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_legs FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_holds FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
@@ -147,6 +166,7 @@ CREATE TABLE chain_supply_history (                                -- supply and
     block_number bigint NOT NULL,
     participant  integer NOT NULL,                                 -- 0: the whole supply
     balance_minor bigint NOT NULL,
+    institution_minor bigint NOT NULL DEFAULT 0,                   -- of which institutions hold it themselves
     PRIMARY KEY (participant, block_number)
 );
 
@@ -177,6 +197,7 @@ CREATE TABLE chain_transactions (
                     CHECK (state IN ('prepared', 'signed', 'final', 'reverted', 'refused')),
     nonce           bigint,
     hash            bytea UNIQUE,
+    replaced_hashes bytea[] NOT NULL DEFAULT '{}',                 -- of the same nonce with lower fees: any of them may be mined
     raw             bytea,
     max_fee_per_gas bigint,
     included_block  bigint,                                        -- seen in a block that may still be replaced
@@ -250,7 +271,7 @@ CREATE TABLE idempotency_keys (
     key          text  NOT NULL,
     request_hash bytea NOT NULL,
     status       integer,
-    response     jsonb,
+    response     json,                                            -- not jsonb: a replay answers byte for byte
     created_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (caller, key)
 );

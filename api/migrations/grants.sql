@@ -1,0 +1,41 @@
+-- Exactly what the application's role may do; run by the owner after every migration.
+-- It owns nothing, deletes only what can be rebuilt or is over, and changes only the columns that live.
+
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM :app_role;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM :app_role;
+REVOKE CREATE ON SCHEMA public FROM PUBLIC, :app_role;
+GRANT USAGE ON SCHEMA public TO :app_role;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO :app_role;
+
+-- ledger: append-only; the balance rows are made by the database itself, and only two of their columns move
+GRANT INSERT (code, kind, class, currency, normal_side) ON ledger_accounts TO :app_role;
+GRANT UPDATE (posted_minor, held_minor) ON ledger_balances TO :app_role;
+GRANT INSERT (id, kind, source, business_id) ON ledger_entries TO :app_role;
+GRANT INSERT ON ledger_legs TO :app_role;
+GRANT INSERT (id, account_id, amount_minor, business_id) ON ledger_holds TO :app_role;
+GRANT INSERT (hold_id, outcome, entry_id) ON ledger_hold_resolutions TO :app_role;
+GRANT USAGE ON SEQUENCE ledger_entry_ids, ledger_hold_ids TO :app_role;
+
+-- the projection of the chain: rebuilt from block 0 at will
+GRANT INSERT, UPDATE, DELETE ON chain_cursor, chain_blocks, chain_accounts, chain_tiers, chain_participants,
+      chain_currency, chain_supply_history TO :app_role;
+
+-- intents: written once; what became of them moves on
+GRANT INSERT, UPDATE (address, transaction_id, registered_block) ON outbox_registrations TO :app_role;
+GRANT INSERT, UPDATE (gas, valid_before_s, state, nonce, hash, replaced_hashes, raw, max_fee_per_gas, included_block, final_block, outcome_code)
+      ON chain_transactions TO :app_role;
+GRANT INSERT, UPDATE (state, attempt, valid_before_s, nonce, transaction_id, record_index, outcome_code, final_block, final_at)
+      ON outbox_payments TO :app_role;
+
+-- health and reconciliation
+GRANT INSERT, UPDATE, DELETE ON chain_health, chain_freezes TO :app_role;
+GRANT INSERT, UPDATE (closed_at) ON chain_cases TO :app_role;
+GRANT INSERT ON chain_reconciliations TO :app_role;
+
+-- features
+GRANT INSERT, UPDATE (revoked_at) ON api_keys TO :app_role;
+GRANT INSERT, UPDATE (status, response) ON idempotency_keys TO :app_role;
+GRANT INSERT ON customers, accounts, wallets, billers, payments, issuances, reserve_deposits TO :app_role;
+GRANT INSERT, UPDATE (expires_at), DELETE ON customer_sessions TO :app_role;
+GRANT INSERT, UPDATE (name, institution_address, tier, tier_mask) ON participants TO :app_role;
+GRANT USAGE ON SEQUENCE wallet_key_indices TO :app_role;
