@@ -96,6 +96,38 @@ def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % 32)
 
 
+# ---------------------------------------------------------------------------------------------------- creation
+
+
+def implementation_creation_code() -> bytes:
+    """Return the data of the transaction that creates the implementation."""
+    return bytes.fromhex(load_artifact("DigitalCurrency")["bytecode"][2:])
+
+
+def proxy_creation_code(implementation: bytes, initialisation: bytes) -> bytes:
+    """Return the data of the transaction that creates the proxy and initialises it (encode_initialize)."""
+    arguments = _address(implementation) + _word(64) + _word(len(initialisation)) + _padded(initialisation)
+    return bytes.fromhex(load_artifact("ERC1967Proxy")["bytecode"][2:]) + arguments
+
+
+def encode_initialize(
+    name: str,
+    symbol: str,
+    decimals: int,
+    governor: bytes,
+    issuer: bytes,
+    pauser: bytes,
+    upgrader: bytes,
+    upgrade_delay_s: int,
+) -> bytes:
+    """Initialise a proxy; its constructor makes this call."""
+    signature = "initialize((string,string,uint8,address,address,address,address,uint32))"
+    strings = [_word(len(text)) + _padded(text) for text in (name.encode(), symbol.encode())]
+    head = _word(256) + _word(256 + len(strings[0])) + _word(decimals)
+    roles = b"".join(map(_address, (governor, issuer, pauser, upgrader)))
+    return SELECTORS[signature] + _word(32) + head + roles + _word(upgrade_delay_s) + b"".join(strings)
+
+
 # ---------------------------------------------------------------------------------------------------- calls
 
 

@@ -19,8 +19,8 @@ class AccountFlag(IntFlag):
 class AccountWord(NamedTuple):
     """A decoded account word; ``balance`` and ``spent_today`` are minor units.
 
-    ``day`` counts from 1970-01-01 UTC; ``spent_today`` is stale when it is past. ``nonce`` is the lowest that a
-    packed payment may still use.
+    ``day`` counts from 1970-01-01 UTC; ``spent_today`` is stale when it is past. ``nonce`` is the lowest that
+    a packed payment may still use.
     """
 
     balance: int

@@ -1,0 +1,148 @@
+"""An Ethereum virtual machine in this process (py-evm, Prague): for the gas snapshot and for tests.
+
+It has no blocks and no mempool: a transaction runs on the current state at the current time. Senders need no key and
+no ether. What it charges is what a chain's receipt says.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from eth import constants
+from eth.chains.base import MiningChain
+from eth.consensus.noproof import NoProofConsensus
+from eth.db.atomic import AtomicDB
+from eth.vm.forks.prague import PragueVM
+from eth.vm.spoof import SpoofTransaction
+
+CHAIN_ID = 1337
+GENESIS_TIME_S = 1_760_000_000
+GAS_LIMIT = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a transaction did. ``logs`` have the form of eth_getLogs; ``created`` is a new contract's address."""
+
+    is_success: bool
+    gas_used: int
+    returned: bytes
+    logs: list[dict[str, Any]]
+    created: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state to come back to."""
+
+    state_root: bytes
+    time_s: int
+
+
+class LocalEvm:
+    """A state, a clock, and transactions that change them."""
+
+    def __init__(self) -> None:
+        """Start with an empty state."""
+        configured = PragueVM.configure(consensus_class=NoProofConsensus)
+        chain_class = MiningChain.configure(
+            "LocalEvm",
+            vm_configuration=((constants.GENESIS_BLOCK_NUMBER, configured),),
+            chain_id=CHAIN_ID,
+        )
+        parameters = {
+            "difficulty": 0,
+            "mix_hash": bytes(32),
+            "nonce": bytes(8),
+            "gas_limit": GAS_LIMIT,
+            "timestamp": GENESIS_TIME_S,
+            "base_fee_per_gas": 7,
+        }
+        self._chain = chain_class.from_genesis(AtomicDB(), parameters, {})
+        self._header = self._chain.get_vm().get_header().copy(base_fee_per_gas=0)
+        self.time_s = GENESIS_TIME_S
+        self._vm: Any = None
+        self._open(self._header.state_root)
+
+    def _open(self, state_root: bytes) -> None:
+        self._header = self._header.copy(state_root=state_root, timestamp=self.time_s)
+        self._vm = self._chain.get_vm(self._header)
+
+    def snapshot(self) -> Snapshot:
+        """Remember state and time."""
+        self._vm.state.lock_changes()
+        self._vm.state.persist()
+        return Snapshot(self._vm.state.state_root, self.time_s)
+
+    def revert(self, snapshot: Snapshot) -> None:
+        """Return to a remembered state and time."""
+        self.time_s = snapshot.time_s
+        self._open(snapshot.state_root)
+
+    def set_time(self, time_s: int) -> None:
+        """Move the clock of the next transactions."""
+        self.revert(Snapshot(self.snapshot().state_root, time_s))
+
+    def send(
+        self, sender: bytes, to: bytes, data: bytes = b"", value: int = 0, gas: int = 30_000_000
+    ) -> Outcome:
+        """Run a transaction; empty ``to`` creates a contract. A revert is an outcome, not an exception."""
+        state = self._vm.state
+        nonce = state.get_nonce(sender)
+        if value:
+            state.set_balance(sender, state.get_balance(sender) + value)
+        unsigned = self._vm.get_transaction_builder().new_unsigned_dynamic_fee_transaction(
+            chain_id=CHAIN_ID,
+            nonce=nonce,
+            max_priority_fee_per_gas=0,
+            max_fee_per_gas=0,
+            gas=gas,
+            to=to,
+            value=value,
+            data=data,
+            access_list=[],
+        )
+        transaction = SpoofTransaction(unsigned, from_=sender)
+        state.lock_changes()
+        computation = state.apply_transaction(transaction)
+        return Outcome(
+            is_success=computation.is_success,
+            gas_used=self._vm.finalize_gas_used(transaction, computation),
+            returned=bytes(computation.output),
+            logs=[_json_log(index, log) for index, log in enumerate(computation.get_log_entries())],
+            created=computation.msg.storage_address if not to else b"",
+        )
+
+    def call(self, to: bytes, data: bytes, sender: bytes = bytes(20)) -> Outcome:
+        """Run a transaction and forget what it did."""
+        before = self.snapshot()
+        outcome = self.send(sender, to, data)
+        self._open(before.state_root)
+        return outcome
+
+    def read_storage(self, account: bytes, slot: int) -> int:
+        """Read one slot."""
+        value: int = self._vm.state.get_storage(account, slot)
+        return value
+
+    def write_storage(self, account: bytes, slot: int, value: int) -> None:
+        """Write one slot past every rule (a test's way to states that later releases will reach)."""
+        self._vm.state.set_storage(account, slot, value)
+        self._vm.state.lock_changes()
+
+    def read_code(self, account: bytes) -> bytes:
+        """Read a contract's code."""
+        code: bytes = self._vm.state.get_code(account)
+        return code
+
+
+def _json_log(index: int, log: tuple[bytes, tuple[int, ...], bytes]) -> dict[str, Any]:
+    address, topics, data = log
+    return {
+        "address": "0x" + address.hex(),
+        "topics": [f"0x{topic:064x}" for topic in topics],
+        "data": "0x" + data.hex(),
+        "blockNumber": "0x1",
+        "blockHash": "0x" + "00" * 32,
+        "transactionHash": "0x" + "00" * 32,
+        "logIndex": hex(index),
+    }
