@@ -1,7 +1,8 @@
 """PostgreSQL as the rooms use it: pools, transactions, notifications and migrations.
 
-Everything runs at READ COMMITTED, where each statement sees what committed before it began: rooms lock rows first and
-decide on what they then read. The application's role owns no table; `migrate` runs as the owner.
+Everything runs at READ COMMITTED, where each statement sees what committed before it began: rooms lock
+rows first and decide on what they then read. The application's role owns no table; `migrate` runs as the
+owner.
 """
 
 from __future__ import annotations
@@ -44,6 +45,13 @@ UNREACHABLE: Final = (
 """What asyncpg raises when the server is away, going or not yet back."""
 
 
+class TransactionConflict(FlorinError):
+    """Two transactions met in a way that one of them must run again; nothing of this one is left."""
+
+    def __init__(self) -> None:
+        super().__init__("TransactionConflict", 503, "The books changed meanwhile: send the request again.")
+
+
 class UnknownSchema(FlorinError):
     """A database whose schema this version of the code does not know (made by a newer one)."""
 
@@ -51,7 +59,7 @@ class UnknownSchema(FlorinError):
         super().__init__(
             "UnknownSchema",
             500,
-            f"The database is at revision {revision!r}, which this version does not know: run the newer version.",
+            f"The database is at revision {revision!r}, which is unknown here: run the newer version.",
             revision=revision,
         )
 
@@ -70,8 +78,8 @@ async def connect_pool(database_url: str, *, min_size: int = 1, max_size: int = 
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """One connection in one transaction: commits at the end of the block, rolls back when the block raises.
 
-    Raises `DatabaseUnavailable` when the server is away. The block runs once; for work that may be run again after
-    a deadlock use `run_in_transaction`.
+    Raises `DatabaseUnavailable` when the server is away. The block runs once; for work that may be run
+    again after a deadlock use `run_in_transaction`.
     """
     try:
         connection = await pool.acquire()
@@ -93,16 +101,16 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
 async def run_in_transaction(
     pool: Pool, work: Callable[[Connection], Awaitable[Result]], *, attempts: int = 5
 ) -> Result:
-    """Run `work` in a transaction of its own, and again when PostgreSQL chose it as a deadlock's victim.
+    """Run `work` in a transaction of its own, and again after a deadlock or `TransactionConflict`.
 
-    Only for work whose effects all lie in the database: a deadlock or serialization failure has rolled them back
-    whole, so that another run is safe. Nothing else is retried: after a lost connection the commit may have happened.
+    Only for work whose effects all lie in the database: such a failure has rolled them back whole, so that
+    another run is safe. Nothing else is retried: after a lost connection the commit may have happened.
     """
     for attempt in range(1, attempts + 1):
         try:
             async with transaction(pool) as connection:
                 return await work(connection)
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, TransactionConflict):
             if attempt == attempts:
                 raise
             await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads retries, no secret
@@ -118,7 +126,7 @@ class Notifications:
         self._is_lost = False
 
     async def wait(self, timeout_s: float) -> list[tuple[str, str]]:
-        """Everything that arrived since the last call, as (channel, payload); empty after `timeout_s` of silence.
+        """Everything that arrived since the last call, as (channel, payload); empty after `timeout_s`.
 
         Notifications are hints: a loop that calls this must also look at the tables when nothing came.
         Raises `DatabaseUnavailable` when the connection is gone.
@@ -168,8 +176,9 @@ async def listen(database_url: str, *channels: str) -> AsyncIterator[Notificatio
 async def migrate(owner_url: str, app_role: str) -> None:
     """Bring the schema to this version's and give the application's role exactly its grants.
 
-    Runs as the owner of the database; safe to run again and from several processes at once. Alembic is imported only
-    when there is something to do, because that costs more than everything else here. Raises `UnknownSchema`.
+    Runs as the owner of the database; safe to run again and from several processes at once. Alembic is
+    imported only when there is something to do, because that costs more than everything else here. Raises
+    `UnknownSchema`.
     """
     connection = await asyncpg.connect(owner_url, server_settings=_SESSION)
     try:

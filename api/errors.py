@@ -37,8 +37,8 @@ _RESERVED: Final = frozenset({"type", "title", "status", "detail", "instance", "
 class FlorinError(Exception):
     """A refusal or failure with a stable word for machines and a plain sentence for people.
 
-    `code` is PascalCase and never changes meaning; `status` is the HTTP status; `sentence` tells the caller what
-    to do; `values` explain it and become members of the problem document.
+    `code` is PascalCase and never changes meaning; `status` is the HTTP status; `sentence` tells the
+    caller what to do; `values` explain it and become members of the problem document.
     """
 
     def __init__(self, code: str, status: int, sentence: str, **values: Any) -> None:
@@ -57,7 +57,7 @@ class MalformedRequest(FlorinError):
 
 
 class UnknownField(FlorinError):
-    """A request that carries a field which its schema does not know: a typing error must not pass silently."""
+    """A request with a field that its schema does not know: a typing error must not pass silently."""
 
     def __init__(self, field: str, fields: Sequence[Mapping[str, str]] = ()) -> None:
         super().__init__(

@@ -1,8 +1,9 @@
 """The same request gets the same answer: keys, the hash of what was asked, and the stored answer.
 
-The key is claimed, the business change made and the answer stored in one transaction. A second request with the
-same key waits on the first one's row: when the first commits it gets the stored answer, when the first rolls back it
-runs itself. A refusal that was decided on (4xx) is an answer too, and is remembered; its business change is not.
+The key is claimed, the business change made and the answer stored in one transaction. A second request
+with the same key waits on the first one's row: when the first commits it gets the stored answer, when the
+first rolls back it runs itself. A refusal that was decided on (4xx) is an answer too, and is remembered;
+its business change is not.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def require_key(header: str | None) -> str:
 
 
 def hash_request(route: str, body: object) -> bytes:
-    """SHA-256 of the route (`"POST /v1/payments"`) and of the parsed body; the order of fields does not matter."""
+    """SHA-256 of the route (`"POST /v1/payments"`) and the parsed body, whatever its fields' order."""
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(f"{route}\n{canonical}".encode()).digest()
 
@@ -115,9 +116,9 @@ async def claim(
 ) -> list[Answer | IdempotencyKeyReused | None]:
     """Claim each request's key in the caller's transaction, in one statement; results in the order given.
 
-    None: the key is new and now belongs to this transaction, which must `store` its answer. Otherwise the answer that
-    was stored, or the refusal of a reused key. Waits for other transactions that hold one of the keys. Each (caller,
-    key) may occur once in `requests`. Lock order: keys before balances.
+    None: the key is new and now belongs to this transaction, which must `store` its answer. Otherwise the
+    answer that was stored, or the refusal of a reused key. Waits for other transactions that hold one of
+    the keys. Each (caller, key) may occur once in `requests`. Lock order: keys before balances.
     """
     if len({(request.caller, request.key) for request in requests}) != len(requests):
         raise ValueError("each key may be claimed once in a call")
@@ -145,10 +146,10 @@ async def claim(
 async def store(connection: Connection, answers: Sequence[tuple[Request, Answer]]) -> None:
     """Store the answers of claimed requests, in the transaction that claimed them."""
     await connection.execute(
-        """UPDATE idempotency_keys k SET status = given.status, response = given.response
-             FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[]) AS asked (caller, key, status, text),
-                  LATERAL (SELECT asked.status, asked.text::json AS response) AS given
-            WHERE k.caller = asked.caller AND k.key = asked.key""",
+        """UPDATE idempotency_keys k SET status = given.status, response = given.response::json
+             FROM unnest($1::text[], $2::text[], $3::integer[], $4::text[])
+                  AS given (caller, key, status, response)
+            WHERE k.caller = given.caller AND k.key = given.key""",
         [request.caller for request, _ in answers],
         [request.key for request, _ in answers],
         [answer.status for _, answer in answers],
@@ -162,7 +163,7 @@ def refused(error: FlorinError) -> Answer:
 
 
 def is_remembered(error: FlorinError) -> bool:
-    """Whether a refusal is a decision about the request, rather than about the moment or the caller's rights."""
+    """Whether a refusal is a decision about the request, and not about the moment or the caller."""
     return 400 <= error.status < 500 and error.status not in _FORGETTABLE
 
 

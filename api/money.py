@@ -7,12 +7,9 @@ An amount is an `int` everywhere; text is parsed and formatted only at the edges
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Final
 
 from api.errors import FlorinError
-
-if TYPE_CHECKING:
-    from pydantic_core import CoreSchema
 
 MAX_AMOUNT_MINOR: Final = 2**63 - 1
 """The largest amount that the books can hold (PostgreSQL's bigint)."""
@@ -55,9 +52,9 @@ def exponent_of(currency: str) -> int:
 def parse_amount(text: str, exponent: int) -> int:
     """The minor units of a decimal text such as `"1,000.00"`, exactly.
 
-    Groups of three digits may be set off by commas; fewer fraction digits than `exponent` are filled with zeros.
-    Raises `MalformedAmount` for any other character, for more fraction digits than the currency has (even
-    zeros: they name a unit that does not exist), and beyond `MAX_AMOUNT_MINOR`.
+    Groups of three digits may be set off by commas; fewer fraction digits than `exponent` are filled with
+    zeros. Raises `MalformedAmount` for any other character, for more fraction digits than the currency
+    has (even zeros: they name a unit that does not exist), and beyond `MAX_AMOUNT_MINOR`.
     """
     match = _AMOUNT.fullmatch(text)
     if match is None:
@@ -91,22 +88,3 @@ def require_amount(value: object) -> int:
     if value > MAX_AMOUNT_MINOR:
         raise MalformedAmount(value, "it is larger than the books can hold")
     return value
-
-
-class _WholeNumber:
-    """Tells pydantic to take JSON integers between two bounds and nothing that merely looks like one."""
-
-    def __init__(self, least: int) -> None:
-        self.least = least
-
-    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> CoreSchema:
-        from pydantic_core import core_schema
-
-        return core_schema.int_schema(strict=True, ge=self.least, le=MAX_AMOUNT_MINOR)
-
-
-PositiveAmount = Annotated[int, _WholeNumber(1)]
-"""The type of an amount field in a request schema: a JSON integer above zero."""
-
-AmountOrZero = Annotated[int, _WholeNumber(0)]
-"""The type of an amount field in a request schema where zero has a meaning."""

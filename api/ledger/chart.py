@@ -112,7 +112,7 @@ async def open_accounts(
 
 
 def code_of(kind: Literal["deposit", "wallet", "reserves_of"], reference: object) -> str:
-    """The code of a customer's or participant's account: `deposit:<reference>`, `reserves:<participant id>`."""
+    """The code of one account of many: `deposit:<reference>`, `reserves:<participant id>`."""
     return f"{_CODE_PREFIX[kind]}{reference}"
 
 
@@ -123,7 +123,8 @@ async def _open(conn: Connection, accounts: Sequence[tuple[AccountKind, str]], c
     await conn.execute(
         """INSERT INTO ledger_accounts (code, kind, class, currency, normal_side)
            SELECT code, kind, class, $5, normal_side
-             FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[]) AS a (code, kind, class, normal_side)
+             FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[])
+                  AS given (code, kind, class, normal_side)
             ORDER BY code
            ON CONFLICT (code, currency) DO NOTHING""",
         codes, kinds, [account_class for account_class, _ in rules], [side for _, side in rules], currency,

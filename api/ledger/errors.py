@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from api.database import TransactionConflict
 from api.errors import FlorinError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class BalanceWouldBeNegative(FlorinError):
 
 
 class UnbalancedEntry(FlorinError):
-    """Legs whose debits and credits differ, or that mix own and memo accounts, or another currency's account."""
+    """Legs that differ, that mix own and memo accounts, or that use an account of another currency."""
 
     def __init__(self, source: str, why: str) -> None:
         super().__init__(
@@ -68,8 +69,5 @@ class UnknownAccount(FlorinError):
         self.account_ids = listed
 
 
-class HoldsMoved(FlorinError):
-    """The holds of a business changed accounts between being read and being locked: run the transaction again."""
-
-    def __init__(self) -> None:
-        super().__init__("HoldsMoved", 503, "The books changed meanwhile: send the same request again.")
+class HoldsMoved(TransactionConflict):
+    """A hold of a business appeared on another account between being read and being locked."""

@@ -1,8 +1,8 @@
 """The journal: reserve -> post | void, in batches.
 
-A `Posting` locks the accounts once, in id order, decides in memory on the locked rows, and writes everything with one
-COPY per table and one UPDATE. It lives inside the caller's transaction. The trigger and the CHECKs of the schema refuse
-again whatever slips through here.
+A `Posting` locks the accounts once, in id order, decides in memory on the locked rows, and writes
+everything with one COPY per table and one UPDATE. It lives inside the caller's transaction. The trigger
+and the CHECKs of the schema refuse again whatever slips through here.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class _Account:
 
 @dataclass(slots=True)
 class _OpenHold:
-    """An unresolved hold: stored (with its id), or reserved by this posting (with its place among the new ones)."""
+    """An unresolved hold: stored, or reserved by this posting (at a place among the new ones)."""
 
     hold: Hold
     stored_id: int | None
@@ -99,8 +99,8 @@ class _Pending:
 class Posting:
     """A unit of work on locked accounts, inside the caller's transaction. Make it with `Posting.open`.
 
-    Each verb either takes effect in memory or raises and changes nothing, so that one refused request leaves the rest
-    of its batch alone. Nothing reaches the database before `write`.
+    Each verb either takes effect in memory or raises and changes nothing, so that one refused request
+    leaves the rest of its batch alone. Nothing reaches the database before `write`.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Posting:
         return self._account(account_id).posted_minor
 
     def available(self, account_id: int) -> int:
-        """Posted less held: what `reserve` may still take. Below zero where final events went past the holds."""
+        """Posted less held, which `reserve` may take; negative where final events went past the holds."""
         account = self._account(account_id)
         return account.posted_minor - account.held_minor
 
@@ -177,8 +177,8 @@ class Posting:
     def post(self, entry: Entry, resolves: UUID | None = None) -> tuple[Hold, ...]:
         """Book the entry, and resolve every unresolved hold of the business `resolves` as posted.
 
-        Returns the holds that it resolved. Raises `UnbalancedEntry`, `DuplicateSource` (for a source that this posting
-        holds already; `write` finds older ones) or `BalanceWouldBeNegative`.
+        Returns the holds that it resolved. Raises `UnbalancedEntry`, `DuplicateSource` (for a source that
+        this posting holds already; `write` finds older ones) or `BalanceWouldBeNegative`.
         """
         if entry.source in self._sources:
             raise DuplicateSource(entry.source)
@@ -268,7 +268,8 @@ class Posting:
             return
         await self._conn.execute(
             """UPDATE ledger_balances b SET posted_minor = n.posted_minor, held_minor = n.held_minor
-                 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (account_id, posted_minor, held_minor)
+                 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[])
+                      AS n (account_id, posted_minor, held_minor)
                 WHERE b.account_id = n.account_id""",
             [key for key, _ in changed],
             [account.posted_minor for _, account in changed],
@@ -334,7 +335,8 @@ async def _lock(conn: Connection, account_ids: Collection[int]) -> dict[int, _Ac
     if not account_ids:
         return {}
     rows = await conn.fetch(
-        """SELECT b.account_id, a.currency, a.class, a.normal_side, b.may_be_negative, b.posted_minor, b.held_minor
+        """SELECT b.account_id, a.currency, a.class, a.normal_side, b.may_be_negative,
+                  b.posted_minor, b.held_minor
              FROM ledger_balances b JOIN ledger_accounts a ON a.id = b.account_id
             WHERE b.account_id = ANY($1::bigint[])
             ORDER BY b.account_id FOR NO KEY UPDATE OF b""",

@@ -1,4 +1,4 @@
-"""Alembic's entrance: revisions run on the connection that `api.database.migrate` hands over, in one transaction."""
+"""Alembic's entrance: revisions run in one transaction on the connection of `api.database.migrate`."""
 
 from __future__ import annotations
 
