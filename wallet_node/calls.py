@@ -1,0 +1,111 @@
+"""Signing one transaction of an institutional key: load, decide, journal, sign, verify."""
+
+import hashlib
+from dataclasses import dataclass
+
+from wallet_node.deployment import Deployment
+from wallet_node.errors import Refusal, RefusedByNode
+from wallet_node.intents import MAXIMUM_INTEGER, Transaction, address_bytes, identifier_bytes
+from wallet_node.journal import TRANSACTION, Attempt, Journal, Page
+from wallet_node.keystore.provider import KeyProvider
+from wallet_node.nonces import Content, Fees, Signing, allocate_nonce, decide_transaction_attempt
+from wallet_node.policy import Policy, TransactionFacts
+from wallet_node.signing import verify
+from wallet_node.transactions import UnsignedTransaction
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTransaction:
+    """What the caller broadcasts."""
+
+    nonce: int
+    raw: bytes
+    transaction_hash: bytes
+
+
+class TransactionSigner:
+    """Signs the enumerated calls of institutional keys."""
+
+    def __init__(self, keys: KeyProvider, journal: Journal, policy: Policy) -> None:
+        self._keys = keys
+        self._journal = journal
+        self._policy = policy
+
+    def sign(self, intent: Transaction, deployment: Deployment, clock_s: int) -> SignedTransaction:
+        """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed."""
+        address = self._keys.named.get(intent.key)
+        if address is None:
+            raise RefusedByNode((Refusal("UnknownKey", f"this node has no key named {intent.key!r}"),))
+        data = bytes.fromhex(intent.data[2:])
+        calldata_hash = hashlib.sha256(intent.gas.to_bytes(8) + data).digest()
+        content = Content(address, address_bytes(intent.to), intent.value, calldata_hash)
+        intent_id = identifier_bytes(intent.transaction_id)
+        domain = self._journal.domain(deployment.chain_id, b"", TRANSACTION)
+        fees = Fees(intent.max_fee_per_gas, intent.max_priority_fee_per_gas)
+        known = self._journal.known([intent_id]).get(intent_id)
+        if known is None:
+            decided = self._first_signing(
+                intent, content, domain, fees, self._refusals(intent, deployment, data)
+            )
+        else:
+            repeated = decide_transaction_attempt(known, content, domain, fees)
+            if isinstance(repeated, Refusal):
+                raise RefusedByNode((repeated,))
+            refusals = self._refusals(intent, deployment, data) if repeated.is_new else ()
+            if refusals:
+                raise RefusedByNode(refusals)
+            decided = repeated
+        assert isinstance(decided.terms, Fees)
+        unsigned = UnsignedTransaction(
+            chain_id=deployment.chain_id,
+            nonce=decided.nonce,
+            max_priority_fee_per_gas=decided.terms.max_priority_fee_per_gas,
+            max_fee_per_gas=decided.terms.max_fee_per_gas,
+            gas=intent.gas,
+            to=content.counterparty,
+            value=intent.value,
+            data=data,
+        )
+        digest = unsigned.digest()
+        if decided.is_new:
+            entry = Attempt(intent_id, domain, decided.nonce, content, decided.attempt, decided.terms, digest)
+            page = Page(first_attempts=[entry]) if known is None else Page(later_attempts=[entry])
+            self._journal.write(page, self._journal.now_s(clock_s))
+        return self._signed(intent.key, unsigned, digest)
+
+    def _first_signing(
+        self, intent: Transaction, content: Content, domain: int, fees: Fees, refusals: tuple[Refusal, ...]
+    ) -> Signing:
+        nonce = allocate_nonce(
+            self._journal.next_nonce(domain, content.signer),
+            intent.nonce_floor,
+            self._policy.file.nonces.longest_transaction_jump,
+            MAXIMUM_INTEGER,
+        )
+        if isinstance(nonce, Refusal):
+            raise RefusedByNode((*refusals, nonce))
+        if refusals:
+            raise RefusedByNode(refusals)
+        return Signing(nonce, 1, fees, is_new=True)
+
+    def _refusals(self, intent: Transaction, deployment: Deployment, data: bytes) -> tuple[Refusal, ...]:
+        facts = TransactionFacts(
+            key=intent.key,
+            is_to_currency=address_bytes(intent.to) == deployment.contract,
+            selector=data[:4],
+            value_wei=intent.value,
+            gas=intent.gas,
+            max_fee_per_gas_wei=intent.max_fee_per_gas,
+        )
+        refusals = self._policy.evaluate_transaction(facts).refusals
+        if intent.max_priority_fee_per_gas > intent.max_fee_per_gas:
+            detail = "max_priority_fee_per_gas is above max_fee_per_gas"
+            refusals = (*refusals, Refusal("PriorityFeeTooHigh", detail))
+        return refusals
+
+    def _signed(self, name: str, unsigned: UnsignedTransaction, digest: bytes) -> SignedTransaction:
+        key = self._keys.named_key(name)
+        signature = key.sign_digest(digest)
+        verify(key, digest, signature)
+        raw, transaction_hash = unsigned.signed(signature)
+        return SignedTransaction(unsigned.nonce, raw, transaction_hash)

@@ -1,0 +1,1 @@
+"""Where private keys live. Everything outside sees the interface of `provider` only."""

@@ -1,0 +1,63 @@
+"""JSON as the node reads it: one meaning only.
+
+Two parsers that read a document differently can be played against each other, so whatever leaves room is
+refused: duplicate keys, floats in any spelling (`1.0`, `1e2`), `-0`, NaN and Infinity, invalid UTF-8. The
+types then refuse unknown fields, booleans as integers and values out of range.
+"""
+
+import json
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from wallet_node.errors import MalformedRequest
+
+T = TypeVar("T")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object repeats a key")
+    return found
+
+
+def _integer(text: str) -> int:
+    if text == "-0":
+        raise ValueError("-0 is not an integer here")
+    return int(text)
+
+
+def _no_float(text: str) -> NoReturn:
+    raise ValueError("amounts and numbers are plain integers, without a fraction or an exponent")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_no_float, parse_constant=_no_float
+)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """Read `body` as a `kind`, or raise MalformedRequest naming the place."""
+    try:
+        document = _DECODER.decode(body.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deeply" if isinstance(error, RecursionError) else _without_input(error)
+        raise MalformedRequest(f"the body is not acceptable JSON: {reason}") from None
+    return convert(document, kind)
+
+
+def convert(document: Any, kind: type[T]) -> T:
+    """Check an already parsed document against `kind`, strictly."""
+    try:
+        return msgspec.convert(document, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise MalformedRequest(_printable(str(error))) from None
+
+
+def _without_input(error: ValueError) -> str:
+    return _printable(str(error.reason if isinstance(error, UnicodeDecodeError) else error))
+
+
+def _printable(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode("ascii")[:300]
