@@ -96,6 +96,11 @@ class ApiClient:
 
         def read(content: bytes) -> list[Json]:
             answers = [msgspec.json.decode(line, type=Json) for line in content.splitlines() if line.strip()]
+            for answer in answers:
+                if answer.get("state") == "error":
+                    if answer.get("status") in PASSING_STATUSES:
+                        raise aiohttp.ClientPayloadError(str(answer.get("detail")))
+                    raise RequestRefused(self.base_url + path, int(answer.get("status", 0)), answer)
             if len(answers) != len(lines):
                 raise aiohttp.ClientPayloadError(f"{len(answers)} answers to {len(lines)} lines")
             return answers

@@ -4,20 +4,19 @@ DATA/lock             held by the process that runs the country
 DATA/country.json     what the books were built on: the chain's kind and genesis, the book, the steps done
 DATA/running.json     the addresses of the running country, for the other commands
 DATA/book/            the generated book
-DATA/postgres, chain, manifests, logs, <institution>/   each process's own
+DATA/postgres, chain, manifests, logs, run, <institution>/   each process's own
 """
 
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+
+from scripts.leftovers import AlreadyRunning, hold_lock
 
 FORMAT = 1
 
@@ -26,18 +25,6 @@ class DataDirectoryError(Exception):
     """A data directory that cannot be used as asked. `code` is stable."""
 
     code = "UnusableDataDirectory"
-
-
-class AlreadyRunning(DataDirectoryError):
-    """Another process runs the country of this directory."""
-
-    code = "AlreadyRunning"
-
-    def __init__(self, path: Path, process: str) -> None:
-        super().__init__(
-            f"{path} is in use by process {process or 'unknown'}: stop that first (Ctrl-C in its terminal) "
-            "or give this one a directory of its own with --data DIR"
-        )
 
 
 class AnotherChain(DataDirectoryError):
@@ -99,7 +86,7 @@ class RunningCountry:
 
 
 class DataDirectory:
-    """The files that the commands share. Only the holder of the lock may write them."""
+    """The files that the commands share. Only the process that holds the directory may write them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -122,25 +109,6 @@ class DataDirectory:
     def institution(self, slug: str) -> Path:
         """What belongs to one institution: settings, keys, API key."""
         return self.path / slug
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Holds the directory; the system frees it if this process dies. Raises AlreadyRunning."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise AlreadyRunning(self.path, file.read().strip()) from None
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
-            try:
-                yield
-            finally:
-                self.running_file.unlink(missing_ok=True)
-                file.truncate(0)
 
     def read_record(self) -> CountryRecord:
         """The record, or an empty one. Raises UnknownFormat."""
@@ -166,14 +134,14 @@ class DataDirectory:
             running = msgspec.json.decode(self.running_file.read_bytes(), type=RunningCountry)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
-        return running if self._is_locked() else None
+        return running if self.is_held() else None
 
-    def _is_locked(self) -> bool:
-        with (self.path / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
+    def is_held(self) -> bool:
+        """Whether a process runs the country of this directory."""
+        try:
+            os.close(hold_lock(self.path / "run"))
+        except AlreadyRunning:
+            return True
         return False
 
     def write_running(self, running: RunningCountry) -> None:

@@ -1,0 +1,136 @@
+"""The currency as its events tell it, replayed from the deployment block and from nothing stored."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from api.chain.rpc import RpcClient
+from contracts.abi import (
+    AccountRegistered,
+    Event,
+    ParticipantSet,
+    Transfer,
+    decode_account_word,
+    decode_logs,
+    decode_uint,
+    decode_words,
+    encode_account_words,
+    encode_total_supply,
+)
+
+NOBODY = bytes(20)
+BLOCKS_IN_ONE_CALL = 500
+ACCOUNTS_IN_ONE_CALL = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class ChainDifference:
+    """Where the contract's own state is not what its events say; amounts in minor units."""
+
+    subject: str
+    by_events_minor: int
+    by_state_minor: int
+
+
+@dataclass(slots=True)
+class ReplayedChain:
+    """Balances, registrations and institutions after `block_number`, from events alone."""
+
+    block_number: int
+    balances: defaultdict[bytes, int] = field(default_factory=lambda: defaultdict(int))
+    participants: dict[bytes, int] = field(default_factory=dict)
+    institutions: dict[int, bytes] = field(default_factory=dict)
+    supply_minor: int = 0
+
+    def apply(self, event: Event) -> None:
+        """Moves what one event moved."""
+        match event:
+            case Transfer(payer=payer, payee=payee, amount_minor=amount_minor):
+                if payer == NOBODY:
+                    self.supply_minor += amount_minor
+                else:
+                    self.balances[payer] -= amount_minor
+                if payee == NOBODY:
+                    self.supply_minor -= amount_minor
+                else:
+                    self.balances[payee] += amount_minor
+            case AccountRegistered(account=account, participant=participant):
+                self.participants[account] = participant
+            case ParticipantSet(participant=participant, institution=institution):
+                self.institutions[participant] = institution
+                self.participants[institution] = participant
+            case _:
+                pass
+
+    def customers_total_minor(self, participant: int) -> int:
+        """What the participant's customers hold together: all its accounts but its own."""
+        own = self.institutions.get(participant)
+        return sum(
+            self.balances[account]
+            for account, keeper in self.participants.items()
+            if keeper == participant and account != own
+        )
+
+
+class ChainHistory:
+    """All events of one contract, read once; gives the chain as it was after any block."""
+
+    def __init__(self, first_block: int, last_block: int, events: list[Event]) -> None:
+        self.first_block, self.last_block = first_block, last_block
+        self._events = events
+
+    @classmethod
+    async def read(
+        cls,
+        rpc: RpcClient,
+        contract: bytes,
+        first_block: int,
+        last_block: int,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> ChainHistory:
+        """Reads blocks `first_block` to `last_block`; `on_progress` gets the number of newly read blocks."""
+        events: list[Event] = []
+        for first in range(first_block, last_block + 1, BLOCKS_IN_ONE_CALL):
+            last = min(first + BLOCKS_IN_ONE_CALL - 1, last_block)
+            events += decode_logs(await rpc.logs(contract, first, last))
+            on_progress(last - first + 1)
+        return cls(first_block, last_block, events)
+
+    def after(self, block_number: int) -> ReplayedChain:
+        """The chain after `block_number`, which must not be above `last_block`."""
+        if block_number > self.last_block:
+            raise ValueError(f"block {block_number} was not read; the last is {self.last_block}")
+        chain = ReplayedChain(block_number)
+        for event in self._events:
+            if event.block_number > block_number:
+                break
+            chain.apply(event)
+        return chain
+
+
+async def state_differences(rpc: RpcClient, contract: bytes, chain: ReplayedChain) -> list[ChainDifference]:
+    """Compares the replay with the contract's account words and total supply at the same block."""
+    supply = decode_uint(await rpc.call_contract(contract, encode_total_supply(), chain.block_number))
+    differences = []
+    if supply != chain.supply_minor:
+        differences.append(ChainDifference("total supply", chain.supply_minor, supply))
+    if supply != sum(chain.balances.values()):
+        differences.append(ChainDifference("sum of balances", sum(chain.balances.values()), supply))
+    accounts = sorted(chain.balances.keys() | chain.participants.keys())
+    for start in range(0, len(accounts), ACCOUNTS_IN_ONE_CALL):
+        part = accounts[start : start + ACCOUNTS_IN_ONE_CALL]
+        returned = await rpc.call_contract(contract, encode_account_words(part), chain.block_number)
+        for account, word in zip(part, decode_words(returned), strict=True):
+            state = decode_account_word(word)
+            subject = f"0x{account.hex()}"
+            if state.balance != chain.balances[account]:
+                differences.append(ChainDifference(subject, chain.balances[account], state.balance))
+            if state.participant != chain.participants.get(account, 0):
+                differences.append(
+                    ChainDifference(
+                        f"{subject} participant", chain.participants.get(account, 0), state.participant
+                    )
+                )
+    return differences

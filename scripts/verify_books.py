@@ -1,0 +1,153 @@
+"""`florin verify-books`: replays journal and chain from their beginning and prints every difference.
+
+No stored balance is trusted: the books are added up from the journal's legs, the chain from its events, and both
+are held against each other, against the contract's own state, and against what the institutions keep of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+from rich.console import Console
+from rich.table import Table
+
+from api.chain.rpc import RpcClient
+from api.ledger.verify import verify_ledger
+from api.money import format_amount
+from api.settings import Settings
+from scripts.chain_replay import ChainHistory, state_differences
+from scripts.institution_books import Books, Check, compare_reserves, compare_with_chain, read_books
+from scripts.progress import Steps
+
+SETTLING_ATTEMPTS = 10
+SETTLING_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A difference that is not of one figure against another: a journal's broken rule, the chain's state."""
+
+    where: str
+    check: str
+    subject: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All checks and findings of one verification."""
+
+    block_number: int
+    checks: tuple[Check, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def difference_minor(self) -> int:
+        """All differences added up without their signs."""
+        return sum(abs(check.difference_minor) for check in self.checks)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing differs anywhere."""
+        return self.difference_minor == 0 and not self.findings
+
+
+async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
+    """Verifies the books of these institutions, which share one chain.
+
+    While they run, two institutions may follow the chain to different blocks for a moment; their reserves are
+    then compared again, a few times.
+    """
+    for attempt in range(1, SETTLING_ATTEMPTS + 1):
+        verdict, is_level = await _verify_once(settings, steps)
+        if verdict.holds or is_level or attempt == SETTLING_ATTEMPTS:
+            return verdict
+        await asyncio.sleep(SETTLING_PAUSE_S)
+    raise AssertionError("the last attempt returns")
+
+
+async def _verify_once(settings: Sequence[Settings], steps: Steps) -> tuple[Verdict, bool]:
+    with steps.step("Journals", len(settings)) as advance:
+        findings: list[Finding] = []
+        books: list[Books] = []
+        for each in settings:
+            findings += await _journal_findings(each)
+            books.append(await read_books(each))
+            advance(1)
+    findings += _foundations(books)
+    async with RpcClient(settings[0].rpc_url, timeout_s=120) as rpc:
+        head = (await rpc.latest()).number
+        first, contract = min(each.deployed_block for each in books), books[0].contract
+        with steps.step("Chain", head - first + 1) as advance:
+            history = await ChainHistory.read(rpc, contract, first, head, advance)
+        with steps.step("State of the contract"):
+            differences = await state_differences(rpc, contract, history.after(head))
+    findings += [
+        Finding("chain", f"state at block {head}", difference.subject,
+                str(difference.by_events_minor), str(difference.by_state_minor))
+        for difference in differences
+    ]  # fmt: skip
+    checks = [check for each in books for check in compare_with_chain(each, history.after(each.final_block))]
+    central_banks = [each for each in books if each.settings.kind == "central_bank"]
+    banks = [each for each in books if each.settings.kind == "bank"]
+    checks += [compare_reserves(central_bank, bank) for central_bank in central_banks for bank in banks]
+    finals = {each.final_block for each in books}
+    return Verdict(min(finals), tuple(checks), tuple(findings)), len(finals) == 1
+
+
+async def _journal_findings(settings: Settings) -> list[Finding]:
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        differences = await verify_ledger(connection)
+    finally:
+        await connection.close()
+    return [
+        Finding(settings.institution, each.check, each.subject, each.expected, each.found)
+        for each in differences
+    ]
+
+
+def _foundations(books: Sequence[Books]) -> list[Finding]:
+    """All institutions must follow the same contract on the same chain."""
+    first = books[0]
+    return [
+        Finding(each.settings.institution, "chain", "genesis and contract",
+                f"{first.genesis_hash.hex()} {first.contract.hex()}",
+                f"{each.genesis_hash.hex()} {each.contract.hex()}")
+        for each in books
+        if (each.genesis_hash, each.contract) != (first.genesis_hash, first.contract)
+    ]  # fmt: skip
+
+
+def print_verdict(console: Console, verdict: Verdict, exponent: int) -> None:
+    """Prints every check, and every finding."""
+    table = Table(title=f"Books and chain at block {verdict.block_number}", title_justify="left")
+    table.add_column("institution")
+    table.add_column("check")
+    for heading in ("books", "chain", "difference"):
+        table.add_column(heading, justify="right")
+    for check in verdict.checks:
+        amounts = (check.books_minor, check.chain_minor, check.difference_minor)
+        table.add_row(
+            check.institution,
+            check.name,
+            *(format_amount(amount, exponent) for amount in amounts),
+            style="bold red" if check.difference_minor else None,
+        )
+    console.print(table)
+    for finding in verdict.findings:
+        console.print(
+            f"{finding.where}: {finding.check}: {finding.subject}: expected {finding.expected}, "
+            f"found {finding.found}",
+            style="bold red",
+            highlight=False,
+        )
+    if verdict.holds:
+        console.print("No difference.", style="green")
+    else:
+        wrong = sum(1 for check in verdict.checks if check.difference_minor) + len(verdict.findings)
+        console.print(f"{wrong} differences.", style="bold red")
