@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from wallet_node.errors import JournalBroken
 from wallet_node.nonces import Content, Fees, KnownIntent, PaymentTerms
 from wallet_node.store import Store
@@ -25,8 +27,7 @@ _ROW = struct.Struct(">Q16sQQQQ32s32sQ")
 _INTENT = struct.Struct(">Q20sQ20sQ")
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One attempt about to be journaled. `content` and `domain` repeat the intent's, to be hashed with it."""
 
     intent_id: bytes

@@ -98,7 +98,7 @@ def _serve(options: argparse.Namespace) -> int:
             Application(node), log_config=None, access_log=False, lifespan="off", ws="none", loop="asyncio"
         )
     )
-    # uvicorn raises the signal that stopped it once more after closing; by then there is nothing left to stop.
+    # uvicorn raises the signal that stopped it once more after closing; then there is nothing left to stop.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     try:

@@ -9,26 +9,25 @@ gas): only its fees may rise.
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from wallet_node.errors import Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentTerms:
+class PaymentTerms(msgspec.Struct, frozen=True, gc=False):
     """What one attempt of a payment adds to its content."""
 
     valid_before_s: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fees:
+class Fees(msgspec.Struct, frozen=True, gc=False):
     """What one attempt of a transaction adds to its content; wei per gas."""
 
     max_fee_per_gas: int
     max_priority_fee_per_gas: int
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True, gc=False):
     """What an id is bound to for ever: a payment's payer, payee and amount, or a transaction's equivalent.
 
     `calldata_hash` is empty for a payment; for a transaction it commits to the data and the gas limit.
@@ -54,8 +53,7 @@ class KnownIntent:
         return next(reversed(self.attempts))
 
 
-@dataclass(frozen=True, slots=True)
-class Signing:
+class Signing(msgspec.Struct, frozen=True):
     """Sign under `nonce` with these terms; `is_new` when the attempt must be journaled first."""
 
     nonce: int
@@ -78,14 +76,14 @@ def allocate_nonce(own_next: int, floor: int, longest_jump: int, highest: int) -
 
 
 def decide_payment_attempt(
-    known: KnownIntent, content: Content, domain: int, attempt: int, valid_before_s: int
+    known: KnownIntent, content: Content, domain: int, attempt: int, terms: PaymentTerms
 ) -> Signing | Refusal:
     """What to do with a payment id that already has its nonce."""
     if known.domain != domain or known.content != content:
         return Refusal("PaymentIdReused", "this payment id already stands for other content")
     seen = known.attempts.get(attempt)
     if seen is not None:
-        if seen != PaymentTerms(valid_before_s):
+        if seen != terms:
             return Refusal(
                 "AttemptReused", f"attempt {attempt} was already signed with another valid_before_s"
             )
@@ -95,12 +93,12 @@ def decide_payment_attempt(
         return Refusal("AttemptOutOfOrder", f"attempt {attempt} comes after attempt {last}")
     last_terms = known.attempts[last]
     assert isinstance(last_terms, PaymentTerms)
-    if valid_before_s <= last_terms.valid_before_s:
+    if terms.valid_before_s <= last_terms.valid_before_s:
         return Refusal(
             "ValidBeforeNotLater",
             f"attempt {attempt} must be valid beyond {last_terms.valid_before_s}, the end of attempt {last}",
         )
-    return Signing(known.nonce, attempt, PaymentTerms(valid_before_s), is_new=True)
+    return Signing(known.nonce, attempt, terms, is_new=True)
 
 
 def decide_transaction_attempt(

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from contracts.typed_data import PaymentDomain, payment_digest
 from wallet_node.deployment import Deployment
 from wallet_node.errors import Refusal
@@ -23,16 +25,14 @@ from wallet_node.policy import ANY, DERIVED, OTHER, PaymentFacts, Policy
 from wallet_node.signing import compact, verify
 
 
-@dataclass(frozen=True, slots=True)
-class Signed:
+class Signed(msgspec.Struct, frozen=True):
     """A payment's nonce and its EIP-2098 signature."""
 
     nonce: int
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """Every reason why a payment was not signed; the first one is its code."""
 
     reasons: tuple[Refusal, ...]
@@ -44,7 +44,7 @@ class _Desk:
 
     domain: int
     separator: bytes
-    valid_before_s: int
+    terms: PaymentTerms
     now_s: int
     known: dict[bytes, KnownIntent]
     keys: dict[bytes, tuple[str, SigningKey]]
@@ -54,8 +54,7 @@ class _Desk:
     next_nonces: dict[bytes, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
+class _Ready(msgspec.Struct, frozen=True):
     """Decided: sign this digest with this key, once the page is durable."""
 
     key: SigningKey
@@ -91,7 +90,7 @@ class PaymentSigner:
             separator=PaymentDomain(
                 deployment.domain_name, deployment.chain_id, deployment.contract
             ).separator,
-            valid_before_s=batch.valid_before_s,
+            terms=PaymentTerms(batch.valid_before_s),
             now_s=now_s,
             known=self._journal.known({identifier_bytes(payment.payment_id) for payment in batch.payments}),
             keys=keys,
@@ -124,7 +123,7 @@ class PaymentSigner:
         if isinstance(decided, Refused):
             return decided
         digest = payment_digest(
-            desk.separator, content.counterparty, content.amount, decided.nonce, desk.valid_before_s
+            desk.separator, content.counterparty, content.amount, decided.nonce, desk.terms.valid_before_s
         )
         if decided.is_new:
             entry = Attempt(
@@ -161,12 +160,12 @@ class PaymentSigner:
         for cap in decision.reserves:
             desk.spent_minor[cap] = desk.spent_minor.get(cap, 0) + content.amount
             desk.page.spent[cap] = desk.page.spent.get(cap, 0) + content.amount
-        return Signing(nonce, payment.attempt, PaymentTerms(desk.valid_before_s), is_new=True)
+        return Signing(nonce, payment.attempt, desk.terms, is_new=True)
 
     def _repeated_signing(
         self, desk: _Desk, payment: Payment, content: Content, role: str, known: KnownIntent
     ) -> Signing | Refused:
-        decided = decide_payment_attempt(known, content, desk.domain, payment.attempt, desk.valid_before_s)
+        decided = decide_payment_attempt(known, content, desk.domain, payment.attempt, desk.terms)
         if isinstance(decided, Refusal):
             return Refused((decided,))
         if decided.is_new:
@@ -189,10 +188,12 @@ class PaymentSigner:
 
     def _validity(self, desk: _Desk) -> tuple[Refusal, ...]:
         latest_s = desk.now_s + self._policy.file.longest_validity_s
-        if desk.valid_before_s <= latest_s:
+        if desk.terms.valid_before_s <= latest_s:
             return ()
         return (
-            Refusal("ValidBeforeTooFar", f"{desk.valid_before_s} is after {latest_s}, the latest allowed"),
+            Refusal(
+                "ValidBeforeTooFar", f"{desk.terms.valid_before_s} is after {latest_s}, the latest allowed"
+            ),
         )
 
 

@@ -83,8 +83,7 @@ class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     transactions: tuple[TransactionRule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class PaymentFacts:
+class PaymentFacts(msgspec.Struct, frozen=True, gc=False):
     """What the rules look at. Caps count a payment once, at its first signature."""
 
     payer_role: str
@@ -93,8 +92,7 @@ class PaymentFacts:
     is_first_signature: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TransactionFacts:
+class TransactionFacts(msgspec.Struct, frozen=True, gc=False):
     """What the rules look at; `selector` is empty for a call without data."""
 
     key: str
@@ -128,6 +126,7 @@ class Policy:
             (rule, frozenset(selector(call) for call in rule.calls)) for rule in self.file.transactions
         )
         self._payment_rules: dict[tuple[str, str], tuple[PaymentRule, ...]] = {}
+        self._looks_at_payee: dict[str, bool] = {}
 
     @classmethod
     def load(cls, path: Path) -> "Policy":
@@ -144,7 +143,11 @@ class Policy:
 
     def looks_at_payee(self, payer_role: str) -> bool:
         """Whether a payment of this payer can only be judged once the payee's role is known."""
-        return any(rule.payee != ANY for rule in self.file.payments if rule.payer in (ANY, payer_role))
+        looks = self._looks_at_payee.get(payer_role)
+        if looks is None:
+            looks = any(rule.payee != ANY for rule in self.file.payments if rule.payer in (ANY, payer_role))
+            self._looks_at_payee[payer_role] = looks
+        return looks
 
     def evaluate_payment(self, facts: PaymentFacts, spent: Mapping[str, int]) -> Decision:
         """Judge one payment; `spent` is what each daily cap has used today, by rule name."""
