@@ -10,7 +10,8 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 
 from scripts.api_client import ApiClient, Json
 from scripts.book import Book
@@ -107,16 +108,10 @@ async def set_terms(offices: Offices, institutions: dict[int, tuple[str, str]], 
 
     `institutions` maps a participant id to (name, address of its institution key).
     """
-    wanted = [
-        {"tier": tier, "holding_limit_minor": terms.holding_limit_minor,
-         "per_payment_limit_minor": terms.per_payment_limit_minor, "daily_limit_minor": terms.daily_limit_minor}
-        for tier, terms in SAMPLE_TIERS.items()
-    ]  # fmt: skip
     mask = 1 << CUSTOMER_TIER | 1 << BILLER_TIER
-    with steps.step("Tiers and participants", len(wanted) + len(institutions)) as advance:
-        for line in wanted:
-            body = {name: value for name, value in line.items() if name != "tier"}
-            await offices.central_bank.put(f"/v1/tiers/{line['tier']}", body)
+    with steps.step("Tiers and participants", len(SAMPLE_TIERS) + len(institutions)) as advance:
+        for tier, terms in SAMPLE_TIERS.items():
+            await offices.central_bank.put(f"/v1/tiers/{tier}", asdict(terms))
             advance(1)
         for participant, (name, address) in institutions.items():
             await offices.central_bank.put(
@@ -255,21 +250,34 @@ async def wait_for_orders(offices: Offices, run: Run, steps: Steps) -> RunOutcom
 
 
 def _outcome(orders: int, summary: Json) -> RunOutcome:
-    states: Counter[str] = Counter(summary["states"])
-    return RunOutcome(orders=orders, final=states["final"])
+    states = Counter[str](summary["states"])
+    return RunOutcome(
+        orders=orders,
+        final=states["final"],
+        refused_by_code=dict(summary["refusals"]),
+        failed_by_code=dict(summary["failures"]),
+        payments_per_s=_rate(states["final"], summary["first_accepted_at"], summary["last_final_at"]),
+    )
+
+
+def _rate(final: int, first_accepted_at: str | None, last_final_at: str | None) -> float:
+    """Payments a second from the first acceptance to the last finality."""
+    if first_accepted_at is None or last_final_at is None:
+        return 0.0
+    span = datetime.fromisoformat(last_final_at) - datetime.fromisoformat(first_accepted_at)
+    return final / max(span.total_seconds(), 0.001)
 
 
 async def _addresses(bank: ApiClient) -> dict[str, str]:
     """The address of each of the bank's wallets, by the wallet's reference."""
     addresses: dict[str, str] = {}
-    after = ""
+    query: dict[str, str | int] = {"state": "ready", "limit": WALLETS_ON_ONE_PAGE}
     while True:
-        page = await bank.get("/v1/wallets", state="ready", limit=WALLETS_ON_ONE_PAGE, after=after)
-        for wallet in page["wallets"]:
-            addresses[wallet["reference"]] = wallet["address"]
-            after = wallet["wallet_id"]
-        if len(page["wallets"]) < WALLETS_ON_ONE_PAGE:
+        page = await bank.get("/v1/wallets", **query)
+        addresses |= {wallet["reference"]: wallet["address"] for wallet in page["wallets"]}
+        if page["next_after"] is None:
             return addresses
+        query["after"] = page["next_after"]
 
 
 class _Patience:

@@ -1,7 +1,7 @@
 """`florin verify-books`: replays journal and chain from their beginning and prints every difference.
 
-No stored balance is trusted: the books are added up from the journal's legs, the chain from its events, and both
-are held against each other, against the contract's own state, and against what the institutions keep of it.
+No stored balance is trusted: the books are added up from the journal's legs, the chain from its events, and
+both are held against each other, against the contract's own state, and against what the institutions keep.
 """
 
 from __future__ import annotations
