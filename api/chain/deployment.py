@@ -1,0 +1,102 @@
+"""Which chain and contract the books belong to, and the refusal to work with any other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import msgspec
+
+from api.chain.errors import ForeignChain
+
+if TYPE_CHECKING:
+    from api.chain.rpc import RpcClient
+    from api.database import Connection
+
+
+class _Currency(msgspec.Struct):
+    name: str
+
+
+class _Manifest(msgspec.Struct):
+    """What is read of a deployment's manifest (contracts.deploy writes it, with more fields)."""
+
+    chain_id: int
+    genesis_hash: str
+    proxy: str
+    block_number: int
+    currency: _Currency
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The currency's contract on its chain.
+
+    `domain_name` is the token's name, part of every payment's signature.
+    """
+
+    chain_id: int
+    genesis_hash: bytes
+    contract: bytes
+    deployed_block: int
+    domain_name: str
+
+    @classmethod
+    def load(cls, manifest_path: Path) -> Self:
+        """Read a manifest written by `florin deploy`."""
+        manifest = msgspec.json.decode(manifest_path.read_bytes(), type=_Manifest)
+        return cls(
+            manifest.chain_id,
+            bytes.fromhex(manifest.genesis_hash[2:]),
+            bytes.fromhex(manifest.proxy[2:]),
+            manifest.block_number,
+            manifest.currency.name,
+        )
+
+
+async def require_own_chain(rpc: RpcClient, deployment: Deployment) -> None:
+    """Raise `ForeignChain` unless the node serves the chain of the manifest, with the contract on it."""
+    genesis = await rpc.headers(0, 0)
+    found = genesis[0].hash if genesis else b""
+    if found != deployment.genesis_hash:
+        raise ForeignChain("the genesis block", _text(deployment.genesis_hash), _text(found))
+    chain_id = await rpc.chain_id()
+    if chain_id != deployment.chain_id:
+        raise ForeignChain("the chain id", str(deployment.chain_id), str(chain_id))
+    if not await rpc.code(deployment.contract):
+        raise ForeignChain("the code of the currency's contract", _text(deployment.contract), "absent")
+
+
+async def open_cursor(connection: Connection, rpc: RpcClient, deployment: Deployment) -> None:
+    """Remember the chain at the first start.
+
+    At every other one raise `ForeignChain` if the manifest differs.
+    """
+    cursor = await connection.fetchrow("SELECT genesis_hash, chain_id, contract FROM chain_cursor")
+    if cursor is not None:
+        for what, expected, given in (
+            ("the genesis block", cursor["genesis_hash"], deployment.genesis_hash),
+            ("the currency's contract", cursor["contract"], deployment.contract),
+        ):
+            if expected != given:
+                raise ForeignChain(what, _text(expected), _text(given))
+        if cursor["chain_id"] != deployment.chain_id:
+            raise ForeignChain("the chain id", str(cursor["chain_id"]), str(deployment.chain_id))
+        return
+    before = (await rpc.headers(deployment.deployed_block - 1, deployment.deployed_block - 1))[0]
+    await connection.execute(
+        """INSERT INTO chain_blocks (number, hash, parent_hash, time_s) VALUES ($1, $2, $3, $4)
+           ON CONFLICT (number) DO NOTHING""",
+        before.number, before.hash, before.parent_hash, before.time_s,
+    )  # fmt: skip
+    await connection.execute(
+        """INSERT INTO chain_cursor (genesis_hash, chain_id, contract, deployed_block, final_number,
+        final_hash, final_time_s, head_number, head_time_s) VALUES ($1, $2, $3, $4, $5, $6, $7, $5, $7)""",
+        deployment.genesis_hash, deployment.chain_id, deployment.contract, deployment.deployed_block,
+        before.number, before.hash, before.time_s,
+    )  # fmt: skip
+
+
+def _text(data: bytes) -> str:
+    return "0x" + data.hex()

@@ -1,0 +1,114 @@
+"""What can go wrong between the books and the chain, typed."""
+
+from __future__ import annotations
+
+from api.errors import FlorinError
+
+
+class RpcUnavailable(FlorinError):
+    """The chain's node did not answer, or answered with something that is not JSON-RPC. Try again later."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("RpcUnavailable", 503, f"The chain's node did not answer: {why}.", why=why)
+
+
+class RpcRefused(FlorinError):
+    """The node answered with a JSON-RPC error. `data` holds the revert data where there is any."""
+
+    def __init__(self, number: int, message: str, data: bytes | None = None) -> None:
+        super().__init__("RpcRefused", 502, f"The chain's node refused: {message}", number=number)
+        self.number = number
+        self.message = message
+        self.data = data
+
+
+class SignerUnavailable(FlorinError):
+    """The key-management node cannot serve now. Nothing may be concluded; ask the same again."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("SignerUnavailable", 503, f"The signer did not serve: {why}.", why=why)
+
+
+class SignerRefused(FlorinError):
+    """The key-management node refuses this request for good. `refusal` is its own code."""
+
+    def __init__(self, refusal: str, detail: str) -> None:
+        super().__init__("SignerRefused", 502, f"The signer refused ({refusal}): {detail}", refusal=refusal)
+        self.refusal = refusal
+        self.detail = detail
+
+
+class ForeignChain(FlorinError):
+    """The node serves another chain, or another contract, than the one on which the books were built."""
+
+    def __init__(self, what: str, expected: str, found: str) -> None:
+        super().__init__(
+            "ForeignChain",
+            500,
+            f"This is not the chain that the books were built on: {what} is {found}, the books know {expected}. "
+            "Point rpc_url at the chain of these books, or start with new books (`make reset` in the sandbox).",
+            what=what,
+            expected=expected,
+            found=found,
+        )
+
+
+class ForkBelowFinal(FlorinError):
+    """The chain replaced a block that was final.
+
+    Nothing is changed; the indexer and settlement are frozen.
+    """
+
+    def __init__(self, number: int, known: bytes, found: bytes) -> None:
+        super().__init__(
+            "ForkBelowFinal",
+            500,
+            f"Final block {number} was replaced by the chain. Compare the books with the chain before unfreezing.",
+            number=number,
+            known="0x" + known.hex(),
+            found="0x" + found.hex(),
+        )
+
+
+class ChainBehind(FlorinError):
+    """The node's head is below the last final block: it is syncing, or it lost blocks. Wait."""
+
+    def __init__(self, head: int, final: int) -> None:
+        super().__init__(
+            "ChainBehind", 503, f"The node's head {head} is below final block {final}: it is catching up.",
+            head=head, final=final,
+        )  # fmt: skip
+
+
+class ChainMoved(FlorinError):
+    """Two answers of the node do not belong to one chain: it reorganised between them. Ask again."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("ChainMoved", 503, f"The chain moved while it was read: {what}.", what=what)
+
+
+class EventMismatch(FlorinError):
+    """The events of one's own settlement do not fit its records.
+
+    An upgrade or a fault that a person must see.
+    """
+
+    def __init__(self, transaction_id: str, why: str) -> None:
+        super().__init__(
+            "EventMismatch", 500, f"Settlement {transaction_id} has events that do not fit it: {why}.",
+            transaction_id=transaction_id,
+        )  # fmt: skip
+
+
+class LeaseLost(FlorinError):
+    """Another worker of this institution took over, or the database connection that proves the lease is gone."""
+
+    def __init__(self) -> None:
+        super().__init__("LeaseLost", 503, "The worker's lease on this institution is gone.")
+
+
+class FlowFrozen(FlorinError):
+    """A flow is stopped until a person has looked at the open cases and deleted its row of `chain_freezes`."""
+
+    def __init__(self, flow: str) -> None:
+        super().__init__("FlowFrozen", 503, f"The flow {flow!r} is frozen: see the open cases.", flow=flow)

@@ -1,0 +1,103 @@
+"""Payments and transactions that will never reach the chain: their holds end with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from api.chain.alarms import flow_of, freeze, open_case
+from api.ledger.journal import Posting
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from uuid import UUID
+
+    from api.database import Connection
+
+FINAL_CHANNEL: Final = "florin_final"
+
+
+async def unasked_served(connection: Connection, funding_ids: Collection[UUID]) -> dict[UUID, UUID]:
+    """The payments that these fundings serve and for which no signature was ever asked, locked; by payment,
+    the funding.
+
+    One that was asked for may be executable: the chain decides it (`InsufficientBalance`, as a rule).
+    """
+    if not funding_ids:
+        return {}
+    rows = await connection.fetch(
+        """
+        SELECT p.payment_id, f.payment_id AS funding_id
+          FROM outbox_payments f JOIN outbox_payments p ON p.payment_id = f.serves_payment_id
+         WHERE f.payment_id = ANY($1::uuid[]) AND p.state = 'queued' AND p.valid_before_s IS NULL
+         ORDER BY p.seq FOR UPDATE OF p
+        """,
+        list(funding_ids),
+    )
+    return {row["payment_id"]: row["funding_id"] for row in rows}
+
+
+async def fail_queued(connection: Connection, codes: Mapping[UUID, str]) -> None:
+    """Fail payments that the signer refused, and the payments that refused fundings were to serve.
+
+    Void their holds.
+    """
+    served = await unasked_served(connection, list(codes))
+    outcomes = {**{payment: codes[funding] for payment, funding in served.items()}, **codes}
+    rows = await connection.fetch(
+        """
+        UPDATE outbox_payments o SET state = 'failed', outcome_code = f.code, final_at = clock_timestamp()
+          FROM unnest($1::uuid[], $2::text[]) AS f (payment_id, code)
+         WHERE o.payment_id = f.payment_id AND o.state = 'queued' RETURNING o.payment_id
+        """,
+        list(outcomes),
+        list(outcomes.values()),
+    )
+    failed = [row["payment_id"] for row in rows]
+    posting = await Posting.open(connection, (), failed)
+    for payment_id in failed:
+        posting.void(payment_id)
+    await posting.write()
+    await announce_final(connection)
+
+
+async def refuse_transaction(
+    connection: Connection, transaction_id: UUID, kind: str, code: str, detail: str
+) -> None:
+    """A prepared transaction that will never be sent: its holds end, a case is opened.
+
+    Records of a refused settlement stay batched until a final block's time has passed their last
+    `valid_before_s`: their signatures exist. Settlement is frozen, so that the queue does not follow them.
+    """
+    updated = await connection.execute(
+        "UPDATE chain_transactions SET state = 'refused', outcome_code = $2 WHERE id = $1 AND state IN ('prepared', 'signed')",
+        transaction_id,
+        code,
+    )
+    if updated != "UPDATE 1":
+        return
+    await void_business(connection, transaction_id)
+    await open_case(
+        connection,
+        "TransactionRefused",
+        transaction_id=str(transaction_id),
+        kind=kind,
+        code=code,
+        detail=detail,
+    )
+    flow = flow_of(kind)
+    if flow in {"settle", "registration"}:
+        await freeze(connection, flow, f"transaction {transaction_id} was refused: {code}")
+
+
+async def void_business(connection: Connection, business_id: UUID) -> None:
+    """Free what is held for a business."""
+    posting = await Posting.open(connection, (), [business_id])
+    posting.void(business_id)
+    await posting.write()
+
+
+async def announce_final(connection: Connection) -> None:
+    """Wake those who show final states; they hear it when the transaction commits."""
+    await connection.execute(
+        "SELECT pg_notify($1, COALESCE((SELECT final_number FROM chain_cursor), 0)::text)", FINAL_CHANNEL
+    )

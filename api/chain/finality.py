@@ -1,0 +1,226 @@
+"""Final blocks into the database.
+
+Projection, outbox, journal and cursor, in one transaction for a range of blocks.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from api.chain.alarms import freeze, open_case
+from api.chain.booking import Booking, Outcomes
+from api.chain.errors import ChainMoved
+from api.chain.failures import FINAL_CHANNEL
+from api.chain.matching import BatchedPayment, Executed, Refused, match_settlement
+from api.chain.postings import Case
+from api.chain.projection import Projection
+from api.database import run_in_transaction
+from contracts.abi import AccountRegistered, BatchSettled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    import asyncpg
+
+    from api.chain.booking import Books
+    from api.chain.reading import FinalRange, OwnTransaction
+    from api.database import Connection, Pool
+
+logger = logging.getLogger(__name__)
+
+_HARMLESS_REVERTS = frozenset({"CurrencyPaused", "BatchExpired"})
+
+
+@dataclass(slots=True)
+class _Matched:
+    executed: list[Executed] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+
+async def make_final(pool: Pool, books: Books, blocks: FinalRange) -> Projection:
+    """Apply a range of blocks once; whoever comes second raises `ChainMoved` and changes nothing."""
+
+    async def work(connection: Connection) -> Projection:
+        return await _make_final(connection, books, blocks)
+
+    return await run_in_transaction(pool, work)
+
+
+async def _make_final(connection: Connection, books: Books, blocks: FinalRange) -> Projection:
+    final = await connection.fetchval("SELECT final_number FROM chain_cursor FOR UPDATE")
+    if final != blocks.blocks[0].number - 1:
+        raise ChainMoved(f"block {final} is final already, the range starts at {blocks.blocks[0].number}")
+    matched = await _match(connection, blocks.own)
+    cases = await _close_transactions(connection, blocks.own)
+    outcomes = await _outcomes(connection, blocks, matched)
+
+    payers = {each.payment.payer for each in matched.executed} | {
+        each.payment.payer for each in matched.refused
+    }
+    projection = await Projection.load(connection, blocks.events, payers)
+    institutions = {participant: row.institution for participant, row in projection.participants.items()}
+    projection.apply(blocks.events, {each.number: each.time_s for each in blocks.blocks})
+    _raise_nonces(projection, matched)
+    await projection.save(connection)
+
+    cases += await Booking(
+        connection=connection,
+        books=books,
+        blocks=blocks,
+        outcomes=outcomes,
+        projection=projection,
+        institutions=institutions,
+    ).write()
+    await _close_payments(connection, outcomes)
+    await _close_registrations(connection, blocks)
+    for case in cases:
+        await open_case(connection, case.kind, **case.detail)
+        if case.is_freezing:
+            await freeze(connection, "settle", f"{case.kind}: see the open cases")
+    await connection.execute(
+        "UPDATE chain_cursor SET final_number = $1, final_hash = $2, final_time_s = $3",
+        blocks.last.number,
+        blocks.last.hash,
+        blocks.last.time_s,
+    )
+    await connection.execute("SELECT pg_notify($1, $2)", FINAL_CHANNEL, str(blocks.last.number))
+    return projection
+
+
+async def _match(connection: Connection, own: Sequence[OwnTransaction]) -> _Matched:
+    """Which payments the settlements of this range executed, and which they skipped."""
+    settled = [each for each in own if each.kind == "settle" and each.code is None]
+    matched = _Matched()
+    if not settled:
+        return matched
+    rows = await _records(connection, settled, "state = 'batched' AND")
+    announced = sum(
+        event.records for each in settled for event in each.events if isinstance(event, BatchSettled)
+    )
+    if len(rows) != announced:
+        rows = await _records(connection, settled, "")  # some were given up before: they are still theirs
+    records: dict[UUID, list[BatchedPayment]] = {each.id: [] for each in settled}
+    for row in rows:
+        records[row[0]].append(BatchedPayment(*row[1:]))
+    for each in settled:
+        executed, refused = match_settlement(each.id, records[each.id], each.events)
+        matched.executed += executed
+        matched.refused += refused
+    return matched
+
+
+async def _records(
+    connection: Connection, settled: Sequence[OwnTransaction], which: str
+) -> list[asyncpg.Record]:
+    return await connection.fetch(
+        f"""SELECT transaction_id, payment_id, kind, serves_payment_id, payer, payee, amount_minor, nonce, record_index,
+                   state
+              FROM outbox_payments WHERE {which} transaction_id = ANY($1::uuid[])
+             ORDER BY transaction_id, record_index""",  # noqa: S608 - one of two literals above
+        [each.id for each in settled],
+    )
+
+
+async def _close_transactions(connection: Connection, own: Sequence[OwnTransaction]) -> list[Case]:
+    """Note how own transactions ended. A reverted settlement's records stay batched until they expire."""
+    if not own:
+        return []
+    await connection.execute(
+        """
+        UPDATE chain_transactions t
+           SET state = CASE WHEN ended.code IS NULL THEN 'final' ELSE 'reverted' END, outcome_code =
+           ended.code, hash = ended.hash, included_block = ended.block, final_block = ended.block
+          FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::text[]) AS ended (id, hash, block, code)
+         WHERE t.id = ended.id
+        """,
+        [each.id for each in own],
+        [each.hash for each in own],
+        [each.block_number for each in own],
+        [each.code for each in own],
+    )
+    return [
+        Case(
+            "TransactionReverted",
+            {"transaction_id": str(each.id), "kind": each.kind, "code": each.code},
+            is_freezing=each.kind == "settle",
+        )
+        for each in own
+        if each.code is not None and not (each.kind == "settle" and each.code in _HARMLESS_REVERTS)
+    ]
+
+
+async def _outcomes(connection: Connection, blocks: FinalRange, matched: _Matched) -> Outcomes:
+    """What became of payments: final, refused on chain, expired, or left without their funding."""
+    outcomes = Outcomes(executed=matched.executed)
+    for refused in matched.refused:
+        payment_id = refused.payment.payment_id
+        if refused.reason.consumes_nonce or refused.reason.name == "NonceUsed":
+            outcomes.failed[payment_id] = (refused.reason.name, refused.block_number)
+        else:
+            outcomes.undecided[payment_id] = refused.reason.name
+    executed = [each.payment.payment_id for each in matched.executed]
+    # every block before the last one's time has been looked through: what did not execute by now never will
+    rows = await connection.fetch(
+        """
+        SELECT o.payment_id, COALESCE(o.outcome_code, NULLIF(t.outcome_code, 'BatchExpired'), 'Expired') AS code
+          FROM outbox_payments o LEFT JOIN chain_transactions t ON t.id = o.transaction_id
+         WHERE o.state = 'batched' AND o.valid_before_s <= $1 AND NOT o.payment_id = ANY($2::uuid[])
+         ORDER BY o.seq FOR NO KEY UPDATE OF o
+        """,
+        blocks.last.time_s,
+        [*executed, *outcomes.failed],
+    )
+    for row in rows:
+        code = outcomes.undecided.pop(row["payment_id"], row["code"])
+        outcomes.failed[row["payment_id"]] = (code, blocks.last.number)
+    return outcomes
+
+
+def _raise_nonces(projection: Projection, matched: _Matched) -> None:
+    for executed in matched.executed:
+        projection.raise_nonce(executed.payment.payer, executed.payment.nonce + 1)
+    for refused in matched.refused:
+        if refused.reason.consumes_nonce:
+            projection.raise_nonce(refused.payment.payer, refused.payment.nonce + 1)
+
+
+async def _close_payments(connection: Connection, outcomes: Outcomes) -> None:
+    closed = [
+        (each.payment.payment_id, "final", None, each.transfer.block_number) for each in outcomes.executed
+    ] + [(payment_id, "failed", code, block) for payment_id, (code, block) in outcomes.failed.items()]
+    if closed:
+        await connection.execute(
+            """
+            UPDATE outbox_payments o
+               SET state = closed.state, outcome_code = closed.code, final_block = closed.block,
+                   final_at = clock_timestamp()
+              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS closed (payment_id, state, code, block)
+             WHERE o.payment_id = closed.payment_id
+            """,
+            *[list(column) for column in zip(*closed, strict=True)],
+        )
+    if outcomes.undecided:
+        await connection.execute(
+            """UPDATE outbox_payments o SET outcome_code = skipped.code
+                 FROM unnest($1::uuid[], $2::text[]) AS skipped (payment_id, code)
+                WHERE o.payment_id = skipped.payment_id""",
+            list(outcomes.undecided),
+            list(outcomes.undecided.values()),
+        )
+
+
+async def _close_registrations(connection: Connection, blocks: FinalRange) -> None:
+    registered = {
+        event.account: event.block_number for event in blocks.events if isinstance(event, AccountRegistered)
+    }
+    if registered:
+        await connection.execute(
+            """UPDATE outbox_registrations r SET registered_block = seen.block
+                 FROM unnest($1::bytea[], $2::bigint[]) AS seen (address, block)
+                WHERE r.address = seen.address AND r.registered_block IS NULL""",
+            list(registered),
+            list(registered.values()),
+        )

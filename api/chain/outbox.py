@@ -1,0 +1,127 @@
+"""What this institution wants to happen on chain: written in the caller's transaction, with the business
+change.
+
+The relay reads these rows in the order of `seq`. Rows of one payer are enqueued while the payer's balance row
+is locked, so their order is the order in which they were accepted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from api.database import Connection
+
+CHANNEL: Final = "florin_outbox"
+
+PaymentKind = Literal["payment", "funding", "redemption"]
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentIntent:
+    """A payment to sign and settle. `payment_id` is also the business id of its holds.
+
+    A funding that covers a payment's shortfall names that payment in `serves_payment_id` and comes before it.
+    """
+
+    payment_id: UUID
+    kind: PaymentKind
+    serves_payment_id: UUID | None
+    payer: bytes
+    payee: bytes
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A wallet to derive and to register on chain."""
+
+    wallet_id: UUID
+    key_index: int
+    tier: int
+    flags: int
+    wallet_ledger_account_id: int
+    deposit_ledger_account_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionIntent:
+    """A call of the currency's contract. `transaction_id` is also the business id of its holds, where it has
+    any.
+
+    `key` names the signer's key that sends it; `gas` 0 leaves the limit to the relay.
+    """
+
+    transaction_id: UUID
+    key: str
+    kind: str
+    data: bytes
+    gas: int = 0
+
+
+async def enqueue_payments(connection: Connection, intents: Sequence[PaymentIntent]) -> None:
+    """Add payments, in their order."""
+    if not intents:
+        return
+    await connection.execute(
+        """
+        INSERT INTO outbox_payments (payment_id, kind, serves_payment_id, payer, payee, amount_minor)
+        SELECT payment_id, kind, serves_payment_id, payer, payee, amount_minor
+          FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bytea[], $5::bytea[], $6::bigint[])
+               WITH ORDINALITY AS intent (payment_id, kind, serves_payment_id, payer, payee, amount_minor,
+               place)
+         ORDER BY place
+        """,
+        [intent.payment_id for intent in intents],
+        [intent.kind for intent in intents],
+        [intent.serves_payment_id for intent in intents],
+        [intent.payer for intent in intents],
+        [intent.payee for intent in intents],
+        [intent.amount_minor for intent in intents],
+    )
+    await _notify(connection)
+
+
+async def enqueue_registrations(connection: Connection, registrations: Sequence[Registration]) -> None:
+    """Add wallets to derive and register."""
+    if not registrations:
+        return
+    await connection.execute(
+        """
+        INSERT INTO outbox_registrations
+               (wallet_id, key_index, tier, flags, wallet_ledger_account_id, deposit_ledger_account_id)
+        SELECT wallet_id, key_index, tier, flags, wallet_ledger_account_id, deposit_ledger_account_id
+          FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::bigint[], $6::bigint[]) WITH ORDINALITY
+               AS wanted (wallet_id, key_index, tier, flags, wallet_ledger_account_id,
+               deposit_ledger_account_id, place)
+         ORDER BY place
+        """,
+        [each.wallet_id for each in registrations],
+        [each.key_index for each in registrations],
+        [each.tier for each in registrations],
+        [each.flags for each in registrations],
+        [each.wallet_ledger_account_id for each in registrations],
+        [each.deposit_ledger_account_id for each in registrations],
+    )
+    await _notify(connection)
+
+
+async def enqueue_transaction(connection: Connection, intent: TransactionIntent) -> None:
+    """Add one call of the contract."""
+    await connection.execute(
+        "INSERT INTO chain_transactions (id, key_name, kind, data, gas) VALUES ($1, $2, $3, $4, $5)",
+        intent.transaction_id,
+        intent.key,
+        intent.kind,
+        intent.data,
+        intent.gas,
+    )
+    await _notify(connection)
+
+
+async def _notify(connection: Connection) -> None:
+    await connection.execute("SELECT pg_notify($1, '')", CHANNEL)

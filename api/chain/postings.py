@@ -1,0 +1,186 @@
+"""What final events mean in a bank's books: the table of the ledger's plan, as pure decisions.
+
+Money moved as the events say, whatever the books expected: a bank's own digital currency is `inventory`, its
+customers' is `custody` against their `wallet` accounts, and what nothing explains waits in
+`in_transit:unidentified` with a case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from api.chain.matching import BatchedPayment, LogKey, excess_transfers, key_of
+from api.chain.projection import NOBODY
+from api.ledger.journal import Entry, Hold, Leg
+from contracts.abi import Event, ParticipantSet, Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from api.ledger.chart import BankChart
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWallet:
+    """A customer's wallet in the books; no deposit account where none is linked."""
+
+    wallet_account_id: int
+    deposit_account_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Something for a person to look into; it freezes settlement when `is_freezing`."""
+
+    kind: str
+    detail: dict[str, Any]
+    is_freezing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEntry:
+    """An entry, the business whose holds it resolves, and the hold that it makes possible."""
+
+    entry: Entry
+    resolves: UUID | None = None
+    then_hold: Hold | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a range of final blocks books, in the order of its events."""
+
+    entries: list[PlannedEntry] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
+
+    def account_ids(self) -> set[int]:
+        """Every account that the plan touches."""
+        legs = {leg.account_id for planned in self.entries for leg in planned.entry.legs}
+        return legs | {planned.then_hold.account_id for planned in self.entries if planned.then_hold}
+
+
+def source_of(event: Event) -> str:
+    """An event's name in the journal: it posts once, whoever reads it again."""
+    return f"event:0x{event.block_hash.hex()}:{event.log_index}"
+
+
+@dataclass(slots=True)
+class BankPlanner:
+    """Plans a bank's entries.
+
+    `institution` is the bank's own account as of the first event; `payments` tells which payment each
+    transfer was; `transactions` which of one's own calls a transaction hash is; `open_payments` which served
+    payments are undecided.
+    """
+
+    chart: BankChart
+    participant: int
+    institution: bytes | None
+    wallets: Mapping[bytes, OwnWallet]
+    payments: Mapping[LogKey, BatchedPayment]
+    transactions: Mapping[bytes, UUID]
+    open_payments: frozenset[UUID] = frozenset()
+
+    def plan(self, events: Sequence[Event]) -> Plan:
+        """The entries of these events."""
+        plan = Plan()
+        excess = excess_transfers(events)
+        for event in events:
+            if isinstance(event, ParticipantSet) and event.participant == self.participant:
+                self.institution = event.institution
+            elif isinstance(event, Transfer) and self._concerns(event):
+                self._transfer(plan, event, key_of(event) in excess)
+        return plan
+
+    def _concerns(self, event: Transfer) -> bool:
+        return (
+            event.payer in self.wallets
+            or event.payee in self.wallets
+            or self.institution in {event.payer, event.payee}
+        )
+
+    def _transfer(self, plan: Plan, event: Transfer, is_excess: bool) -> None:
+        if event.payer == NOBODY:
+            self._supply(plan, event, "issuance", self.chart.inventory, self.chart.reserves)
+        elif event.payee == NOBODY:
+            self._supply(plan, event, "return", self.chart.reserves, self.chart.inventory)
+        else:
+            self._movement(plan, event, is_excess)
+
+    def _supply(self, plan: Plan, event: Transfer, kind: str, debit: int, credit: int) -> None:
+        business_id = self.transactions.get(event.transaction_hash)
+        if business_id is None:
+            plan.cases.append(_case("UnmatchedTransfer", event, is_freezing=True))
+        legs = (self._leg(debit, event.amount_minor), self._leg(credit, -event.amount_minor))
+        plan.entries.append(PlannedEntry(Entry(kind, source_of(event), business_id, legs), business_id))
+
+    def _movement(self, plan: Plan, event: Transfer, is_excess: bool) -> None:
+        payment = self.payments.get(key_of(event))
+        payer, payee = self.wallets.get(event.payer), self.wallets.get(event.payee)
+        legs = [
+            *self._memo_legs(event.amount_minor, payer, payee),
+            *self._own_legs(plan, event, payment, is_excess),
+        ]
+        leaves_here = payer is not None or event.payer == self.institution
+        if leaves_here and payment is None and not is_excess:
+            plan.cases.append(_case("UnmatchedTransfer", event, is_freezing=True))
+        if payment is not None and payment.state != "batched":
+            plan.cases.append(_case("PaidAfterFailing", event, is_freezing=True))
+        business_id = None if payment is None else payment.payment_id
+        kind = "waterfall" if is_excess else "receipt" if payment is None else payment.kind
+        entry = Entry(kind, source_of(event), business_id, tuple(legs))
+        plan.entries.append(PlannedEntry(entry, business_id, self._served(event, payment, payee)))
+
+    def _memo_legs(self, amount_minor: int, payer: OwnWallet | None, payee: OwnWallet | None) -> list[Leg]:
+        """What customers hold: from wallet to wallet, or against custody where the other side is not a
+        customer's.
+        """
+        if payer is None and payee is None:
+            return []
+        debit = self.chart.custody if payer is None else payer.wallet_account_id
+        credit = self.chart.custody if payee is None else payee.wallet_account_id
+        return [self._leg(debit, amount_minor), self._leg(credit, -amount_minor)]
+
+    def _own_legs(
+        self, plan: Plan, event: Transfer, payment: BatchedPayment | None, is_excess: bool
+    ) -> list[Leg]:
+        """What the bank itself holds, against the customer's deposit where the event explains it."""
+        if event.payer == self.institution:
+            expected, wallet, side = "funding", self.wallets.get(event.payee), -1
+        elif event.payee == self.institution:
+            expected, wallet, side = "redemption", self.wallets.get(event.payer), 1
+        else:
+            return []
+        is_explained = is_excess or (payment is not None and payment.kind == expected)
+        counter = wallet.deposit_account_id if wallet is not None and is_explained else None
+        if counter is None:
+            counter = self.chart.in_transit_unidentified
+            plan.cases.append(_case("UnidentifiedTransfer", event))
+        return [
+            self._leg(self.chart.inventory, side * event.amount_minor),
+            self._leg(counter, -side * event.amount_minor),
+        ]
+
+    def _served(
+        self, event: Transfer, payment: BatchedPayment | None, payee: OwnWallet | None
+    ) -> Hold | None:
+        """A funding that serves a payment not decided yet: nothing else may spend its money."""
+        if payment is None or payee is None or payment.serves_payment_id not in self.open_payments:
+            return None
+        assert payment.serves_payment_id is not None
+        return Hold(payee.wallet_account_id, event.amount_minor, payment.serves_payment_id)
+
+    def _leg(self, account_id: int, amount_minor: int) -> Leg:
+        return Leg(account_id, self.chart.currency, amount_minor)
+
+
+def _case(kind: str, event: Transfer, is_freezing: bool = False) -> Case:
+    detail = {
+        "source": source_of(event),
+        "payer": "0x" + event.payer.hex(),
+        "payee": "0x" + event.payee.hex(),
+        "amount_minor": event.amount_minor,
+    }
+    return Case(kind, detail, is_freezing)

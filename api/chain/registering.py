@@ -1,0 +1,81 @@
+"""Wallets from the outbox: derived by the signer in lots, then registered on chain in lots of one tier."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from api.chain.alarms import frozen_flows
+from api.chain.batching import MAX_RECORDS, max_registrations, register_gas
+from api.chain.settling import INSTITUTION_KEY
+from api.database import transaction
+from contracts.abi import encode_register
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from api.chain.rpc import Header
+    from api.chain.signer_client import SignerClient
+    from api.database import Pool
+
+
+class Registering:
+    """Gives wallets their address and prepares their registration."""
+
+    def __init__(self, pool: Pool, signer: SignerClient) -> None:
+        self._pool = pool
+        self._signer = signer
+
+    async def derive(self) -> int:
+        """Derive the addresses of one lot of new wallets; how many there were."""
+        rows = await self._pool.fetch(
+            """SELECT key_index FROM outbox_registrations
+                WHERE transaction_id IS NULL AND address IS NULL ORDER BY seq LIMIT $1""",
+            MAX_RECORDS,
+        )
+        indices = [row["key_index"] for row in rows]
+        if not indices:
+            return 0
+        addresses = await self._signer.derive(indices)
+        await self._pool.execute(
+            """
+            UPDATE outbox_registrations r SET address = derived.address
+              FROM unnest($1::bigint[], $2::bytea[]) AS derived (key_index, address)
+             WHERE r.key_index = derived.key_index AND r.address IS NULL
+            """,
+            indices,
+            addresses,
+        )
+        return len(indices)
+
+    async def prepare(self, head: Header) -> UUID | None:
+        """Store one registration of the leading derived wallets that share tier and flags.
+
+        Its id, or None.
+        """
+        transaction_id = uuid.uuid4()
+        async with transaction(self._pool) as connection:
+            if "registration" in await frozen_flows(connection):
+                return None
+            rows = await connection.fetch(
+                """SELECT wallet_id, address, tier, flags FROM outbox_registrations
+                    WHERE transaction_id IS NULL AND address IS NOT NULL ORDER BY seq LIMIT $1 FOR UPDATE""",
+                max_registrations(head.limit_gas),
+            )
+            if not rows:
+                return None
+            tier, flags = rows[0]["tier"], rows[0]["flags"]
+            lot = [row for row in rows if (row["tier"], row["flags"]) == (tier, flags)]
+            await connection.execute(
+                "INSERT INTO chain_transactions (id, key_name, kind, data, gas) VALUES ($1, $2, 'register', $3, $4)",
+                transaction_id,
+                INSTITUTION_KEY,
+                encode_register([row["address"] for row in lot], tier, flags),
+                register_gas(len(lot)),
+            )
+            await connection.execute(
+                "UPDATE outbox_registrations SET transaction_id = $1 WHERE wallet_id = ANY($2::uuid[])",
+                transaction_id,
+                [row["wallet_id"] for row in lot],
+            )
+        return transaction_id

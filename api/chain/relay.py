@@ -1,0 +1,82 @@
+"""From intents to the chain: derive, register, settle, submit, send again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+from api.chain.alarms import frozen_flows
+from api.chain.batching import MAX_RECORDS
+from api.chain.registering import Registering
+from api.chain.settling import Settling
+from api.chain.submitting import Submitting
+
+if TYPE_CHECKING:
+    from api.chain.deployment import Deployment
+    from api.chain.rpc import Header, RpcClient
+    from api.chain.signer_client import SignerClient
+    from api.database import Pool
+
+logger = logging.getLogger(__name__)
+
+MAX_IN_FLIGHT: Final = 8
+HEAD_STALE_S: Final = 0.5
+GATHER_S: Final = 0.2
+
+
+class Relay:
+    """Drains the outbox. One runs for an institution: `api.workers` holds the lease."""
+
+    def __init__(self, pool: Pool, rpc: RpcClient, signer: SignerClient, deployment: Deployment) -> None:
+        self._pool = pool
+        self._rpc = rpc
+        self.registering = Registering(pool, signer)
+        self.settling = Settling(pool, signer, deployment)
+        self.submitting = Submitting(pool, rpc, signer, deployment)
+        self._head: Header | None = None
+        self._head_at = 0.0
+
+    async def run_once(self) -> bool:
+        """Do what can be done now; whether something was done (then there may be more)."""
+        frozen = await frozen_flows(self._pool)
+        if "indexer" in frozen:
+            return False  # the chain contradicts the books: nothing new until a person has looked
+        head = await self._fresh_head()
+        did = await self.submitting.rebroadcast(head) > 0
+        did |= await self.submitting.submit_prepared(head) > 0
+        if await self._in_flight() >= MAX_IN_FLIGHT:
+            return did
+        derived = await self.registering.derive() > 0
+        registered = await self.registering.prepare(head) is not None
+        settled = await self._may_settle() and await self.settling.prepare(head) is not None
+        if registered or settled:
+            await self.submitting.submit_prepared(head)
+        return did or derived or registered or settled
+
+    async def _may_settle(self) -> bool:
+        """Not while paused (every settlement would revert).
+
+        Small batches gather while others are under way.
+        """
+        if await self._pool.fetchval("SELECT is_paused FROM chain_currency"):
+            return False
+        queued = await self.settling.count_queued()
+        if 0 < queued < MAX_RECORDS and await self._in_flight() > 0:
+            await asyncio.sleep(GATHER_S)
+        return queued > 0
+
+    async def _in_flight(self) -> int:
+        """Transactions that are in no known block yet."""
+        count: int = await self._pool.fetchval(
+            "SELECT count(*) FROM chain_transactions WHERE state IN ('prepared', 'signed')"
+            " AND max_fee_per_gas IS NOT NULL AND included_block IS NULL"
+        )
+        return count
+
+    async def _fresh_head(self) -> Header:
+        if self._head is None or time.monotonic() - self._head_at > HEAD_STALE_S:
+            self._head = await self._rpc.latest()
+            self._head_at = time.monotonic()
+        return self._head

@@ -1,0 +1,225 @@
+"""The institution's key-management node, over its Unix socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import aiohttp
+import msgspec
+
+from api.addresses import address_text
+from api.chain.errors import SignerRefused, SignerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentToSign:
+    """One payment's intent. `nonce_floor` is the payer's nonce on chain as far as it is known."""
+
+    payment_id: UUID
+    attempt: int
+    payer: bytes
+    payee: bytes
+    amount_minor: int
+    nonce_floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPayment:
+    """A signature under its nonce: r 32 | vs 32 (EIP-2098)."""
+
+    payment_id: UUID
+    nonce: int
+    r: bytes
+    vs: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedPayment:
+    """Why the node does not sign this one."""
+
+    payment_id: UUID
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionToSign:
+    """One EIP-1559 transaction of a named key. Fees are wei for each unit of gas."""
+
+    transaction_id: UUID
+    key: str
+    chain_id: int
+    to: bytes
+    data: bytes
+    gas: int
+    max_fee_per_gas: int
+    max_priority_fee_per_gas: int
+    nonce_floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTransaction:
+    """The raw bytes to broadcast, their hash and their nonce."""
+
+    nonce: int
+    raw: bytes
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SignerKeys:
+    """The node's named institutional keys, and the policy that it applies."""
+
+    named: dict[str, bytes]
+    policy_name: str
+    policy_hash: str
+
+
+class _Result(msgspec.Struct):
+    payment_id: str
+    nonce: int | None = None
+    signature: str | None = None
+    refusal: dict[str, Any] | None = None
+
+
+class _Results(msgspec.Struct):
+    results: list[_Result]
+
+
+class SignerClient:
+    """Speaks to one node. Use as an async context manager.
+
+    Every method raises `SignerUnavailable` (ask the same again) or `SignerRefused` (the whole request, for
+    good).
+    """
+
+    def __init__(self, socket: Path, timeout_s: float = 60.0) -> None:
+        self._socket = str(socket)
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.UnixConnector(path=self._socket)
+        self._session = aiohttp.ClientSession("http://signer", connector=connector, timeout=self._timeout)
+        return self
+
+    async def __aexit__(self, *_exception: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def keys(self) -> SignerKeys:
+        """The named keys' addresses and the policy in force."""
+        answer = msgspec.json.decode(await self._request("GET", "/v1/keys"))
+        policy = answer.get("policy") or {}
+        return SignerKeys(
+            {name: bytes.fromhex(text[2:]) for name, text in answer["keys"].items()},
+            str(policy.get("name", "")),
+            str(policy.get("hash", "")),
+        )
+
+    async def derive(self, indices: Sequence[int]) -> list[bytes]:
+        """The addresses of customer keys, by index; the same index gives the same address for ever."""
+        answer = msgspec.json.decode(
+            await self._request("POST", "/v1/keys:derive", {"indices": list(indices)})
+        )
+        addresses = [bytes.fromhex(text[2:]) for text in answer["addresses"]]
+        if len(addresses) != len(indices):
+            raise SignerUnavailable(f"{len(indices)} keys were asked for, {len(addresses)} came")
+        return addresses
+
+    async def sign_payments(
+        self,
+        chain_id: int,
+        contract: bytes,
+        domain_name: str,
+        valid_before_s: int,
+        payments: Sequence[PaymentToSign],
+    ) -> list[SignedPayment | RefusedPayment]:
+        """One signature or refusal for each payment, in order."""
+        body = {
+            "chain_id": chain_id,
+            "contract": address_text(contract),
+            "domain_name": domain_name,
+            "valid_before_s": valid_before_s,
+            "payments": [
+                {
+                    "payment_id": str(payment.payment_id),
+                    "attempt": payment.attempt,
+                    "payer": "0x" + payment.payer.hex(),
+                    "payee": "0x" + payment.payee.hex(),
+                    "amount_minor": payment.amount_minor,
+                    "nonce_floor": payment.nonce_floor,
+                }
+                for payment in payments
+            ],
+        }
+        answer = msgspec.json.decode(await self._request("POST", "/v1/payments:sign", body), type=_Results)
+        asked = [str(payment.payment_id) for payment in payments]
+        if [result.payment_id for result in answer.results] != asked:
+            raise SignerUnavailable("the results are not those of the payments that were asked for")
+        return [
+            _outcome(payment.payment_id, result)
+            for payment, result in zip(payments, answer.results, strict=True)
+        ]
+
+    async def sign_transaction(self, transaction: TransactionToSign) -> SignedTransaction:
+        """The signed transaction; the same id gives the same nonce, and the same bytes unless fees rise."""
+        body = {
+            "transaction_id": str(transaction.transaction_id),
+            "key": transaction.key,
+            "chain_id": transaction.chain_id,
+            "to": address_text(transaction.to),
+            "value": 0,
+            "data": "0x" + transaction.data.hex(),
+            "gas": transaction.gas,
+            "max_fee_per_gas": transaction.max_fee_per_gas,
+            "max_priority_fee_per_gas": transaction.max_priority_fee_per_gas,
+            "nonce_floor": transaction.nonce_floor,
+        }
+        answer = msgspec.json.decode(await self._request("POST", "/v1/transactions:sign", body))
+        return SignedTransaction(
+            int(answer["nonce"]), bytes.fromhex(answer["raw"][2:]), bytes.fromhex(answer["hash"][2:])
+        )
+
+    async def _request(self, method: str, path: str, body: Any = None) -> bytes:
+        if self._session is None:
+            raise SignerUnavailable("the client is closed")
+        data = None if body is None else msgspec.json.encode(body)
+        try:
+            async with self._session.request(
+                method, path, data=data, headers={"content-type": "application/json"}
+            ) as response:
+                content = await response.read()
+                status = response.status
+        except (TimeoutError, aiohttp.ClientError, OSError) as failure:
+            raise SignerUnavailable(type(failure).__name__) from failure
+        if status == 200:
+            return content
+        code, detail = _problem(content)
+        if status in {400, 403, 422}:
+            raise SignerRefused(code, detail)
+        raise SignerUnavailable(f"HTTP status {status}, {code}: {detail}")
+
+
+def _problem(content: bytes) -> tuple[str, str]:
+    try:
+        problem = msgspec.json.decode(content)
+        return str(problem["code"]), str(problem.get("detail", ""))
+    except (msgspec.DecodeError, KeyError, TypeError, AttributeError):
+        return "Unreadable", ""
+
+
+def _outcome(payment_id: UUID, result: _Result) -> SignedPayment | RefusedPayment:
+    if result.refusal is not None:
+        return RefusedPayment(payment_id, str(result.refusal["code"]), str(result.refusal.get("detail", "")))
+    if result.nonce is None or result.signature is None or len(result.signature) != 130:
+        raise SignerUnavailable("a result is neither a signature nor a refusal")
+    signature = bytes.fromhex(result.signature[2:])
+    return SignedPayment(payment_id, result.nonce, signature[:32], signature[32:])

@@ -1,0 +1,266 @@
+"""The worker of one institution: relay, indexer and reconciliation as supervised tasks.
+
+    python -m api.workers --settings FILE
+
+Exit status: 0 after SIGTERM or SIGINT, 3 when the chain is not the one that the books were built on, 2 for
+settings that cannot be used. Everything else is retried: the tasks outlive the database, the chain and the
+signer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Final
+
+import asyncpg
+
+from api.chain.alarms import Component, report_health
+from api.chain.booking import Books
+from api.chain.deployment import Deployment, open_cursor, require_own_chain
+from api.chain.errors import FlowFrozen, ForeignChain, LeaseLost
+from api.chain.indexer import Indexer
+from api.chain.outbox import CHANNEL as OUTBOX_CHANNEL
+from api.chain.reconciliation import Reconciliation
+from api.chain.relay import Relay
+from api.chain.rpc import RpcClient
+from api.chain.signer_client import SignerClient
+from api.database import connect_pool, listen, transaction
+from api.errors import FlorinError
+from api.ledger.chart import open_chart
+from api.settings import InvalidSettings, Settings
+
+if TYPE_CHECKING:
+    from api.database import Pool
+
+logger = logging.getLogger("florin.worker")
+
+LEASE_KEY: Final = 0x464C574F524B  # "FLWORK": one worker for each institution's database
+HEALTH_EVERY_S: Final = 2.0
+IDLE_RELAY_S: Final = 0.5
+RECONCILE_EVERY_S: Final = 3.0
+RECONCILE_IDLE_S: Final = 30.0
+FIRST_RETRY_S: Final = 0.1
+LAST_RETRY_S: Final = 5.0
+
+
+class Worker:
+    """The tasks of one institution, built once for each lease."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        pool: Pool,
+        rpc: RpcClient,
+        signer: SignerClient,
+        deployment: Deployment,
+        books: Books,
+    ) -> None:
+        self._settings = settings
+        self._pool = pool
+        self._rpc = rpc
+        self._signer = signer
+        self._relay_wake = asyncio.Event()
+        self._reconcile_wake = asyncio.Event()
+        self._reported: dict[Component, tuple[bool, float]] = {}
+        self.relay = Relay(pool, rpc, signer, deployment)
+        self.reconciliation = Reconciliation(pool, rpc, deployment, books)
+        self.indexer = Indexer(pool, rpc, deployment, books, settings.confirmations, self._on_final)
+
+    async def run(self) -> None:
+        """Run every task until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._supervise("relay", self._relay_step))
+            tasks.create_task(self._supervise("indexer", self._indexer_step))
+            tasks.create_task(self._supervise("reconciliation", self._reconciliation_step))
+            tasks.create_task(self._supervise("signer", self._signer_step))
+            tasks.create_task(self._supervise("chain", self._chain_step))
+            tasks.create_task(self._hear_outbox())
+
+    async def _relay_step(self) -> str:
+        self._relay_wake.clear()
+        if not await self.relay.run_once():
+            await _wait(self._relay_wake, IDLE_RELAY_S)
+        return ""
+
+    async def _indexer_step(self) -> str:
+        tip = await self.indexer.run_once()
+        if tip is None:
+            raise FlowFrozen("indexer")
+        self._relay_wake.set()  # what was included makes room for more
+        await asyncio.sleep(self._settings.poll_interval_s)
+        return f"final {tip.final_number}, head {tip.head_number}"
+
+    async def _reconciliation_step(self) -> str:
+        reconciled = await self.reconciliation.run_once()
+        await asyncio.sleep(RECONCILE_EVERY_S)
+        if not self.reconciliation.is_waiting:
+            self._reconcile_wake.clear()
+            await _wait(self._reconcile_wake, RECONCILE_IDLE_S)
+        return "" if reconciled.is_reconciled else f"difference {reconciled.difference_minor}"
+
+    async def _signer_step(self) -> str:
+        keys = await self._signer.keys()
+        await asyncio.sleep(HEALTH_EVERY_S)
+        return f"policy {keys.policy_name}"
+
+    async def _chain_step(self) -> str:
+        head = await self._rpc.latest()
+        await asyncio.sleep(HEALTH_EVERY_S)
+        return f"head {head.number}"
+
+    def _on_final(self, touched: set[bytes]) -> None:
+        if touched:
+            self.reconciliation.touch(touched)
+            self._reconcile_wake.set()
+
+    async def _hear_outbox(self) -> None:
+        """Wake the relay when something was enqueued; it also looks by itself."""
+        while True:
+            with contextlib.suppress(FlorinError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                async with listen(self._settings.database_url, OUTBOX_CHANNEL) as notifications:
+                    while True:
+                        if await notifications.wait(LAST_RETRY_S):
+                            self._relay_wake.set()
+            await asyncio.sleep(FIRST_RETRY_S)
+
+    async def _supervise(self, component: Component, step: Callable[[], Awaitable[str]]) -> None:
+        """Repeat a step for ever; what fails is reported and tried again, later and later."""
+        retry_s = FIRST_RETRY_S
+        while True:
+            try:
+                await self._report(component, is_ok=True, detail=await step())
+                retry_s = FIRST_RETRY_S
+            except ForeignChain:
+                raise
+            except Exception as failure:
+                if isinstance(failure, FlorinError):
+                    logger.warning("%s: %s", component, failure)
+                else:
+                    logger.exception("%s failed", component)
+                await self._report(component, is_ok=False, detail=f"{type(failure).__name__}: {failure}")
+                await asyncio.sleep(retry_s)
+                retry_s = min(retry_s * 2, LAST_RETRY_S)
+
+    async def _report(self, component: Component, *, is_ok: bool, detail: str) -> None:
+        """Write a health row when it changed or is about to look old."""
+        was_ok, at = self._reported.get(component, (None, 0.0))
+        if was_ok == is_ok and time.monotonic() - at < HEALTH_EVERY_S:
+            return
+        self._reported[component] = (is_ok, time.monotonic())
+        with contextlib.suppress(FlorinError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await report_health(self._pool, component, is_ok, detail)
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+
+
+@contextlib.asynccontextmanager
+async def lease(database_url: str) -> AsyncIterator[asyncio.Event]:
+    """Hold the one lease on an institution's database; yields an event that is set when it is lost.
+
+    The lock is the connection's own, so it ends with the process however that ends.
+    """
+    lost = asyncio.Event()
+    connection = await asyncpg.connect(database_url)
+    try:
+        connection.add_termination_listener(lambda _connection: lost.set())
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LEASE_KEY):
+            logger.info("another worker holds the lease; waiting")
+            await asyncio.sleep(1)
+        yield lost
+    finally:
+        with contextlib.suppress(Exception):
+            await connection.close(timeout=2)
+
+
+async def serve(settings: Settings) -> None:
+    """Run the institution's worker until cancelled. Raises `ForeignChain`."""
+    while True:
+        try:
+            await _serve_with_lease(settings)
+        except* ForeignChain as foreign:
+            raise _first(foreign) from None
+        except* (FlorinError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failures:
+            logger.warning("starting again: %s", _first(failures))
+        await asyncio.sleep(1)
+
+
+async def _serve_with_lease(settings: Settings) -> None:
+    deployment = Deployment.load(settings.manifest_path)
+    async with (
+        lease(settings.database_url) as lost,
+        RpcClient(settings.rpc_url) as rpc,
+        SignerClient(settings.signer_socket) as signer,
+    ):
+        pool = await connect_pool(settings.database_url)
+        try:
+            await require_own_chain(rpc, deployment)
+            async with transaction(pool) as connection:
+                await open_cursor(connection, rpc, deployment)
+                chart = await open_chart(connection, settings.kind, settings.currency)
+            worker = Worker(settings, pool, rpc, signer, deployment, Books(chart, settings.participant_id))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(worker.run())
+                await lost.wait()
+                raise LeaseLost
+        finally:
+            pool.terminate()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first leaf of an exception group."""
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf
+
+
+async def _run_until_signalled(settings: Settings) -> None:
+    serving = asyncio.ensure_future(serve(settings))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, serving.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:  # not on every platform
+        asyncio.run(work)
+    else:
+        uvloop.run(work)
+
+
+def main() -> int:
+    """The process."""
+    parser = argparse.ArgumentParser(prog="python -m api.workers", description=__doc__)
+    parser.add_argument("--settings", required=True, help="the institution's settings file")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = Settings.load(arguments.settings)
+    except InvalidSettings as invalid:
+        print(invalid, file=sys.stderr)
+        return 2
+    try:
+        _run(_run_until_signalled(settings))
+    except ForeignChain as foreign:
+        print(foreign, file=sys.stderr)
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
