@@ -90,12 +90,24 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
             yield connection
     except UNREACHABLE as failure:
         raise DatabaseUnavailable from failure
-    except (asyncpg.InterfaceError, ConnectionError) as failure:
-        if connection.is_closed():
+    except (asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError) as failure:
+        if _is_lost(connection, failure):
             raise DatabaseUnavailable from failure
         raise
     finally:
         await pool.release(connection)
+
+
+def _is_lost(connection: Connection, failure: Exception) -> bool:
+    """Whether the driver's error means that the server is gone, rather than that we misused the driver."""
+    try:
+        if isinstance(failure, asyncpg.InternalClientError):
+            # the session ended while nobody was reading, and the driver has lost count
+            connection.terminate()
+            return True
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True  # the pool has already taken the dead connection back
 
 
 async def run_in_transaction(
