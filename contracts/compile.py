@@ -32,7 +32,7 @@ IMPORT = re.compile(r'^import\s[^"]*"([^"]+)";', re.MULTILINE)
 SETTINGS: dict[str, Any] = {
     "evmVersion": "prague",
     "viaIR": True,
-    "optimizer": {"enabled": True, "runs": 1_000_000},
+    "optimizer": {"enabled": True, "runs": 2_000},
     "metadata": {"appendCBOR": False, "bytecodeHash": "none"},
     "outputSelection": {
         "*": {

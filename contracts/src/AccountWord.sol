@@ -38,6 +38,11 @@ library AccountWord {
         return (word >> 192) & type(uint16).max;
     }
 
+    /// @return What was paid on day `today`: spentToday, or zero if that tells of another day.
+    function spentOn(uint256 word, uint256 today) internal pure returns (uint256) {
+        return day(word) == today ? spentToday(word) : 0;
+    }
+
     function participant(uint256 word) internal pure returns (uint256) {
         return (word >> 208) & type(uint16).max;
     }

@@ -5,16 +5,27 @@ import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.s
 
 import {AccountWord} from "./AccountWord.sol";
 import {DelayedUpgrade} from "./DelayedUpgrade.sol";
-import {DigitalCurrencyStorage, Participant, digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
-import {PaymentRecords} from "./PaymentRecords.sol";
+import {
+    DigitalCurrencyStorage,
+    Participant,
+    accountSlot,
+    digitalCurrencyStorage,
+    load,
+    store
+} from "./DigitalCurrencyStorage.sol";
+import {PlainPayments} from "./PlainPayments.sol";
 import {GOVERNOR, ISSUER, PAUSER, UPGRADER} from "./Roles.sol";
 import {Reason} from "./Reason.sol";
+import {Skips, newSkips} from "./Skips.sol";
 import {TierWord} from "./TierWord.sol";
 import {IDigitalCurrency} from "./interfaces/IDigitalCurrency.sol";
 
 contract DigitalCurrency is IDigitalCurrency, Initializable, DelayedUpgrade {
     using AccountWord for uint256;
     using TierWord for uint256;
+
+    bytes32 private constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
 
     modifier whenNotPaused() {
         if (digitalCurrencyStorage().paused) revert CurrencyPaused();
@@ -136,30 +147,15 @@ contract DigitalCurrency is IDigitalCurrency, Initializable, DelayedUpgrade {
 
     function settle(bytes calldata records, uint64 validBefore) external whenNotPaused {
         if (block.timestamp >= validBefore) revert BatchExpired(validBefore, block.timestamp);
-        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
-        uint256 participant_ = _requireParticipant($).participant();
-        uint256 count = PaymentRecords.count(records);
-        if (count == 0) revert MalformedBatch(records.length);
+        uint256 participant_ = _requireParticipant(digitalCurrencyStorage()).participant();
+        uint256 count = records.length / PlainPayments.RECORD_BYTES;
+        if (count == 0 || records.length % PlainPayments.RECORD_BYTES != 0) revert MalformedBatch(records.length);
 
-        bytes memory bitmap = new bytes((count + 7) >> 3);
-        bytes memory reasons = new bytes(count);
-        uint256 skipped;
-        uint256 frame = PaymentRecords.open(DOMAIN_SEPARATOR(), validBefore);
-        for (uint256 i; i < count; ++i) {
-            uint256 reason = _settleRecord($, PaymentRecords.locate(records, i), frame, participant_);
-            if (reason != 0) {
-                bitmap[i >> 3] |= bytes1(uint8(1 << (i & 7)));
-                reasons[skipped++] = bytes1(uint8(reason));
-            }
-        }
-
-        if (skipped != 0) {
-            assembly ("memory-safe") {
-                mstore(reasons, skipped)
-            }
-            emit Skipped(bitmap, reasons);
-        }
-        emit BatchSettled(uint16(participant_), count, count - skipped);
+        PlainPayments.open(DOMAIN_SEPARATOR(), validBefore, participant_, _today());
+        Skips memory skips = newSkips(count);
+        _settleAll(records, skips);
+        if (skips.count != 0) emit Skipped(skips.bitmap, skips.trimmedReasons());
+        emit BatchSettled(uint16(participant_), count, count - skips.count);
     }
 
     // ------------------------------------------------------------------------------------------------ pauser
@@ -273,86 +269,113 @@ contract DigitalCurrency is IDigitalCurrency, Initializable, DelayedUpgrade {
 
     // solhint-disable-next-line func-name-mixedcase
     function DOMAIN_SEPARATOR() public view returns (bytes32) {
-        return PaymentRecords.domainSeparator(digitalCurrencyStorage().nameHash);
+        bytes32 nameHash = digitalCurrencyStorage().nameHash;
+        return keccak256(abi.encode(DOMAIN_TYPEHASH, nameHash, keccak256("1"), block.chainid, address(this)));
     }
 
     // ------------------------------------------------------------------------------------------------ payments
 
-    function _settleRecord(DigitalCurrencyStorage storage $, uint256 record, uint256 frame, uint256 participant_)
-        private
-        returns (uint256 reason)
-    {
-        (address payer, address payee, uint256 amount, uint256 next) = PaymentRecords.recover(record, frame);
+    function _settleAll(bytes calldata records, Skips memory skips) private {
+        unchecked {
+            uint256 offset;
+            uint256 first;
+            assembly ("memory-safe") {
+                first := records.offset
+            }
+            while (offset != records.length) {
+                (bool isDone, address payer) = PlainPayments.execute(first + offset);
+                if (!isDone) {
+                    uint256 reason = _settleUnusual(payer);
+                    if (reason != 0) skips.add(offset / PlainPayments.RECORD_BYTES, reason);
+                }
+                offset += PlainPayments.RECORD_BYTES;
+            }
+        }
+    }
+
+    function _settleUnusual(address payer) private returns (uint256 reason) {
         if (payer == address(0)) return Reason.BAD_SIGNATURE;
-        uint256 word = $.accounts[payer];
-        if (word.participant() != participant_) return Reason.PAYER_NOT_OF_PARTICIPANT;
+        (address payee, uint256 amount, uint256 next) = PlainPayments.read();
+        uint256 slot = accountSlot(payer);
+        uint256 word = load(slot);
+        if (word.participant() != PlainPayments.participantOfBatch()) return Reason.PAYER_NOT_OF_PARTICIPANT;
         if (next <= word.nonce()) return Reason.NONCE_USED;
 
+        PlainPayments.learnTier(word.tier());
+        PlainPayments.learnTier(load(accountSlot(payee)).tier());
         word = word.withNonce(next);
-        reason = _pay($, payer, word, payee, amount);
-        if (reason != 0) $.accounts[payer] = word;
+        reason = _pay(slot, word, payer, payee, amount);
+        if (reason != 0) store(slot, word);
     }
 
     /// @dev Writes both accounts, or writes nothing and returns why.
-    function _pay(DigitalCurrencyStorage storage $, address payer, uint256 payerWord, address payee, uint256 amount)
+    function _pay(uint256 payerSlot, uint256 payerWord, address payer, address payee, uint256 amount)
         private
-        returns (uint256 reason)
+        returns (uint256)
     {
-        if (amount == 0) return Reason.ZERO_AMOUNT;
-        if (payer == payee) return Reason.SELF_PAYMENT;
-        if (payerWord.has(AccountWord.FROZEN | AccountWord.CLOSED)) return Reason.ofPayer(payerWord);
-        uint256 payeeWord = $.accounts[payee];
-        if (payeeWord & AccountWord.STATUS_MASK != AccountWord.REGISTERED) return Reason.ofPayee(payeeWord);
+        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
+        unchecked {
+            if (amount == 0) return Reason.ZERO_AMOUNT;
+            if (payer == payee) return Reason.SELF_PAYMENT;
+            if (payerWord.has(AccountWord.FROZEN | AccountWord.CLOSED)) return Reason.ofPayer(payerWord);
+            uint256 payeeSlot = accountSlot(payee);
+            uint256 payeeWord = load(payeeSlot);
+            if (payeeWord & AccountWord.STATUS_MASK != AccountWord.REGISTERED) return Reason.ofPayee(payeeWord);
 
-        uint256 limits = $.tiers[payerWord.tier()];
-        if (amount > limits.perPaymentLimit()) return Reason.PER_PAYMENT_LIMIT_EXCEEDED;
-        uint256 today = _today();
-        uint256 spent = payerWord.day() == today ? payerWord.spentToday() + amount : amount;
-        if (spent > limits.dailyLimit()) {
-            if (limits.dailyLimit() != type(uint64).max) return Reason.DAILY_LIMIT_EXCEEDED;
-            spent = type(uint64).max;
-        }
-        if (amount > payerWord.balance()) return Reason.INSUFFICIENT_BALANCE;
+            uint256 limits = $.tiers[payerWord.tier()];
+            if (amount > limits.perPaymentLimit()) return Reason.PER_PAYMENT_LIMIT_EXCEEDED;
+            uint256 today = _today();
+            uint256 spent = payerWord.spentOn(today) + amount;
+            if (spent > limits.dailyLimit()) {
+                if (limits.dailyLimit() != type(uint64).max) return Reason.DAILY_LIMIT_EXCEEDED;
+                spent = type(uint64).max;
+            }
+            if (amount > payerWord.balance()) return Reason.INSUFFICIENT_BALANCE;
+            payerWord = payerWord.withSpending(spent, today) - amount;
 
-        uint256 held = payeeWord.balance() + amount;
-        uint256 limit = $.tiers[payeeWord.tier()].holdingLimit();
-        uint256 excess;
-        address bank;
-        if (held > limit) {
-            bank = _waterfallBank($, payerWord, payeeWord);
-            if (bank == address(0)) return Reason.HOLDING_LIMIT_EXCEEDED;
-            excess = held - limit < amount ? held - limit : amount;
-        }
-
-        $.accounts[payer] = payerWord.withSpending(spent, today) - amount;
-        $.accounts[payee] = payeeWord + (amount - excess);
-        emit Transfer(payer, payee, amount);
-        if (excess != 0) {
-            $.accounts[bank] += excess;
-            emit Transfer(payee, bank, excess);
-            emit Waterfall(payee, bank, excess);
+            uint256 held = payeeWord.balance() + amount;
+            uint256 limit = $.tiers[payeeWord.tier()].holdingLimit();
+            if (held > limit) {
+                if (_isWithoutWaterfall(payerWord, payeeWord)) return Reason.HOLDING_LIMIT_EXCEEDED;
+                uint256 excess = held - limit < amount ? held - limit : amount;
+                store(payerSlot, payerWord);
+                store(payeeSlot, payeeWord + amount - excess);
+                emit Transfer(payer, payee, amount);
+                _cascade(payee, payeeWord.participant(), excess);
+                return 0;
+            }
+            store(payerSlot, payerWord);
+            store(payeeSlot, payeeWord + amount);
+            emit Transfer(payer, payee, amount);
+            return 0;
         }
     }
 
-    /// @dev The account that takes what the payee may not hold, or zero. It is neither payer nor payee: it is INSTITUTION
-    /// and they are not. Its balance cannot overflow: the supply fits 96 bits.
-    function _waterfallBank(DigitalCurrencyStorage storage $, uint256 payerWord, uint256 payeeWord)
-        private
-        view
-        returns (address bank)
-    {
-        if ((payerWord | payeeWord).has(AccountWord.INSTITUTION) || !payeeWord.has(AccountWord.LINKED)) {
-            return address(0);
-        }
-        bank = $.participants[payeeWord.participant()].institution;
-        if ($.accounts[bank] & AccountWord.STATUS_MASK != AccountWord.REGISTERED) return address(0);
+    /// @dev True if what the payee may not hold has nowhere to flow: it takes a linked payee with a bank in good
+    /// standing, and neither side an institution (funding would flow straight back).
+    function _isWithoutWaterfall(uint256 payerWord, uint256 payeeWord) private view returns (bool) {
+        if ((payerWord | payeeWord).has(AccountWord.INSTITUTION)) return true;
+        if (!payeeWord.has(AccountWord.LINKED)) return true;
+        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
+        address bank = $.participants[payeeWord.participant()].institution;
+        return $.accounts[bank] & AccountWord.STATUS_MASK != AccountWord.REGISTERED;
+    }
+
+    /// @dev The bank is neither payer nor payee: it is an institution and they are not. Its balance cannot overflow: the
+    /// supply fits 96 bits.
+    function _cascade(address payee, uint256 participant_, uint256 excess) private {
+        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
+        address bank = $.participants[participant_].institution;
+        $.accounts[bank] += excess;
+        emit Transfer(payee, bank, excess);
+        emit Waterfall(payee, bank, excess);
     }
 
     function _transfer(address payer, address payee, uint256 amount) private {
         DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
         uint256 word = $.accounts[payer];
         if (!word.has(AccountWord.REGISTERED)) revert PayerNotRegistered(payer);
-        uint256 reason = _pay($, payer, word, payee, amount);
+        uint256 reason = _pay(accountSlot(payer), word, payer, payee, amount);
         if (reason != 0) _refuse($, reason, payer, payee, amount);
     }
 
@@ -377,8 +400,7 @@ contract DigitalCurrency is IDigitalCurrency, Initializable, DelayedUpgrade {
             revert PerPaymentLimitExceeded(payer, amount, limits.perPaymentLimit());
         }
         if (reason == Reason.DAILY_LIMIT_EXCEEDED) {
-            uint256 spent = word.day() == _today() ? word.spentToday() : 0;
-            revert DailyLimitExceeded(payer, spent + amount, limits.dailyLimit());
+            revert DailyLimitExceeded(payer, word.spentOn(_today()) + amount, limits.dailyLimit());
         }
         if (reason == Reason.INSUFFICIENT_BALANCE) revert InsufficientBalance(payer, word.balance(), amount);
         uint256 held = $.accounts[payee].balance() + amount;

@@ -24,11 +24,36 @@ struct DigitalCurrencyStorage {
 
 /// @dev keccak256(abi.encode(uint256(keccak256("florin.storage.DigitalCurrency")) - 1)) & ~bytes32(uint256(0xff))
 bytes32 constant DIGITAL_CURRENCY_SLOT = 0x9dc49bc1864aff589d87547887b7eef9e5e6f06fefb080e4b56b3348da10fe00;
-
 function digitalCurrencyStorage() pure returns (DigitalCurrencyStorage storage $) {
     bytes32 slot = DIGITAL_CURRENCY_SLOT;
     assembly ("memory-safe") {
         $.slot := slot
+    }
+}
+
+/// @dev Where the word of an account is. With this and `load` and `store` a payment computes each slot once.
+function accountSlot(address owner) pure returns (uint256 slot) {
+    bytes32 mappingSlot = DIGITAL_CURRENCY_SLOT; // accounts is the first member
+    assembly ("memory-safe") {
+        mstore(0, owner)
+        mstore(32, mappingSlot)
+        slot := keccak256(0, 64)
+    }
+}
+
+function tierSlot(uint256 id) pure returns (uint256 slot) {
+    return uint256(DIGITAL_CURRENCY_SLOT) + 3 + id; // tiers is the fourth member
+}
+
+function load(uint256 slot) view returns (uint256 word) {
+    assembly ("memory-safe") {
+        word := sload(slot)
+    }
+}
+
+function store(uint256 slot, uint256 word) {
+    assembly ("memory-safe") {
+        sstore(slot, word)
     }
 }
 
