@@ -1,0 +1,64 @@
+"""HTTP for deposit accounts."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api.accounts import service
+from api.accounts.schemas import AccountAnswer, AccountBody, EntriesAnswer
+from api.database import run_in_transaction
+from api.errors import FlorinError
+from api.identity.guard import By, GuardedRoute
+from api.identity.once import IDEMPOTENCY_HEADER, answer_once
+from api.institution import Here
+from api.ndjson import BulkExchange, bulk_openapi, require_ndjson
+
+router = APIRouter(prefix="/v1/accounts", route_class=GuardedRoute, tags=["accounts"])
+
+
+@router.post("", status_code=201, response_model=AccountAnswer, openapi_extra=IDEMPOTENCY_HEADER)
+async def open_account(request: Request, here: Here, by: By, body: AccountBody) -> Response:
+    """Open a deposit account for a customer and book what it brings."""
+
+    async def work(conn: Any) -> dict[str, Any] | FlorinError:
+        (outcome,) = await service.open_deposit_accounts(conn, here, [body])
+        return outcome
+
+    return await answer_once(request, here, by, body, 201, work)
+
+
+@router.post(":bulk", openapi_extra=bulk_openapi(AccountBody, AccountAnswer))
+async def open_accounts(request: Request, here: Here) -> Any:
+    """Open many deposit accounts: one JSON object a line, in order; safe to repeat."""
+    require_ndjson(request)
+
+    async def decide(lines: Sequence[AccountBody]) -> list[dict[str, Any] | FlorinError]:
+        return await run_in_transaction(
+            here.pool, lambda conn: service.open_deposit_accounts(conn, here, lines)
+        )
+
+    return BulkExchange(request, AccountBody, decide)
+
+
+@router.get("/{account_id}", response_model=AccountAnswer)
+async def account(here: Here, account_id: uuid.UUID) -> Any:
+    """One account with its balance."""
+    async with here.pool.acquire() as conn:
+        return await service.account(conn, account_id)
+
+
+@router.get("/{account_id}/entries", response_model=EntriesAnswer)
+async def entries(
+    here: Here,
+    account_id: uuid.UUID,
+    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Any:
+    """An account's entries, newest first."""
+    async with here.pool.acquire() as conn:
+        return await service.entries(conn, account_id, before, limit)

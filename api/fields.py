@@ -1,0 +1,126 @@
+"""The shapes that request bodies are made of: strict, closed, and refused with one word for each mistake.
+
+A body's unknown field is `UnknownField`; an amount that is no positive whole number is `AmountNotInteger`,
+`AmountNotPositive` or `AmountTooLarge`; everything else that cannot be read is `MalformedRequest`, naming the field.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+from api.addresses import address_text, parse_address
+from api.errors import FlorinError, MalformedRequest, UnknownField, validation_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
+
+MAX_PAYMENT_MINOR: Final = 2**40 - 1
+"""The largest amount that one signed payment can carry: the packed record gives it five bytes."""
+
+_AMOUNT_CODES: Final = {
+    "greater_than_equal": "AmountNotPositive",
+    "less_than_equal": "AmountTooLarge",
+    "int_type": "AmountNotInteger",
+    "int_from_float": "AmountNotInteger",
+    "int_parsing_size": "AmountTooLarge",
+}
+
+
+class Body(BaseModel):
+    """A request's body: no field that its schema does not know, no value of a neighbouring type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Answer(BaseModel):
+    """An answer's body: documented in OpenAPI, built by us and therefore not checked again."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
+"""A caller's own name for a thing: visible ASCII without spaces."""
+
+DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\p{Cc}]+$")]
+"""A name that people read: any script, no control characters."""
+
+Note = Annotated[str, StringConstraints(max_length=140, pattern=r"^[^\p{Cc}]*$")]
+"""A remark that travels with a payment inside the bank; never on chain."""
+
+CurrencyCode = Annotated[str, StringConstraints(min_length=1, max_length=10)]
+"""A currency's alphabetic code; whether it is carried here is decided by the verb (`UnknownCurrency`)."""
+
+
+class _Address:
+    """Tells pydantic to take `0x` and 40 hexadecimal digits (EIP-55 where the case is mixed) and to give 20 bytes."""
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(
+            parse_address, core_schema.str_schema(strict=True)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"}
+
+
+class _Whole:
+    """Tells pydantic to take JSON integers between two bounds and nothing that merely looks like one."""
+
+    def __init__(self, least: int, most: int) -> None:
+        self.least = least
+        self.most = most
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema
+
+        return core_schema.int_schema(strict=True, ge=self.least, le=self.most)
+
+
+Address = Annotated[bytes, _Address()]
+PaymentAmount = Annotated[int, _Whole(1, MAX_PAYMENT_MINOR)]
+BookAmount = Annotated[int, _Whole(1, 2**62)]
+BookAmountOrZero = Annotated[int, _Whole(0, 2**62)]
+TierNumber = Annotated[int, _Whole(0, 255)]
+TierMask = Annotated[int, _Whole(0, 2**256 - 1)]
+HoldingLimit = Annotated[int, _Whole(0, 2**96 - 1)]
+SpendingLimit = Annotated[int, _Whole(0, 2**64 - 1)]
+
+
+class AmountRefused(FlorinError):
+    """An amount that is not a positive whole number of minor units within the bounds of its field."""
+
+    def __init__(self, code: str, field: str, problem: str) -> None:
+        super().__init__(code, 400, f"{field}: {problem}.", field=field)
+
+
+def refusal_of(found: Sequence[Mapping[str, Any]]) -> FlorinError:
+    """What pydantic found (its `errors()`) as one typed refusal; unknown fields first, then amounts, then the rest.
+
+    The rejected values are not repeated: they may be secrets.
+    """
+    general = validation_error(found)
+    if isinstance(general, UnknownField):
+        return general
+    for item in found:
+        field = str(item["loc"][-1]) if item["loc"] else ""
+        code = _AMOUNT_CODES.get(str(item["type"]))
+        if code is not None and field.endswith("_minor"):
+            return AmountRefused(code, field, str(item["msg"]))
+    return general
+
+
+def require_text(value: str | None, field: str) -> str:
+    """A header or parameter that must be there. Raises `MalformedRequest` naming it."""
+    if not value:
+        raise MalformedRequest(f"{field} is missing.", [{"field": field, "problem": "is missing"}])
+    return value

@@ -1,0 +1,47 @@
+"""Refusals of the identity room."""
+
+from __future__ import annotations
+
+from api.errors import FlorinError
+
+
+class Unauthenticated(FlorinError):
+    """No usable API key came with the request. The same for a missing, unknown, malformed and revoked one."""
+
+    def __init__(self) -> None:
+        super().__init__("Unauthenticated", 401, "Send a valid API key as a bearer token.")
+
+
+class ScopeMissing(FlorinError):
+    """The caller's key is good, but was not given the scope of this route."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__("ScopeMissing", 403, f"This key lacks the scope {scope!r}.", scope=scope)
+
+
+class UnknownScope(FlorinError):
+    """A scope that no route of this institution asks for."""
+
+    def __init__(self, scope: str, known: list[str]) -> None:
+        sentence = f"There is no scope {scope!r}; there are: {', '.join(known)}."
+        super().__init__("UnknownScope", 422, sentence, scope=scope)
+
+
+class ReferenceInUse(FlorinError):
+    """A reference that already names a thing with other content; the same content would have got the same answer."""
+
+    def __init__(self, reference: str, what: str) -> None:
+        sentence = f"The reference {reference!r} already names another {what}: choose a new one."
+        super().__init__("IdempotencyKeyReused", 422, sentence, reference=reference)
+
+
+class UnknownCustomer(FlorinError):
+    """A reference that names no customer."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            "UnknownCustomer",
+            422,
+            f"There is no customer with the reference {reference!r}.",
+            reference=reference,
+        )

@@ -1,0 +1,217 @@
+"""The composition root of an institution's HTTP service.
+
+    python -m api.main --settings FILE                                        serve
+    python -m api.main create-key --settings FILE --name NAME --scope SCOPE   print a new API key, once
+
+`create_app` has no global state: several institutions can live in one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+
+from api.body_limits import BodyLimits
+from api.database import connect_pool, is_migrated, transaction
+from api.errors import FlorinError, install_error_handlers, problem_response
+from api.fields import refusal_of
+from api.identity.guard import GuardedRoute
+from api.identity.keys import KeyRing, create_key
+from api.identity.scopes import known_scopes, scopes_by_route
+from api.institution import Institution
+from api.ledger.chart import open_chart
+from api.ledger.gathering import Gatherer
+from api.operations.metrics import MeasureRequests, Metrics
+from api.settings import Settings
+from api.web import pages
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from fastapi import Request
+    from starlette.responses import Response
+
+    from api.payments.pay import Outcome
+    from api.payments.requests import PaymentRequest
+
+POOL_SIZE = 8
+
+
+class SchemaNotCurrent(FlorinError):
+    """The database's schema is not the one that this version works with."""
+
+    def __init__(self) -> None:
+        sentence = "The database is not migrated to this version: run `florin up`, or migrate it, first."
+        super().__init__("SchemaNotCurrent", 500, sentence)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The HTTP service of one institution, with the routes of its kind.
+
+    Raises `LookupError` when a route has no line in the table of scopes, or a line has no route.
+    """
+    app = FastAPI(
+        title=f"Florin: {settings.institution_name}",
+        description=_DESCRIPTION,
+        version="1",
+        lifespan=_lifespan(settings),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.state.metrics = Metrics()
+    app.state.resources = []
+    routers = [*_rooms(settings), *pages.install(app, settings)]
+    _require_scopes(routers, settings.kind)
+    for router in routers:
+        app.include_router(router)
+    install_error_handlers(app)
+    app.add_exception_handler(RequestValidationError, _on_malformed_request)
+    app.add_middleware(BodyLimits)
+    app.add_middleware(MeasureRequests, metrics=app.state.metrics)
+    return app
+
+
+_DESCRIPTION = """
+Money is whole minor units of the currency. Errors are RFC 9457 problem documents with a stable `code`.
+Send `Authorization: Bearer <API key>`; each route names the scope that its key needs (`x-scope`).
+POSTs that change something need an `Idempotency-Key`; bulk lines carry a `reference` instead.
+"""
+
+
+def _rooms(settings: Settings) -> list[APIRouter]:
+    """The routes of an institution of this kind, room by room."""
+    from api.operations.routes import router as operations_router
+
+    if settings.kind == "central_bank":
+        from api.settlement.central_bank_routes import router as central_bank_router
+
+        return [operations_router, central_bank_router]
+    from api.accounts.routes import router as accounts_router
+    from api.identity.routes import router as identity_router
+    from api.payments.routes import router as payments_router
+    from api.settlement.bank_routes import router as settlement_router
+    from api.wallets.routes import router as wallets_router
+
+    return [
+        operations_router,
+        identity_router,
+        accounts_router,
+        wallets_router,
+        payments_router,
+        settlement_router,
+    ]
+
+
+def _lifespan(settings: Settings) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            pool = await connect_pool(settings.database_url, max_size=POOL_SIZE)
+            stack.push_async_callback(pool.close)
+            async with transaction(pool) as conn:
+                if not await is_migrated(conn):
+                    raise SchemaNotCurrent
+                chart = await open_chart(conn, settings.kind, settings.currency)
+            institution = Institution(settings, pool, chart)
+            app.state.institution = institution
+            app.state.key_ring = KeyRing(pool)
+            if settings.kind == "bank":
+                app.state.payments = await stack.enter_async_context(_gatherer(institution))
+            for resource in app.state.resources:
+                await stack.enter_async_context(resource(institution))
+            yield
+
+    return lifespan
+
+
+def _gatherer(institution: Institution) -> Gatherer[PaymentRequest, Outcome]:
+    from api.payments.pay import pay_all
+
+    async def run_batch(requests: list[PaymentRequest]) -> Sequence[Outcome | Exception]:
+        return await pay_all(institution, requests)
+
+    return Gatherer(run_batch)
+
+
+def _require_scopes(routers: Sequence[APIRouter], kind: str) -> None:
+    """Every route is guarded by the table of scopes, and every line of the table has its route."""
+    served = set()
+    for route in (route for router in routers for route in router.routes):
+        if not isinstance(route, GuardedRoute):
+            raise LookupError(f"{route} is not behind the table of scopes")
+        served |= {(method, route.path) for method in route.methods or ()}
+    listed = set(scopes_by_route(kind))
+    if served != listed:
+        raise LookupError(f"routes and scopes differ: {sorted(served ^ listed)}")
+
+
+async def _on_malformed_request(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return problem_response(refusal_of(error.errors()))
+
+
+async def _create_key(settings: Settings, name: str, scopes: Sequence[str]) -> str:
+    pool = await connect_pool(settings.database_url)
+    try:
+        async with transaction(pool) as conn:
+            return await create_key(conn, name, scopes, settings.kind)
+    finally:
+        await pool.close()
+
+
+def _serve(settings: Settings) -> None:
+    import uvicorn
+
+    uvicorn.run(
+        create_app(settings),
+        host=settings.listen_host,
+        port=settings.listen_port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m api.main", description="An institution's HTTP service.")
+    parser.add_argument("command", nargs="?", choices=["serve", "create-key"], default="serve")
+    parser.add_argument("--settings", type=Path, required=True, help="the institution's settings file")
+    parser.add_argument("--name", help="create-key: whom the key is for; keys of one name are one caller")
+    parser.add_argument("--scope", action="append", default=[], help="create-key: a scope (repeat), or 'all'")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the process's exit status."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    try:
+        settings = Settings.load(given.settings)
+        if given.command == "serve":
+            _serve(settings)
+            return 0
+        if not given.name or not given.scope:
+            parser.error("create-key needs --name and at least one --scope")
+        scopes = known_scopes(settings.kind) if given.scope == ["all"] else given.scope
+        print(asyncio.run(_create_key(settings, given.name, scopes)))
+    except FlorinError as refusal:
+        print(f"{refusal.code}: {refusal.sentence}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Payments from wallets, fundings into them and redemptions out of them; and the billers that customers pay."""

@@ -1,0 +1,34 @@
+"""Refusals of the payments room that are no decision about a payment, and are therefore not recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from api.errors import FlorinError
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Mapping, Sequence
+
+
+class PaymentRefused(FlorinError):
+    """A payment that rules refuse: `code` is the first reason's, `reasons` has them all."""
+
+    def __init__(self, payment_id: uuid.UUID, reasons: Sequence[Mapping[str, Any]]) -> None:
+        first = reasons[0]
+        super().__init__(
+            first["code"],
+            422,
+            first["detail"],
+            payment_id=str(payment_id),
+            state="refused",
+            reasons=[dict(reason) for reason in reasons],
+        )
+
+
+class ReferenceReused(FlorinError):
+    """A caller's reference (or Idempotency-Key) that already belongs to a payment with other content."""
+
+    def __init__(self, reference: str) -> None:
+        sentence = f"{reference!r} already belongs to another payment: choose a new one for each intention."
+        super().__init__("IdempotencyKeyReused", 422, sentence, reference=reference)

@@ -1,0 +1,174 @@
+"""The reads of the payments room, each for a whole set of requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Collection
+
+    from api.database import Connection
+
+_WALLET = """
+SELECT w.id, w.reference, w.customer_id, w.ledger_account_id, a.ledger_account_id AS deposit_account_id, r.address
+  FROM wallets w LEFT JOIN accounts a ON a.id = w.account_id LEFT JOIN outbox_registrations r ON r.wallet_id = w.id
+"""
+
+_STATE = """
+CASE WHEN p.refusals IS NOT NULL THEN 'refused'
+     WHEN o.state = 'final' THEN 'final'
+     WHEN o.state = 'failed' THEN 'failed'
+     WHEN o.state = 'queued' OR t.state IS NULL OR t.state = 'prepared' THEN 'accepted'
+     WHEN t.included_block IS NOT NULL THEN 'included'
+     ELSE 'submitted' END
+"""
+
+_PAYMENT = f"""
+SELECT p.id, p.reference, p.kind, {_STATE} AS state, p.payer_wallet_id, p.payee_wallet_id, p.payee, p.amount_minor,
+       p.currency, p.from_wallet_minor, p.from_deposit_minor, p.note, p.refusals, p.created_at, p.request_hash,
+       b.reference AS biller_reference, b.name AS biller_name, q.name AS payee_name, z.name AS payer_name,
+       o.outcome_code, o.record_index, o.final_at, t.hash AS transaction_hash,
+       coalesce(o.final_block, t.included_block) AS block_number
+  FROM payments p
+  LEFT JOIN outbox_payments o ON o.payment_id = p.id
+  LEFT JOIN chain_transactions t ON t.id = o.transaction_id
+  LEFT JOIN billers b ON b.id = p.biller_id
+  LEFT JOIN wallets v ON v.id = p.payee_wallet_id
+  LEFT JOIN customers q ON q.id = v.customer_id
+  LEFT JOIN wallets w ON w.id = p.payer_wallet_id
+  LEFT JOIN customers z ON z.id = w.customer_id
+"""  # noqa: S608 - put together from constants
+
+
+async def wallets_named(
+    conn: Connection, references: Collection[str], ids: Collection[uuid.UUID]
+) -> list[Any]:
+    """Wallets by reference or id, with their ledger accounts and addresses."""
+    rows = await conn.fetch(_WALLET + "WHERE w.reference = ANY($1)", list(references)) if references else []
+    if ids:
+        rows += await conn.fetch(_WALLET + "WHERE w.id = ANY($1)", list(ids))
+    return rows
+
+
+async def wallets_at(conn: Connection, addresses: Collection[bytes]) -> list[Any]:
+    """This bank's own wallets among `addresses`."""
+    return await conn.fetch(_WALLET + "WHERE r.address = ANY($1)", list(addresses)) if addresses else []
+
+
+async def billers_named(conn: Connection, references: Collection[str]) -> dict[str, Any]:
+    """reference -> biller, for those that exist."""
+    if not references:
+        return {}
+    rows = await conn.fetch(
+        "SELECT id, reference, name, address FROM billers WHERE reference = ANY($1)", list(references)
+    )
+    return {row["reference"]: row for row in rows}
+
+
+async def decided_payments(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Any]:
+    """id -> what was decided about it before."""
+    rows = await conn.fetch(
+        """SELECT id, request_hash, refusals, from_wallet_minor, from_deposit_minor
+             FROM payments WHERE id = ANY($1)""",
+        list(ids),
+    )
+    return {row["id"]: row for row in rows}
+
+
+async def moment(conn: Connection, participant_id: int) -> Any:
+    """What holds for every payment now: pause, a frozen settlement flow, the chain's day, the bank's own address."""
+    return await conn.fetchrow(
+        """SELECT coalesce((SELECT is_paused FROM chain_currency), false) AS is_paused,
+                  (SELECT reason FROM chain_freezes WHERE flow = 'settle') AS frozen_reason,
+                  coalesce((SELECT greatest(head_time_s, final_time_s) FROM chain_cursor), 0) / 86400 AS day,
+                  (SELECT institution FROM chain_participants WHERE participant = $1) AS institution""",
+        participant_id,
+    )
+
+
+async def chain_accounts(conn: Connection, addresses: Collection[bytes], day: int) -> list[Any]:
+    """The final state of registered addresses with their limits, and each one's bank's account beside it."""
+    return await conn.fetch(
+        """SELECT n.address, n.flags, n.balance_minor, CASE WHEN n.spent_day = $2 THEN n.spent_minor ELSE 0 END AS spent,
+                  coalesce(t.holding_limit_minor, 0)::text AS holding, coalesce(t.per_payment_limit_minor, 0)::text AS single,
+                  coalesce(t.daily_limit_minor, 0)::text AS daily, b.address AS bank, b.flags AS bank_flags
+             FROM chain_accounts n
+             LEFT JOIN chain_tiers t ON t.tier = n.tier
+             LEFT JOIN chain_participants p ON p.participant = n.participant
+             LEFT JOIN chain_accounts b ON b.address = p.institution
+            WHERE n.address = ANY($1)""",
+        list(addresses),
+        day,
+    )
+
+
+async def unsettled_spending(conn: Connection, payers: Collection[bytes]) -> dict[bytes, int]:
+    """payer -> what it has accepted payments for that are not final."""
+    rows = await conn.fetch(
+        """SELECT payer, sum(amount_minor)::bigint AS amount FROM outbox_payments
+            WHERE payer = ANY($1) AND state IN ('queued', 'batched') GROUP BY payer""",
+        list(payers),
+    )
+    return {row["payer"]: row["amount"] for row in rows}
+
+
+async def unsettled_receipts(conn: Connection, payees: Collection[bytes], kind: str) -> dict[bytes, int]:
+    """payee -> what is on its way to it from this bank's payers, of `kind`, and not as part of a payment."""
+    if not payees:
+        return {}
+    rows = await conn.fetch(
+        """SELECT payee, sum(amount_minor)::bigint AS amount FROM outbox_payments
+            WHERE state IN ('queued', 'batched') AND kind = $2 AND serves_payment_id IS NULL AND payee = ANY($1)
+            GROUP BY payee""",
+        list(payees),
+        kind,
+    )
+    return {row["payee"]: row["amount"] for row in rows}
+
+
+async def payment_by_id(conn: Connection, payment_id: uuid.UUID) -> Any:
+    """One payment with how far it has come, or None."""
+    return await conn.fetchrow(_PAYMENT + "WHERE p.id = $1", payment_id)
+
+
+async def payments_of_wallet(conn: Connection, wallet_id: uuid.UUID, limit: int) -> list[Any]:
+    """A wallet's newest payments, made and received from wallets of this bank."""
+    return await conn.fetch(
+        _PAYMENT
+        + """WHERE p.id IN (
+                (SELECT id FROM payments WHERE payer_wallet_id = $1 ORDER BY created_at DESC LIMIT $2)
+                UNION ALL
+                (SELECT id FROM payments WHERE payee_wallet_id = $1 AND refusals IS NULL
+                  ORDER BY created_at DESC LIMIT $2))
+             ORDER BY p.created_at DESC LIMIT $2""",
+        wallet_id,
+        limit,
+    )
+
+
+async def summary(conn: Connection, prefix: str) -> list[Any]:
+    """Payments counted by state and code; of the callers' references that begin with `prefix`."""
+    return await conn.fetch(
+        f"""SELECT {_STATE} AS state, coalesce(p.refusals->0->>'code', o.outcome_code) AS code, count(*) AS count,
+                   sum(p.amount_minor) AS amount_minor,
+                   min(p.created_at) FILTER (WHERE p.refusals IS NULL) AS first_accepted_at, max(o.final_at) AS last_final_at
+              FROM payments p
+              LEFT JOIN outbox_payments o ON o.payment_id = p.id
+              LEFT JOIN chain_transactions t ON t.id = o.transaction_id
+             WHERE $1 = '' OR starts_with(p.reference, $1)
+             GROUP BY 1, 2""",  # noqa: S608 - put together from constants
+        prefix,
+    )
+
+
+async def billers_after(conn: Connection, after: str, search: str, limit: int) -> list[Any]:
+    """A page of billers above the reference `after`; `search` is a part of their names or references."""
+    pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    return await conn.fetch(
+        """SELECT id, reference, name, address FROM billers
+            WHERE reference > $1 AND (name ILIKE $2 OR reference ILIKE $2) ORDER BY reference LIMIT $3""",
+        after,
+        pattern,
+        limit,
+    )

@@ -1,0 +1,169 @@
+"""HTTP for payments, fundings, redemptions and billers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from api.database import run_in_transaction
+from api.errors import FlorinError
+from api.idempotency import require_key
+from api.identity.guard import By, GuardedRoute
+from api.identity.once import IDEMPOTENCY_HEADER, answer_once
+from api.institution import Here
+from api.ledger.gathering import Gatherer
+from api.ndjson import BulkExchange, bulk_openapi, require_ndjson
+from api.payments import billers, service
+from api.payments.pay import Outcome, pay_all, preflight
+from api.payments.requests import PaymentRequest, payment_request, transfer_request
+from api.payments.schemas import (
+    BillerAnswer,
+    BillerBody,
+    BillersAnswer,
+    PaymentAccepted,
+    PaymentAnswer,
+    PaymentBody,
+    PaymentLine,
+    PaymentLineAnswer,
+    PaymentsSummary,
+    PreflightAnswer,
+    TransferBody,
+)
+
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["payments"])
+
+
+def _gatherer_of(request: Request) -> Gatherer[PaymentRequest, Outcome]:
+    gatherer: Gatherer[PaymentRequest, Outcome] = request.app.state.payments
+    return gatherer
+
+
+Gathered = Annotated[Gatherer[PaymentRequest, Outcome], Depends(_gatherer_of)]
+
+
+def _accepted(outcome: Outcome) -> Response:
+    """The answer to an accepted payment. Raises `PaymentRefused`."""
+    outcome.require_accepted()
+    return JSONResponse(
+        {
+            "payment_id": str(outcome.payment_id),
+            "state": outcome.state,
+            "from_wallet_minor": outcome.from_wallet_minor,
+            "from_deposit_minor": outcome.from_deposit_minor,
+        },
+        status_code=202,
+    )
+
+
+@router.post("/payments", status_code=202, response_model=PaymentAccepted, openapi_extra=IDEMPOTENCY_HEADER)
+async def pay(request: Request, here: Here, by: By, gathered: Gathered, body: PaymentBody) -> Response:
+    """Pay from a wallet; what it lacks comes from the linked account. A refusal gives every reason at once."""
+    key = require_key(request.headers.get("idempotency-key"))
+    return _accepted(await gathered.submit(payment_request(here, by.name, key, body)))
+
+
+@router.post("/payments:bulk", openapi_extra=bulk_openapi(PaymentLine, PaymentLineAnswer))
+async def pay_many(request: Request, here: Here, by: By) -> Any:
+    """Pay many: one JSON object a line, decided in their order; safe to repeat."""
+    require_ndjson(request)
+
+    async def decide(lines: Sequence[PaymentLine]) -> list[dict[str, Any] | FlorinError]:
+        outcomes = await pay_all(
+            here, [payment_request(here, by.name, line.reference, line) for line in lines]
+        )
+        return [
+            outcome
+            if isinstance(outcome, FlorinError)
+            else {
+                "reference": line.reference,
+                "payment_id": str(outcome.payment_id),
+                "state": outcome.state,
+                "reasons": list(outcome.reasons),
+            }
+            for line, outcome in zip(lines, outcomes, strict=True)
+        ]
+
+    return BulkExchange(request, PaymentLine, decide)
+
+
+@router.post("/payments/preflight", response_model=PreflightAnswer)
+async def preflight_payment(here: Here, by: By, body: PaymentBody) -> Any:
+    """What would be decided about this payment now. Nothing is held or recorded."""
+    async with here.pool.acquire() as conn:
+        decision = await preflight(conn, here, payment_request(here, by.name, "", body))
+    return {
+        "would_be_accepted": decision.is_accepted,
+        "reasons": [reason.as_json() for reason in decision.reasons],
+        "from_wallet_minor": decision.from_wallet_minor,
+        "from_deposit_minor": decision.from_deposit_minor,
+    }
+
+
+@router.get("/payments:summary", response_model=PaymentsSummary)
+async def summary(
+    here: Here, since_reference_prefix: Annotated[str, Query(max_length=100, pattern=r"^[!-~]*$")] = ""
+) -> Any:
+    """Payments counted by state, and by code where they were refused or failed."""
+    async with here.pool.acquire() as conn:
+        return await service.summary(conn, since_reference_prefix)
+
+
+@router.get("/payments/{payment_id}", response_model=PaymentAnswer)
+async def payment(here: Here, payment_id: uuid.UUID) -> Any:
+    """One payment and how far it has come."""
+    async with here.pool.acquire() as conn:
+        return await service.payment(conn, payment_id)
+
+
+@router.post("/fundings", status_code=202, response_model=PaymentAccepted, openapi_extra=IDEMPOTENCY_HEADER)
+async def fund(request: Request, here: Here, by: By, gathered: Gathered, body: TransferBody) -> Response:
+    """Move money from the linked account into the wallet."""
+    key = require_key(request.headers.get("idempotency-key"))
+    return _accepted(await gathered.submit(transfer_request(here, by.name, key, "funding", body)))
+
+
+@router.post(
+    "/redemptions", status_code=202, response_model=PaymentAccepted, openapi_extra=IDEMPOTENCY_HEADER
+)
+async def redeem(request: Request, here: Here, by: By, gathered: Gathered, body: TransferBody) -> Response:
+    """Move money from the wallet back to the linked account."""
+    key = require_key(request.headers.get("idempotency-key"))
+    return _accepted(await gathered.submit(transfer_request(here, by.name, key, "redemption", body)))
+
+
+@router.post("/billers", status_code=201, response_model=BillerAnswer, openapi_extra=IDEMPOTENCY_HEADER)
+async def introduce_biller(request: Request, here: Here, by: By, body: BillerBody) -> Response:
+    """Make a biller known to this bank's customers."""
+
+    async def work(conn: Any) -> dict[str, Any] | FlorinError:
+        (outcome,) = await billers.introduce_billers(conn, here, [body])
+        return outcome
+
+    return await answer_once(request, here, by, body, 201, work)
+
+
+@router.post("/billers:bulk", openapi_extra=bulk_openapi(BillerBody, BillerAnswer))
+async def introduce_billers(request: Request, here: Here) -> Any:
+    """Make many billers known: one JSON object a line, in order; safe to repeat."""
+    require_ndjson(request)
+
+    async def decide(lines: Sequence[BillerBody]) -> list[dict[str, Any] | FlorinError]:
+        return await run_in_transaction(here.pool, lambda conn: billers.introduce_billers(conn, here, lines))
+
+    return BulkExchange(request, BillerBody, decide)
+
+
+@router.get("/billers", response_model=BillersAnswer)
+async def list_billers(
+    here: Here,
+    search: Annotated[str, Query(max_length=100, pattern=r"^[^\p{Cc}]*$")] = "",
+    after: Annotated[str, Query(max_length=100, pattern=r"^[!-~]*$")] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Any:
+    """Billers in the order of their references."""
+    async with here.pool.acquire() as conn:
+        return await billers.billers(conn, after, search, limit)

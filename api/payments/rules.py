@@ -1,0 +1,249 @@
+"""Whether a payment, a redemption or a funding can be made: pure decisions that give every reason at once.
+
+The rules are the contract's own (DigitalCurrency, `settle`), asked before it on the projection of what is final and on
+what this bank has accepted since, and the bank's: the shortfall of a wallet comes from the linked deposit. A reason's
+code is the contract's word where the contract has one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from contracts.accounts import AccountFlag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Kind = Literal["payment", "funding", "redemption"]
+
+UNLIMITED_DAILY_MINOR: Final = 2**64 - 1
+_BLOCKED: Final = AccountFlag.FROZEN | AccountFlag.CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason for a refusal; `values` explain it, amounts in minor units."""
+
+    code: str
+    detail: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The reason as callers see it."""
+        return {"code": self.code, "detail": self.detail, **self.values}
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """The central bank's limits for a kind of account."""
+
+    holding_limit_minor: int
+    per_payment_limit_minor: int
+    daily_limit_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainAccount:
+    """An address as the final chain knows it. `spent_minor` is what it spent on the chain's present day."""
+
+    address: bytes
+    flags: int
+    tier: Tier
+    balance_minor: int
+    spent_minor: int
+
+    @property
+    def is_open(self) -> bool:
+        """Registered, and neither frozen nor closed."""
+        return bool(self.flags & AccountFlag.REGISTERED) and not self.flags & _BLOCKED
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What holds for every payment at this moment."""
+
+    is_paused: bool
+    frozen_flow_reason: str | None
+
+
+@dataclass(slots=True)
+class Funds:
+    """What a payer can spend now. `deposit_minor` is None without a linked account."""
+
+    wallet_minor: int
+    deposit_minor: int | None
+    inventory_minor: int
+    unsettled_fundings_minor: int = 0
+    """Accepted fundings of the wallet on its owner's wish, which it will hold beside what it holds now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Everything that a decision needs. Each account is None where the chain does not know it (yet)."""
+
+    kind: Kind
+    amount_minor: int
+    conditions: Conditions
+    payer: ChainAccount | None
+    payee: ChainAccount | None
+    payee_bank: ChainAccount | None
+    funds: Funds
+    is_payee_known: bool = True
+    unsettled_spending_minor: int = 0
+    unsettled_receipts_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict: no reason means that it can be made, with this much from the wallet and from the deposit."""
+
+    reasons: tuple[Reason, ...]
+    from_wallet_minor: int
+    from_deposit_minor: int
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether nothing speaks against it."""
+        return not self.reasons
+
+
+def decide(case: Case) -> Decision:
+    """Decide one case. Reasons come in a fixed order: the moment, the two sides, the limits, the money."""
+    from_wallet, from_deposit = _sources_of(case)
+    reasons = (
+        *_of_the_moment(case),
+        *_of_the_sides(case),
+        *_of_the_limits(case),
+        *_of_the_payees_room(case),
+        *_of_the_money(case, from_wallet, from_deposit),
+    )
+    return Decision(reasons, from_wallet, from_deposit)
+
+
+def _sources_of(case: Case) -> tuple[int, int]:
+    """How the amount is made up: a payment takes the wallet first, a funding only the deposit, a redemption only the wallet."""
+    if case.kind == "funding":
+        return 0, case.amount_minor
+    if case.kind == "redemption":
+        return case.amount_minor, 0
+    from_wallet = min(case.amount_minor, max(0, case.funds.wallet_minor))
+    return from_wallet, case.amount_minor - from_wallet
+
+
+def _of_the_moment(case: Case) -> Iterator[Reason]:
+    if case.conditions.frozen_flow_reason is not None:
+        yield Reason("FlowFrozen", f"Settlement is stopped for now: {case.conditions.frozen_flow_reason}.")
+    if case.conditions.is_paused:
+        yield Reason("CurrencyPaused", "The central bank has paused the currency.")
+
+
+def _of_the_sides(case: Case) -> Iterator[Reason]:
+    payer, payee = case.payer, case.payee
+    if payer is None:
+        side = "wallet" if case.kind != "funding" else "bank's own account"
+        yield Reason(
+            "PayerNotRegistered", f"The {side} is not registered on chain yet: wait until it is ready."
+        )
+    else:
+        if payer.flags & AccountFlag.FROZEN:
+            yield Reason("PayerFrozen", "The payer's account is frozen.")
+        if payer.flags & AccountFlag.CLOSED:
+            yield Reason("PayerClosed", "The payer's account is closed.")
+    if not case.is_payee_known:
+        yield Reason("UnknownPayee", "This bank knows no such payee: check the reference.")
+        return
+    if payee is None:
+        yield Reason("PayeeNotRegistered", "The payee's address is not registered for this currency.")
+        return
+    if payer is not None and payer.address == payee.address:
+        yield Reason("SelfPayment", "Payer and payee are the same account.")
+    if payee.flags & AccountFlag.FROZEN:
+        yield Reason("PayeeFrozen", "The payee's account is frozen.")
+    if payee.flags & AccountFlag.CLOSED:
+        yield Reason("PayeeClosed", "The payee's account is closed.")
+
+
+def _of_the_limits(case: Case) -> Iterator[Reason]:
+    """The payer's limits: for one payment, and for the chain's day with what is accepted and not yet final."""
+    if case.payer is None:
+        return
+    tier, amount = case.payer.tier, case.amount_minor
+    if amount > tier.per_payment_limit_minor:
+        yield Reason(
+            "PerPaymentLimitExceeded",
+            "The amount is above the limit for one payment.",
+            {"amount_minor": amount, "limit_minor": tier.per_payment_limit_minor},
+        )
+    if tier.daily_limit_minor >= UNLIMITED_DAILY_MINOR:
+        return
+    spent = case.payer.spent_minor + case.unsettled_spending_minor
+    if spent + amount > tier.daily_limit_minor:
+        yield Reason(
+            "DailyLimitExceeded",
+            "The amount is above what is left of today's limit.",
+            {"amount_minor": amount, "spent_minor": spent, "limit_minor": tier.daily_limit_minor},
+        )
+
+
+def _of_the_payees_room(case: Case) -> Iterator[Reason]:
+    """What the payee may not hold flows on to its bank account, if it has one and neither side is a bank."""
+    payer, payee = case.payer, case.payee
+    if payee is None or (payer is not None and payer.address == payee.address):
+        return
+    held = payee.balance_minor + case.unsettled_receipts_minor + case.amount_minor
+    limit = payee.tier.holding_limit_minor
+    if held <= limit:
+        return
+    flags_of_both = payee.flags | (payer.flags if payer is not None else 0)
+    can_flow_on = (
+        bool(payee.flags & AccountFlag.LINKED)
+        and not flags_of_both & AccountFlag.INSTITUTION
+        and case.payee_bank is not None
+        and case.payee_bank.is_open
+    )
+    if not can_flow_on:
+        excess = min(held - limit, case.amount_minor)
+        yield Reason(
+            "HoldingLimitExceeded",
+            "The payee may not hold that much, and the excess has no bank account to flow on to.",
+            {"account": "payee", "excess_minor": excess, "limit_minor": limit},
+        )
+
+
+def _of_the_money(case: Case, from_wallet: int, from_deposit: int) -> Iterator[Reason]:
+    funds = case.funds
+    deposit = max(0, funds.deposit_minor or 0)
+    wallet = max(0, funds.wallet_minor)
+    if case.kind != "payment" and funds.deposit_minor is None:
+        yield Reason("NoLinkedAccount", "The wallet is not linked to a bank account.")
+        return
+    if from_wallet > wallet or from_deposit > deposit:
+        values: dict[str, Any] = {"amount_minor": case.amount_minor}
+        if case.kind != "funding":
+            values["wallet_available_minor"] = wallet
+        if case.kind != "redemption":
+            values["deposit_available_minor"] = deposit
+        yield Reason("InsufficientFunds", "The available money is less than the amount.", values)
+        return
+    if case.kind == "payment" and from_deposit:
+        yield from _of_the_own_room(case, from_deposit)
+    if from_deposit > funds.inventory_minor:
+        yield Reason(
+            "InsufficientInventory",
+            "The bank has not enough digital currency at the moment to fund the wallet: try again later.",
+        )
+
+
+def _of_the_own_room(case: Case, from_deposit: int) -> Iterator[Reason]:
+    """A funding never flows on: with it, the wallet must stay within its own holding limit."""
+    if case.payer is None:
+        return
+    limit = case.payer.tier.holding_limit_minor
+    held = max(0, case.funds.wallet_minor) + case.funds.unsettled_fundings_minor + from_deposit
+    if held > limit:
+        yield Reason(
+            "HoldingLimitExceeded",
+            "Funding the shortfall would lift the payer's wallet above its own holding limit.",
+            {"account": "payer", "excess_minor": held - limit, "limit_minor": limit},
+        )

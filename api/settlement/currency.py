@@ -1,0 +1,112 @@
+"""The central bank's terms: tiers and participants. Saying the same again changes nothing and sends nothing."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+from api.addresses import address_text
+from api.chain.outbox import TransactionIntent, enqueue_transaction
+from api.ledger.chart import code_of, open_accounts
+from api.settlement import queries
+from api.settlement.errors import PerPaymentAboveHoldingLimit
+from contracts.abi import encode_set_participant, encode_set_tier
+
+if TYPE_CHECKING:
+    from api.database import Connection
+    from api.institution import Institution
+    from api.settlement.schemas import ParticipantBody, TierBody
+
+GOVERNOR_KEY: Final = "governor"
+_SELECTOR_AND_ID_BYTES: Final = 4 + 32
+
+
+async def set_tier(conn: Connection, tier: int, body: TierBody) -> dict[str, Any]:
+    """Ask the chain for a tier's limits. Raises `PerPaymentAboveHoldingLimit`."""
+    limits = (body.holding_limit_minor, body.per_payment_limit_minor, body.daily_limit_minor)
+    if body.per_payment_limit_minor > body.holding_limit_minor:
+        raise PerPaymentAboveHoldingLimit(body.per_payment_limit_minor, body.holding_limit_minor)
+    await _take_turns(conn, f"tier {tier}")
+    is_final = (await queries.tiers(conn)).get(tier) == limits
+    state = await _request(conn, "set_tier", encode_set_tier(tier, *limits), is_final=is_final)
+    return _tier_answer(tier, limits, state)
+
+
+async def tiers(conn: Connection) -> dict[str, Any]:
+    """The tiers that are final on chain."""
+    known = await queries.tiers(conn)
+    return {"tiers": [_tier_answer(tier, limits, "final") for tier, limits in known.items()]}
+
+
+async def set_participant(
+    conn: Connection, institution: Institution, participant_id: int, body: ParticipantBody
+) -> dict[str, Any]:
+    """Make a bank a participant, or change it: its reserves account here, and its account and tiers on chain."""
+    await _take_turns(conn, f"participant {participant_id}")
+    code = code_of("reserves_of", participant_id)
+    (account_id,) = await open_accounts(conn, "reserves_of", [code], institution.settings.currency)
+    await conn.execute(
+        """INSERT INTO participants (id, name, institution_address, tier, tier_mask, reserves_account_id)
+           VALUES ($1, $2, $3, $4, $5::text::numeric, $6)
+           ON CONFLICT (id) DO UPDATE SET name = excluded.name, institution_address = excluded.institution_address,
+                                          tier = excluded.tier, tier_mask = excluded.tier_mask""",
+        participant_id,
+        body.name,
+        body.institution_address,
+        body.tier,
+        str(body.tier_mask),
+        account_id,
+    )
+    wanted = (body.institution_address, body.tier, body.tier_mask)
+    is_final = await queries.participant_on_chain(conn, participant_id) == wanted
+    call = encode_set_participant(participant_id, *wanted)
+    state = await _request(conn, "set_participant", call, is_final=is_final)
+    return _participant_answer(await queries.participant(conn, participant_id), state)
+
+
+async def participants(conn: Connection) -> dict[str, Any]:
+    """The participants as they were asked for, and whether that is final."""
+    answers = []
+    for row in await queries.participants(conn):
+        wanted = (row["institution_address"], row["tier"], int(row["tier_mask"]))
+        is_final = await queries.participant_on_chain(conn, row["id"]) == wanted
+        answers.append(_participant_answer(row, "final" if is_final else "requested"))
+    return {"participants": answers}
+
+
+async def _take_turns(conn: Connection, subject: str) -> None:
+    """One change of one subject at a time, so that each sees what the one before it asked for."""
+    await conn.execute(
+        "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"florin settlement {subject}"
+    )
+
+
+async def _request(conn: Connection, kind: str, call: bytes, *, is_final: bool) -> str:
+    """Enqueue the call unless the chain has, or the newest pending call asks for, the same."""
+    pending = await queries.last_pending_call(conn, kind, call[:_SELECTOR_AND_ID_BYTES])
+    if pending == call or (pending is None and is_final):
+        return "final" if pending is None else "requested"
+    await enqueue_transaction(conn, TransactionIntent(uuid.uuid4(), GOVERNOR_KEY, kind, call))
+    return "requested"
+
+
+def _tier_answer(tier: int, limits: tuple[int, int, int], state: str) -> dict[str, Any]:
+    holding, per_payment, daily = limits
+    return {
+        "tier": tier,
+        "holding_limit_minor": holding,
+        "per_payment_limit_minor": per_payment,
+        "daily_limit_minor": daily,
+        "state": state,
+    }
+
+
+def _participant_answer(row: Any, state: str) -> dict[str, Any]:
+    return {
+        "participant_id": row["id"],
+        "name": row["name"],
+        "institution_address": address_text(row["institution_address"]),
+        "tier": row["tier"],
+        "tier_mask": int(row["tier_mask"]),
+        "state": state,
+    }

@@ -1,0 +1,89 @@
+"""Refusals of the settlement room."""
+
+from __future__ import annotations
+
+from api.errors import FlorinError
+
+
+class UnknownParticipant(FlorinError):
+    """A number that names no participant."""
+
+    def __init__(self, participant_id: int) -> None:
+        super().__init__(
+            "UnknownParticipant",
+            422,
+            f"There is no participant {participant_id}.",
+            participant_id=participant_id,
+        )
+
+
+class PerPaymentAboveHoldingLimit(FlorinError):
+    """A tier whose limit for one payment is above what the account may hold."""
+
+    def __init__(self, per_payment_limit_minor: int, holding_limit_minor: int) -> None:
+        super().__init__(
+            "PerPaymentAboveHoldingLimit",
+            422,
+            "The limit for one payment must not be above the holding limit.",
+            per_payment_limit_minor=per_payment_limit_minor,
+            holding_limit_minor=holding_limit_minor,
+        )
+
+
+class InsufficientReserves(FlorinError):
+    """More than the participant's reserves leave, or than the bank's own."""
+
+    def __init__(self, available_minor: int, amount_minor: int) -> None:
+        super().__init__(
+            "InsufficientReserves",
+            422,
+            "The reserves that are available are less than the amount.",
+            available_minor=available_minor,
+            amount_minor=amount_minor,
+        )
+
+
+class InsufficientInventory(FlorinError):
+    """More digital currency than the bank has available itself."""
+
+    def __init__(self, available_minor: int, amount_minor: int) -> None:
+        super().__init__(
+            "InsufficientInventory",
+            422,
+            "The bank's own digital currency that is available is less than the amount.",
+            available_minor=available_minor,
+            amount_minor=amount_minor,
+        )
+
+
+class MintAllowanceExceeded(FlorinError):
+    """More than the central bank lets this bank mint, less what it is minting already."""
+
+    def __init__(self, allowed_minor: int, amount_minor: int) -> None:
+        super().__init__(
+            "MintAllowanceExceeded",
+            422,
+            "The final minting allowance is less than the amount: GET /v1/issuances shows it.",
+            allowed_minor=allowed_minor,
+            amount_minor=amount_minor,
+        )
+
+
+class FlowFrozen(FlorinError):
+    """A flow that the worker has stopped until a person looks at it."""
+
+    def __init__(self, flow: str, reason: str) -> None:
+        super().__init__("FlowFrozen", 503, f"The flow {flow!r} is stopped for now: {reason}.", flow=flow)
+
+
+class BlockNotFinal(FlorinError):
+    """A block that is not final here yet, so nothing can be said about it."""
+
+    def __init__(self, block_number: int, final_number: int) -> None:
+        super().__init__(
+            "BlockNotFinal",
+            409,
+            f"Block {block_number} is not final here yet; block {final_number} is.",
+            block_number=block_number,
+            final_number=final_number,
+        )

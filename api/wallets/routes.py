@@ -1,0 +1,76 @@
+"""HTTP for wallets."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api.database import run_in_transaction
+from api.errors import FlorinError
+from api.identity.guard import By, GuardedRoute
+from api.identity.once import IDEMPOTENCY_HEADER, answer_once
+from api.institution import Here
+from api.ndjson import BulkExchange, bulk_openapi, require_ndjson
+from api.wallets import service
+from api.wallets.schemas import (
+    WalletAnswer,
+    WalletBody,
+    WalletRequested,
+    WalletsAnswer,
+    WalletsSummary,
+    WalletState,
+)
+
+router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["wallets"])
+
+
+@router.post("/wallets", status_code=202, response_model=WalletRequested, openapi_extra=IDEMPOTENCY_HEADER)
+async def request_wallet(request: Request, here: Here, by: By, body: WalletBody) -> Response:
+    """Request a wallet; it is ready once its registration on chain is final."""
+
+    async def work(conn: Any) -> dict[str, Any] | FlorinError:
+        (outcome,) = await service.request_wallets(conn, here, [body])
+        return outcome
+
+    return await answer_once(request, here, by, body, 202, work)
+
+
+@router.post("/wallets:bulk", openapi_extra=bulk_openapi(WalletBody, WalletRequested))
+async def request_wallets(request: Request, here: Here) -> Any:
+    """Request many wallets: one JSON object a line, in order; safe to repeat."""
+    require_ndjson(request)
+
+    async def decide(lines: Sequence[WalletBody]) -> list[dict[str, Any] | FlorinError]:
+        return await run_in_transaction(here.pool, lambda conn: service.request_wallets(conn, here, lines))
+
+    return BulkExchange(request, WalletBody, decide)
+
+
+@router.get("/wallets:summary", response_model=WalletsSummary)
+async def summary(here: Here) -> Any:
+    """How many wallets wait for their registration, and how many are ready."""
+    async with here.pool.acquire() as conn:
+        return await service.summary(conn)
+
+
+@router.get("/wallets", response_model=WalletsAnswer)
+async def wallets(
+    here: Here,
+    state: WalletState | None = None,
+    after: uuid.UUID | Literal[""] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Any:
+    """Wallets in the order of their ids; ask on with `after` = the last one's id."""
+    async with here.pool.acquire() as conn:
+        return await service.wallets(conn, after or None, state, limit)
+
+
+@router.get("/wallets/{wallet_id}", response_model=WalletAnswer)
+async def wallet(here: Here, wallet_id: uuid.UUID) -> Any:
+    """One wallet with its balance."""
+    async with here.pool.acquire() as conn:
+        return await service.wallet(conn, wallet_id)

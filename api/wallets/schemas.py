@@ -1,0 +1,56 @@
+"""What callers send and get about wallets."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Literal
+
+from api.fields import Answer, Body, Reference, TierNumber
+
+WalletState = Literal["requested", "ready"]
+
+
+class WalletBody(Body):
+    """A wallet to be made for a customer, linked to one of their accounts or (null) to none."""
+
+    reference: Reference
+    customer_reference: Reference
+    account_reference: Reference | None = None
+    tier: TierNumber
+
+
+class WalletRequested(Answer):
+    """A wallet that is being made: ready once its registration on chain is final."""
+
+    reference: str
+    wallet_id: uuid.UUID
+    state: WalletState
+
+
+class WalletAnswer(Answer):
+    """A wallet. `balance_minor` is final on chain; `available_minor` is what no pending payment holds."""
+
+    wallet_id: uuid.UUID
+    reference: str
+    customer_id: uuid.UUID
+    account_id: uuid.UUID | None
+    tier: int
+    address: str | None
+    state: WalletState
+    currency: str
+    balance_minor: int
+    available_minor: int
+
+
+class WalletsAnswer(Answer):
+    """A page of wallets in the order of their ids; ask on with `after` = `next_after`."""
+
+    wallets: list[WalletAnswer]
+    next_after: uuid.UUID | None
+
+
+class WalletsSummary(Answer):
+    """How many wallets wait for their registration, and how many can be used."""
+
+    requested: int
+    ready: int

@@ -1,0 +1,1 @@
+"""The pages: a customer's wallet, and the central bank's overview. Server-rendered; nothing from other hosts."""
