@@ -14,6 +14,10 @@ from wallet_node.errors import MalformedRequest
 
 T = TypeVar("T")
 
+# The C parser recurses: where a library has raised the recursion limit, deep nesting would end the process.
+# The largest batch has about a thousand objects, so this bound on all brackets also bounds the depth.
+_MOST_BRACKETS = 2_048
+
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
@@ -39,6 +43,8 @@ _DECODER = json.JSONDecoder(
 
 def decode(body: bytes, kind: type[T]) -> T:
     """Read `body` as a `kind`, or raise MalformedRequest naming the place."""
+    if body.count(b"[") + body.count(b"{") > _MOST_BRACKETS:
+        raise MalformedRequest("the body has more objects and arrays than any request")
     try:
         document = _DECODER.decode(body.decode("utf-8"))
     except (ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@ import os
 from typing import Annotated, Literal
 
 import msgspec
+from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,10 +26,13 @@ class KeyDerivation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Literal["argon2id"] = "argon2id"
 
     def key_from(self, passphrase: bytes) -> bytes:
-        """The 32-byte key that opens this store's envelopes."""
-        return hash_secret_raw(
-            passphrase, self.salt, self.passes, self.memory_kib, self.lanes, hash_len=32, type=Type.ID
-        )
+        """The 32-byte key that opens this store's envelopes. Raises DoesNotOpen on impossible terms."""
+        try:
+            return hash_secret_raw(
+                passphrase, self.salt, self.passes, self.memory_kib, self.lanes, hash_len=32, type=Type.ID
+            )
+        except HashingError:
+            raise DoesNotOpen from None
 
 
 class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -54,13 +54,13 @@ def create(
     _make_private(directory)
     if (directory / "manifest.json").exists():
         manifest = _read(directory / "manifest.json", _Manifest)
-        kek = manifest.kdf.key_from(passphrase)
+        kek = _kek(manifest.kdf, passphrase)
         entries = _entries(kek, manifest)
     else:
         manifest = None
         # Key files without a manifest are what a crash leaves: their salt must outlive it too.
         terms = _resume_or_start(directory / "kdf.json", kdf or KeyDerivation(os.urandom(16)))
-        kek = terms.key_from(passphrase)
+        kek = _kek(terms, passphrase)
         entries = {}
     missing = [name for name in (SEED_ID, *names) if name not in entries]
     if manifest is None or missing:
@@ -82,8 +82,15 @@ def unlock(directory: Path, passphrase: bytes) -> Secrets:
     if not path.exists():
         raise KeystoreNotFound("there is no keystore here; run `python -m wallet_node.main init` first")
     manifest = _read(path, _Manifest)
-    kek = manifest.kdf.key_from(passphrase)
+    kek = _kek(manifest.kdf, passphrase)
     return _load(directory, kek, _entries(kek, manifest))
+
+
+def _kek(kdf: KeyDerivation, passphrase: bytes) -> bytes:
+    try:
+        return kdf.key_from(passphrase)
+    except DoesNotOpen:
+        raise TamperedKey("manifest.json names argon2id terms that cannot be") from None
 
 
 def _entries(kek: bytes, manifest: _Manifest) -> dict[str, _Entry]:

@@ -1,0 +1,188 @@
+"""Signing transactions: byte for byte as eth-account does, one nonce for one id, only enumerated calls."""
+
+import uuid
+from typing import Any
+
+import pytest
+from eth_account import Account
+from node_builders import (
+    CENTRAL_BANK,
+    CHAIN_ID,
+    CONTRACT,
+    INSTITUTION_SECRET,
+    STRANGER,
+    Home,
+    sign_one,
+    transaction,
+)
+
+from contracts.abi import SELECTORS
+from wallet_node.errors import RefusedByNode
+from wallet_node.node import WalletNode
+from wallet_node.transactions import UnsignedTransaction
+
+MINT = "0x" + SELECTORS["mint(uint256)"].hex()
+SETTLE = "0x" + SELECTORS["settle(bytes,uint64)"].hex()
+
+
+def oracle(asked: dict[str, Any], nonce: int, secret: bytes = INSTITUTION_SECRET) -> tuple[str, str]:
+    signed = Account.sign_transaction(
+        {
+            "type": 2,
+            "chainId": asked["chain_id"],
+            "nonce": nonce,
+            "to": asked["to"],
+            "value": asked["value"],
+            "data": asked["data"],
+            "gas": asked["gas"],
+            "maxFeePerGas": asked["max_fee_per_gas"],
+            "maxPriorityFeePerGas": asked["max_priority_fee_per_gas"],
+        },
+        secret,
+    )
+    return "0x" + signed.raw_transaction.hex(), "0x" + signed.hash.hex()
+
+
+def refusals(node: WalletNode, asked: dict[str, Any]) -> list[str]:
+    with pytest.raises(RefusedByNode) as refused:
+        sign_one(node, asked)
+    assert refused.value.code == refused.value.reasons[0].code
+    return [reason.code for reason in refused.value.reasons]
+
+
+def test_raw_bytes_equal_eth_accounts_also_with_leading_zeros(home: Home) -> None:
+    node = home.open()
+    has_short_r = has_short_s = False
+    for nonce in range(300):
+        asked = transaction(MINT + f"{nonce:064x}", max_fee_per_gas=nonce * 10**7 + 10**9)
+        answer = sign_one(node, asked)
+        assert answer["nonce"] == nonce
+        assert (answer["raw"], answer["hash"]) == oracle(asked, nonce)
+        raw = bytes.fromhex(answer["raw"][2:])
+        # ... | y parity | 0xa0 r(32) | 0xa0 s(32): a shorter r or s shows as another length prefix
+        has_short_s = has_short_s or raw[-33] != 0xA0
+        has_short_r = has_short_r or (raw[-33] == 0xA0 and raw[-66] != 0xA0)
+    assert has_short_r, "no r with a leading zero in this run"
+    assert has_short_s, "no s with a leading zero in this run"
+
+
+@pytest.mark.parametrize("size", [0, 1, 51, 52, 55, 56, 250, 255, 256, 65_535, 65_536])
+def test_data_of_every_length_class_is_encoded_as_eth_account_does(home: Home, size: int) -> None:
+    node = home.open()
+    asked = transaction(SETTLE + "5a" * size)
+    answer = sign_one(node, asked)
+    assert (answer["raw"], answer["hash"]) == oracle(asked, 0)
+
+
+@pytest.mark.parametrize("value", [0, 1, 127, 128, 255, 256, 2**63 - 1])
+def test_integers_have_no_leading_zeros_in_any_field(value: int) -> None:
+    unsigned = UnsignedTransaction(CHAIN_ID, value, value, value, 21_000 + value, b"\x11" * 20, value, b"")
+    from wallet_node.keystore.software_key import SoftwareKey
+
+    raw, transaction_hash = unsigned.signed(SoftwareKey(INSTITUTION_SECRET).sign_digest(unsigned.digest()))
+    asked = transaction(
+        "0x",
+        to="0x" + "11" * 20,
+        value=value,
+        gas=21_000 + value,
+        max_fee_per_gas=value,
+        max_priority_fee_per_gas=value,
+    )
+    assert ("0x" + raw.hex(), "0x" + transaction_hash.hex()) == oracle(asked, value)
+
+
+def test_nonces_grow_by_one_for_each_key(home: Home) -> None:
+    node = home.open(CENTRAL_BANK, names=("governor", "issuer", "pauser"))
+    tier = "0x" + SELECTORS["setTier(uint8,uint96,uint64,uint64)"].hex()
+    allowance = "0x" + SELECTORS["increaseMintAllowance(uint16,uint256)"].hex()
+    asked = [("governor", tier), ("issuer", allowance), ("governor", tier), ("issuer", allowance)]
+    nonces = [sign_one(node, transaction(data, key))["nonce"] for key, data in asked]
+    assert nonces == [0, 0, 1, 1]
+
+
+def test_the_same_id_gives_the_same_bytes_also_after_a_restart(home: Home) -> None:
+    node = home.open()
+    asked = transaction(MINT)
+    first = sign_one(node, asked)
+    sign_one(node, transaction(MINT))
+    assert sign_one(node, asked) == first
+    assert sign_one(home.open(), asked) == first
+
+
+def test_rising_fees_replace_under_the_same_nonce_and_falling_ones_give_the_last_bytes(home: Home) -> None:
+    node = home.open()
+    asked = transaction(MINT)
+    sign_one(node, asked)
+    dearer = asked | {"max_fee_per_gas": 3_000_000_000, "max_priority_fee_per_gas": 1_500_000_000}
+    replaced = sign_one(node, dearer)
+    assert (replaced["raw"], replaced["hash"]) == oracle(dearer, 0)
+    assert sign_one(home.open(), asked) == replaced
+    assert home.opened[-1].readiness()["journal_rows"] == 2
+
+
+@pytest.mark.parametrize(
+    "changes", [{"to": STRANGER}, {"value": 1}, {"data": MINT + "01"}, {"gas": 100_001}, {"key": "issuer"}]
+)
+def test_other_content_under_a_known_id_is_refused(home: Home, changes: dict[str, Any]) -> None:
+    node = home.open(names=("institution", "issuer"))
+    asked = transaction(MINT)
+    sign_one(node, asked)
+    assert refusals(node, asked | changes) == ["TransactionIdReused"]
+    assert refusals(node, asked | changes | {"max_fee_per_gas": 10**10}) == ["TransactionIdReused"]
+
+
+def test_a_replacement_is_judged_by_policy_too(home: Home) -> None:
+    node = home.open()
+    asked = transaction(MINT)
+    sign_one(node, asked)
+    assert refusals(node, asked | {"max_fee_per_gas": 10**14 + 1}) == ["FeeTooHigh"]
+    assert refusals(node, asked | {"max_priority_fee_per_gas": 2_000_000_001}) == ["PriorityFeeTooHigh"]
+
+
+def test_a_floor_lifts_the_nonce_within_its_bound(home: Home) -> None:
+    node = home.open()
+    assert sign_one(node, transaction(MINT, nonce_floor=7))["nonce"] == 7
+    assert sign_one(node, transaction(MINT, nonce_floor=2))["nonce"] == 8
+    assert refusals(node, transaction(MINT, nonce_floor=1010)) == ["NonceFloorTooFar"]
+    assert sign_one(node, transaction(MINT, nonce_floor=1009))["nonce"] == 1009
+
+
+def test_a_refused_call_takes_no_nonce_and_gives_every_reason(home: Home) -> None:
+    node = home.open()
+    asked = transaction(MINT, value=1, gas=2 * 10**9, max_priority_fee_per_gas=10**10, nonce_floor=5000)
+    assert refusals(node, asked) == [
+        "ValueNotAllowed",
+        "GasTooHigh",
+        "PriorityFeeTooHigh",
+        "NonceFloorTooFar",
+    ]
+    assert sign_one(node, transaction(MINT))["nonce"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"key": "governor"}, "UnknownKey"),
+        ({"chain_id": 1}, "WrongDeployment"),
+        ({"to": STRANGER}, "NoRuleAllows"),
+        ({"data": "0x"}, "NoRuleAllows"),
+        ({"data": "0xdeadbeef"}, "NoRuleAllows"),
+        ({"max_priority_fee_per_gas": 2_000_000_001}, "PriorityFeeTooHigh"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_with_its_code(home: Home, changes: dict[str, Any], code: str) -> None:
+    node = home.open()
+    assert refusals(node, transaction(MINT) | changes) == [code]
+    assert node.refusals[code] == 1
+    assert node.readiness()["journal_rows"] == 0
+
+
+def test_payments_and_transactions_of_one_key_have_nonces_of_their_own(home: Home) -> None:
+    from node_builders import batch, customers, payment, sign
+
+    node = home.open()
+    bank = node.keys()["keys"]["institution"]
+    payee = customers(node, 1)[0]
+    assert sign_one(node, transaction(MINT))["nonce"] == 0
+    assert sign(node, batch(payment(bank, payee)))[0]["nonce"] == 0
+    assert sign_one(node, transaction(MINT, transaction_id=str(uuid.uuid4()), to=CONTRACT))["nonce"] == 1
