@@ -69,9 +69,10 @@ class CountryRecord:
     format: int = FORMAT
     chain: str = ""
     genesis_hash: str = ""
-    book_directory: str = ""
+    book_source: str = ""
     book_fingerprint: str = ""
     opening_balance_minor: int = 0
+    is_skipping_bad_rows: bool = False
     done: list[str] = field(default_factory=list)
 
 

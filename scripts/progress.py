@@ -45,6 +45,10 @@ class Steps:
     ) -> None:
         self._progress.stop()
 
+    def say(self, sentence: str) -> None:
+        """Prints a sentence above the bars."""
+        self.console.print(sentence, highlight=False)
+
     @contextmanager
     def step(self, description: str, total: int = 1) -> Iterator[Advance]:
         """One step of `total` parts, which the caller advances; at its end it is complete."""

@@ -103,6 +103,19 @@ class StandsStill(Exception):
         )
 
 
+async def import_and_send(
+    offices: Offices, run: Run, institutions: dict[int, tuple[str, str]], steps: Steps
+) -> None:
+    """Everything up to the last order's acceptance; see `set_terms` for `institutions`."""
+    await set_terms(offices, institutions, steps)
+    await bring_reserves(offices, run, steps)
+    await import_people(offices, run, steps)
+    await issue(offices, run, steps)
+    await wait_for_wallets(offices, steps)
+    await introduce_billers(offices, run, steps)
+    await pay_orders(offices, run, steps)
+
+
 async def set_terms(offices: Offices, institutions: dict[int, tuple[str, str]], steps: Steps) -> None:
     """Sets the sample's tiers and makes each bank a participant.
 

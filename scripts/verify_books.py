@@ -44,6 +44,7 @@ class Verdict:
     block_number: int
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
+    supply_minor: int
 
     @property
     def difference_minor(self) -> int:
@@ -96,7 +97,8 @@ async def _verify_once(settings: Sequence[Settings], steps: Steps) -> tuple[Verd
     banks = [each for each in books if each.settings.kind == "bank"]
     checks += [compare_reserves(central_bank, bank) for central_bank in central_banks for bank in banks]
     finals = {each.final_block for each in books}
-    return Verdict(min(finals), tuple(checks), tuple(findings)), len(finals) == 1
+    supply_minor = history.after(min(finals)).supply_minor
+    return Verdict(min(finals), tuple(checks), tuple(findings), supply_minor), len(finals) == 1
 
 
 async def _journal_findings(settings: Settings) -> list[Finding]:

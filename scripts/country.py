@@ -1,0 +1,197 @@
+"""A small country on this machine: a chain, a central bank and two banks, started in order and watched.
+
+Keys come first (the chain gives the institutions their gas money), then the chain, the contract, and each
+institution's node, worker and API. What is on disk decides what is made anew: starting twice changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import asyncpg
+from contracts.deploy import CurrencyTerms, Manifest, Roles, deploy, sandbox_deployer_key
+
+from api.database import migrate
+from api.identity.keys import create_key, revoke_keys
+from api.identity.scopes import known_scopes
+from api.settings import Settings
+from scripts import postgres
+from scripts.chain_launch import DEFAULT_PORT, call_rpc, launch_chain
+from scripts.data_directory import DataDirectory, RunningCountry, check_chain, write_durably
+from scripts.institutions import (
+    CENTRAL_BANK,
+    CURRENCY,
+    CURRENCY_EXPONENT,
+    INSTITUTIONS,
+    InstitutionHome,
+)
+from scripts.postgres_cluster import Cluster
+from scripts.processes import Service, Supervisor
+from scripts.progress import Steps
+from scripts.readiness import free_port
+
+READY_S = 120.0
+CALLER = "florin-up"
+LOCAL_KINDS = ("auto", "eth-tester", "anvil")
+CURRENCY_NAME = "Florin Koruna"
+
+
+@dataclass(frozen=True, slots=True)
+class Country:
+    """A started country: where everything answers. Mappings are by institution."""
+
+    chain: str
+    rpc_url: str
+    manifest: Manifest
+    settings: Mapping[str, Settings]
+    api_keys: Mapping[str, str]
+    key_addresses: Mapping[str, Mapping[str, str]]
+
+    def url(self, slug: str) -> str:
+        """The address of an institution's pages and API."""
+        return f"http://{self.settings[slug].listen_host}:{self.settings[slug].listen_port}"
+
+
+class CountryStart:
+    """The start of the country of one data directory; its processes belong to `supervisor`."""
+
+    def __init__(self, data: DataDirectory, supervisor: Supervisor, steps: Steps) -> None:
+        self._data = data
+        self._supervisor = supervisor
+        self._steps = steps
+        self._homes = {plan.slug: InstitutionHome(data, plan) for plan in INSTITUTIONS}
+
+    def run(self, chain: str) -> Country:
+        """Starts everything and waits until it serves. `chain` is auto, eth-tester, anvil or an RPC URL.
+
+        Raises AnotherChain, WrongChainKind, contracts.deploy.Unfunded and what the rooms below raise.
+        """
+        with ThreadPoolExecutor(len(INSTITUTIONS) + 1) as threads:
+            databases = threads.submit(self._start_databases)
+            with self._steps.step("Keys", len(INSTITUTIONS)) as advance:
+                makings = {slug: threads.submit(home.make_keys) for slug, home in self._homes.items()}
+                keys = {}
+                for slug, making in makings.items():
+                    keys[slug] = making.result()
+                    advance(1)
+            with self._steps.step("Chain"):
+                kind, rpc_url = self._start_chain(chain, keys)
+            with self._steps.step("Contract"):
+                manifest = self._deploy(rpc_url, keys[CENTRAL_BANK.slug], is_local=chain in LOCAL_KINDS)
+            with self._steps.step("Databases"):
+                urls = databases.result()
+            settings = self._write_settings(urls, rpc_url, manifest)
+            bindings = [
+                threads.submit(home.bind_node, manifest.chain_id, manifest.proxy, manifest.currency.name)
+                for home in self._homes.values()
+            ]
+            api_keys = dict(zip(urls, threads.map(self._api_key, settings.values()), strict=True))
+            for binding in bindings:
+                binding.result()
+        self._start_services(settings.values())
+        country = Country(kind, rpc_url, manifest, settings, api_keys, keys)
+        addresses = {slug: country.url(slug) for slug in settings}
+        self._data.write_running(RunningCountry(os.getpid(), kind, rpc_url, addresses))
+        return country
+
+    def start_databases(self) -> dict[str, str]:
+        """PostgreSQL alone, with a migrated database for each institution; the application's URLs."""
+        with self._steps.step("Databases"):
+            return self._start_databases()
+
+    def start_chain(self, chain: str) -> str:
+        """The chain alone, which must be there already; its RPC URL."""
+        with self._steps.step("Chain"):
+            return self._start_chain(chain, {})[1]
+
+    def _start_databases(self) -> dict[str, str]:
+        server = self._start_postgres()
+        urls = {
+            slug: postgres.create_database(server, name, f"{name}_owner", f"{name}_app")
+            for slug, name in ((slug, home.database) for slug, home in self._homes.items())
+        }
+
+        async def migrate_all() -> None:
+            for slug, home in self._homes.items():
+                await migrate(urls[slug].owner_url, f"{home.database}_app")
+
+        asyncio.run(migrate_all())
+        return {slug: pair.app_url for slug, pair in urls.items()}
+
+    def _start_postgres(self) -> postgres.Server:
+        directory = self._data.path / "postgres"
+        try:
+            server = postgres.start(directory)
+        except BaseException:
+            # a start that was cut short may have left a server that nobody watches yet
+            if (directory / "cluster").exists() and postgres.EXTERNAL_URL_VARIABLE not in os.environ:
+                Cluster(directory).stop()
+            raise
+        self._supervisor.watch(Service("postgres", server.is_alive, server.revive, server.stop))
+        return server
+
+    def _start_chain(self, chain: str, keys: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
+        """Starts or finds the chain; its kind (or URL) and its RPC URL. Raises AnotherChain."""
+        record = self._data.read_record()
+        if chain in LOCAL_KINDS:
+            wanted = record.chain if chain == "auto" and record.chain else chain
+            funded = [address for named in keys.values() for address in named.values()]
+            launched = launch_chain(self._supervisor, wanted, self._data.path / "chain", DEFAULT_PORT, funded)
+            kind, rpc_url = str(launched.kind), launched.rpc_url
+        else:
+            kind = rpc_url = chain
+        genesis_hash = call_rpc(rpc_url, "eth_getBlockByNumber", "0x0", False)["hash"]
+        self._data.write_record(check_chain(self._data, record, kind, genesis_hash))
+        return kind, rpc_url
+
+    def _deploy(self, rpc_url: str, keys: Mapping[str, str], *, is_local: bool) -> Manifest:
+        roles = Roles(**{name: bytes.fromhex(address[2:]) for name, address in keys.items()})
+        terms = CurrencyTerms(CURRENCY_NAME, CURRENCY, CURRENCY_EXPONENT)
+        return deploy(rpc_url, roles, terms, sandbox_deployer_key(), self._data.manifests)
+
+    def _write_settings(
+        self, urls: Mapping[str, str], rpc_url: str, manifest: Manifest
+    ) -> dict[str, Settings]:
+        """Each institution's settings; a taken port is replaced by a free one, aloud."""
+        settings = {}
+        for slug, home in self._homes.items():
+            port = free_port(home.plan.port)
+            if port != home.plan.port:
+                self._steps.say(f"Port {home.plan.port} is taken: {home.plan.name} serves on {port} instead.")
+            path = self._data.manifests / f"{manifest.genesis_hash}.json"
+            settings[slug] = home.settings(database_url=urls[slug], port=port, rpc_url=rpc_url, manifest=path)
+        return settings
+
+    def _api_key(self, settings: Settings) -> str:
+        """The key of the `florin` command at one institution; made once, kept in a private file."""
+        path = self._homes[settings.institution].api_key_file
+        if path.exists():
+            return path.read_text()
+
+        async def make() -> str:
+            connection = await asyncpg.connect(settings.database_url)
+            try:
+                async with connection.transaction():
+                    await revoke_keys(connection, CALLER)
+                    return await create_key(connection, CALLER, known_scopes(settings.kind), settings.kind)
+            finally:
+                await connection.close()
+
+        key = asyncio.run(make())
+        write_durably(path, key.encode(), mode=0o600)
+        return key
+
+    def _start_services(self, settings: Iterable[Settings]) -> None:
+        with self._steps.step("Institutions", 3 * len(INSTITUTIONS)) as advance:
+            children = []
+            for each in settings:
+                home = self._homes[each.institution]
+                specs = (home.node_spec(), home.worker_spec(), home.api_spec(each.listen_port))
+                children += [self._supervisor.start(spec) for spec in specs]
+            for child in children:
+                self._supervisor.wait_ready(child, timeout_s=READY_S)
+                advance(1)
