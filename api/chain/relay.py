@@ -32,6 +32,7 @@ class Relay:
     def __init__(self, pool: Pool, rpc: RpcClient, signer: SignerClient, deployment: Deployment) -> None:
         self._pool = pool
         self._rpc = rpc
+        self.head_stale_s = HEAD_STALE_S
         self.registering = Registering(pool, signer)
         self.settling = Settling(pool, signer, deployment)
         self.submitting = Submitting(pool, rpc, signer, deployment)
@@ -76,7 +77,7 @@ class Relay:
         return count
 
     async def _fresh_head(self) -> Header:
-        if self._head is None or time.monotonic() - self._head_at > HEAD_STALE_S:
+        if self._head is None or time.monotonic() - self._head_at > self.head_stale_s:
             self._head = await self._rpc.latest()
             self._head_at = time.monotonic()
         return self._head

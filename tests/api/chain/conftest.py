@@ -1,0 +1,217 @@
+"""A real chain, a real signer and a real database for one bank, driven step by step."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from api.chain.deployment import Deployment
+from api.chain.rpc import RpcClient
+from contracts.abi import encode_increase_mint_allowance, encode_set_participant, encode_set_tier
+from tests.api.chain.bank import OTHER_BANK, OWN_BANK, Bank
+from scripts.postgres import Server, start
+from tests.api.chain.operator import CURRENCY_NAME, Operator, deploy_currency, mine, succeed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from tests.api.conftest import Database
+
+ROLES = ("governor", "issuer", "pauser", "upgrader")
+TIERS = {
+    1: (10_000_000, 2_000_000, 5_000_000),
+    2: (100_000, 100_000, 1_000_000),
+    9: (10**15, 10**15, 2**64 - 1),
+}
+ALLOWANCE_MINOR = 10**12
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The running chain with a currency on it, as it is at the start of every test."""
+
+    url: str
+    deployment: Deployment
+    operators: dict[str, Operator]
+
+
+@dataclass(frozen=True)
+class SignerHome:
+    """A signer's directory with its keys, to be copied."""
+
+    path: Path
+    passphrase_file: Path
+    institution: bytes
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _environment(passphrase_file: Path) -> dict[str, str]:
+    return os.environ | {"FLORIN_WALLET_NODE_PASSPHRASE_FILE": str(passphrase_file)}
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An embedded server for the session."""
+    server = start(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def signer_home(tmp_path_factory: pytest.TempPathFactory) -> SignerHome:
+    """A bank's signer, initialised once."""
+    directory = tmp_path_factory.mktemp("signer")
+    passphrase_file = directory / "passphrase"
+    passphrase_file.touch(0o600)
+    passphrase_file.write_text("a passphrase for tests only\n")
+    home = directory / "home"
+    made = subprocess.run(
+        [sys.executable, "-m", "wallet_node.main", "init", "--home", str(home), "--keys", "institution"],
+        env=_environment(passphrase_file), check=True, capture_output=True,
+    )  # fmt: skip
+    address = json.loads(made.stdout)["keys"]["institution"]
+    return SignerHome(home, passphrase_file, bytes.fromhex(address[2:]))
+
+
+@pytest.fixture(scope="session")
+def chain(tmp_path_factory: pytest.TempPathFactory, signer_home: SignerHome) -> Iterator[Chain]:
+    """A chain that makes blocks only when told to, with the currency, two participants and their tiers."""
+    port = _free_port()
+    operators = {name: Operator(name) for name in ("deployer", *ROLES, "other-bank", "customer")}
+    command = [
+        sys.executable, "-m", "scripts.chain_server", "--data", str(tmp_path_factory.mktemp("chain")), "--port", str(port),
+    ]  # fmt: skip
+    for address in (signer_home.institution, *(operator.address for operator in operators.values())):
+        command += ["--fund", "0x" + address.hex()]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        yield asyncio.run(_build_country(url, operators, signer_home.institution))
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+async def _build_country(url: str, operators: dict[str, Operator], institution: bytes) -> Chain:
+    async with RpcClient(url) as rpc:
+        await _until_it_answers(rpc)
+        await rpc.call("evm_setIntervalMining", 0)
+        deployment = await deploy(rpc, operators, {name: operators[name].address for name in ROLES})
+        await prepare(rpc, deployment.contract, operators, institution)
+    return Chain(url, deployment, operators)
+
+
+async def deploy(rpc: RpcClient, operators: dict[str, Operator], roles: dict[str, bytes]) -> Deployment:
+    """A currency of its own."""
+    proxy, block = await deploy_currency(rpc, operators["deployer"], roles)
+    genesis = (await rpc.headers(0, 0))[0].hash
+    return Deployment(await rpc.chain_id(), genesis, proxy, block, CURRENCY_NAME)
+
+
+async def prepare(
+    rpc: RpcClient, contract: bytes, operators: dict[str, Operator], institution: bytes
+) -> None:
+    """Tiers, both banks and an allowance for each."""
+    governor, issuer = operators["governor"], operators["issuer"]
+    for tier, limits in TIERS.items():
+        await governor.send(rpc, contract, encode_set_tier(tier, *limits))
+    for participant, address in ((OWN_BANK, institution), (OTHER_BANK, operators["other-bank"].address)):
+        await governor.send(rpc, contract, encode_set_participant(participant, address, 9, 0b110))
+    await mine(rpc)
+    for participant in (OWN_BANK, OTHER_BANK):
+        await succeed(
+            rpc,
+            await issuer.send(rpc, contract, encode_increase_mint_allowance(participant, ALLOWANCE_MINOR)),
+        )
+
+
+async def _until_it_answers(rpc: RpcClient) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(Exception):
+                await rpc.latest()
+                return
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def rpc(chain: Chain) -> AsyncIterator[RpcClient]:
+    """The chain as it was before the first test."""
+    async with RpcClient(chain.url) as client:
+        snapshot = await client.call("evm_snapshot")
+        yield client
+        await client.call("evm_revert", snapshot)
+
+
+@pytest.fixture
+async def signer_socket(tmp_path: Path, chain: Chain, signer_home: SignerHome) -> AsyncIterator[Path]:
+    """A signer of this test's own, with the same keys and an empty journal."""
+    home = tmp_path / "signer"
+    shutil.copytree(signer_home.path, home)
+    async with running_signer(
+        home, chain.deployment, signer_home.passphrase_file, "sandbox-no-proof"
+    ) as path:
+        yield path
+
+
+@contextlib.asynccontextmanager
+async def running_signer(
+    home: Path, deployment: Deployment, passphrase_file: Path, policy: str
+) -> AsyncIterator[Path]:
+    """A signer process, bound to a deployment and ready."""
+    node = [sys.executable, "-m", "wallet_node.main"]
+    environment = _environment(passphrase_file)
+    bind = await asyncio.create_subprocess_exec(
+        *node, "bind", "--home", str(home), "--chain-id", str(deployment.chain_id),
+        "--contract", "0x" + deployment.contract.hex(), "--domain-name", deployment.domain_name,
+        env=environment,
+    )  # fmt: skip
+    assert await bind.wait() == 0
+    path = home.parent / "s.sock"
+    process = await asyncio.create_subprocess_exec(
+        *node, "--home", str(home), "--socket", str(path), "--policy", policy,
+        env=environment, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        await _until_ready(path)
+        yield path
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await process.wait()
+
+
+async def _until_ready(path: Path) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(aiohttp.ClientError, OSError):
+                async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session:
+                    async with session.get("http://signer/readyz") as response:
+                        if response.status == 200:
+                            return
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def bank(chain: Chain, rpc: RpcClient, signer_socket: Path, database: Database) -> AsyncIterator[Bank]:
+    """The bank under test, with its books open and its chain known."""
+    async with Bank.opened(database.app_url, chain.url, rpc, chain.deployment, signer_socket) as opened:
+        yield opened
