@@ -96,7 +96,7 @@ def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % 32)
 
 
-# ---------------------------------------------------------------------------------------------------- creation
+# ------------------------------------------------------------------------------------------ creation
 
 
 def implementation_creation_code() -> bytes:
@@ -111,24 +111,20 @@ def proxy_creation_code(implementation: bytes, initialisation: bytes) -> bytes:
 
 
 def encode_initialize(
-    name: str,
-    symbol: str,
-    decimals: int,
-    governor: bytes,
-    issuer: bytes,
-    pauser: bytes,
-    upgrader: bytes,
-    upgrade_delay_s: int,
+    name: str, symbol: str, decimals: int, holders: Sequence[bytes], upgrade_delay_s: int
 ) -> bytes:
-    """Initialise a proxy; its constructor makes this call."""
+    """Initialise a proxy; its constructor makes this call.
+
+    ``holders`` are the first governor, issuer, pauser and upgrader.
+    """
     signature = "initialize((string,string,uint8,address,address,address,address,uint32))"
     strings = [_word(len(text)) + _padded(text) for text in (name.encode(), symbol.encode())]
     head = _word(256) + _word(256 + len(strings[0])) + _word(decimals)
-    roles = b"".join(map(_address, (governor, issuer, pauser, upgrader)))
+    roles = b"".join(map(_address, holders))
     return SELECTORS[signature] + _word(32) + head + roles + _word(upgrade_delay_s) + b"".join(strings)
 
 
-# ---------------------------------------------------------------------------------------------------- calls
+# ------------------------------------------------------------------------------------------ calls
 
 
 def encode_settle(records: bytes, valid_before_s: int) -> bytes:
@@ -233,7 +229,7 @@ def encode_cancel_upgrade() -> bytes:
     return SELECTORS["cancelUpgrade()"]
 
 
-# ---------------------------------------------------------------------------------------------------- views
+# ------------------------------------------------------------------------------------------ views
 
 
 def encode_account_words(accounts: Sequence[bytes]) -> bytes:
@@ -299,7 +295,7 @@ def decode_words(returned: bytes) -> list[int]:
     return [int.from_bytes(returned[at : at + 32], "big") for at in range(64, len(returned), 32)]
 
 
-# ---------------------------------------------------------------------------------------------------- reverts
+# ------------------------------------------------------------------------------------------ reverts
 
 
 @cache

@@ -1,7 +1,7 @@
 """An Ethereum virtual machine in this process (py-evm, Prague): for the gas snapshot and for tests.
 
-It has no blocks and no mempool: a transaction runs on the current state at the current time. Senders need no key and
-no ether. What it charges is what a chain's receipt says.
+It has no blocks and no mempool: a transaction runs on the current state at the current time. Senders need no
+key and no ether. What it charges is what a chain's receipt says.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ GAS_LIMIT = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a transaction did. ``logs`` have the form of eth_getLogs; ``created`` is a new contract's address."""
+    """What a transaction did. ``logs`` are as eth_getLogs gives them; ``created`` is a new contract."""
 
     is_success: bool
     gas_used: int

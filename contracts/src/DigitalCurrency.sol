@@ -5,22 +5,14 @@ import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.s
 
 import {AccountWord} from "./AccountWord.sol";
 import {DelayedUpgrade} from "./DelayedUpgrade.sol";
-import {
-    DigitalCurrencyStorage,
-    Participant,
-    accountSlot,
-    digitalCurrencyStorage,
-    load,
-    store
-} from "./DigitalCurrencyStorage.sol";
+import {DigitalCurrencyStorage, Participant, digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
+import {Payments} from "./Payments.sol";
 import {PlainPayments} from "./PlainPayments.sol";
 import {GOVERNOR, ISSUER, PAUSER, UPGRADER} from "./Roles.sol";
-import {Reason} from "./Reason.sol";
 import {Skips, newSkips} from "./Skips.sol";
 import {TierWord} from "./TierWord.sol";
-import {IDigitalCurrency} from "./interfaces/IDigitalCurrency.sol";
 
-contract DigitalCurrency is IDigitalCurrency, Initializable, DelayedUpgrade {
+contract DigitalCurrency is Payments, Initializable, DelayedUpgrade {
     using AccountWord for uint256;
     using TierWord for uint256;
 
@@ -271,145 +263,6 @@ contract DigitalCurrency is IDigitalCurrency, Initializable, DelayedUpgrade {
     function DOMAIN_SEPARATOR() public view returns (bytes32) {
         bytes32 nameHash = digitalCurrencyStorage().nameHash;
         return keccak256(abi.encode(DOMAIN_TYPEHASH, nameHash, keccak256("1"), block.chainid, address(this)));
-    }
-
-    // ------------------------------------------------------------------------------------------------ payments
-
-    function _settleAll(bytes calldata records, Skips memory skips) private {
-        unchecked {
-            uint256 offset;
-            uint256 first;
-            assembly ("memory-safe") {
-                first := records.offset
-            }
-            while (offset != records.length) {
-                (bool isDone, address payer) = PlainPayments.execute(first + offset);
-                if (!isDone) {
-                    uint256 reason = _settleUnusual(payer);
-                    if (reason != 0) skips.add(offset / PlainPayments.RECORD_BYTES, reason);
-                }
-                offset += PlainPayments.RECORD_BYTES;
-            }
-        }
-    }
-
-    function _settleUnusual(address payer) private returns (uint256 reason) {
-        if (payer == address(0)) return Reason.BAD_SIGNATURE;
-        (address payee, uint256 amount, uint256 next) = PlainPayments.read();
-        uint256 slot = accountSlot(payer);
-        uint256 word = load(slot);
-        if (word.participant() != PlainPayments.participantOfBatch()) return Reason.PAYER_NOT_OF_PARTICIPANT;
-        if (next <= word.nonce()) return Reason.NONCE_USED;
-
-        PlainPayments.learnTier(word.tier());
-        PlainPayments.learnTier(load(accountSlot(payee)).tier());
-        word = word.withNonce(next);
-        reason = _pay(slot, word, payer, payee, amount);
-        if (reason != 0) store(slot, word);
-    }
-
-    /// @dev Writes both accounts, or writes nothing and returns why.
-    function _pay(uint256 payerSlot, uint256 payerWord, address payer, address payee, uint256 amount)
-        private
-        returns (uint256)
-    {
-        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
-        unchecked {
-            if (amount == 0) return Reason.ZERO_AMOUNT;
-            if (payer == payee) return Reason.SELF_PAYMENT;
-            if (payerWord.has(AccountWord.FROZEN | AccountWord.CLOSED)) return Reason.ofPayer(payerWord);
-            uint256 payeeSlot = accountSlot(payee);
-            uint256 payeeWord = load(payeeSlot);
-            if (payeeWord & AccountWord.STATUS_MASK != AccountWord.REGISTERED) return Reason.ofPayee(payeeWord);
-
-            uint256 limits = $.tiers[payerWord.tier()];
-            if (amount > limits.perPaymentLimit()) return Reason.PER_PAYMENT_LIMIT_EXCEEDED;
-            uint256 today = _today();
-            uint256 spent = payerWord.spentOn(today) + amount;
-            if (spent > limits.dailyLimit()) {
-                if (limits.dailyLimit() != type(uint64).max) return Reason.DAILY_LIMIT_EXCEEDED;
-                spent = type(uint64).max;
-            }
-            if (amount > payerWord.balance()) return Reason.INSUFFICIENT_BALANCE;
-            payerWord = payerWord.withSpending(spent, today) - amount;
-
-            uint256 held = payeeWord.balance() + amount;
-            uint256 limit = $.tiers[payeeWord.tier()].holdingLimit();
-            if (held > limit) {
-                if (_isWithoutWaterfall(payerWord, payeeWord)) return Reason.HOLDING_LIMIT_EXCEEDED;
-                uint256 excess = held - limit < amount ? held - limit : amount;
-                store(payerSlot, payerWord);
-                store(payeeSlot, payeeWord + amount - excess);
-                emit Transfer(payer, payee, amount);
-                _cascade(payee, payeeWord.participant(), excess);
-                return 0;
-            }
-            store(payerSlot, payerWord);
-            store(payeeSlot, payeeWord + amount);
-            emit Transfer(payer, payee, amount);
-            return 0;
-        }
-    }
-
-    /// @dev True if what the payee may not hold has nowhere to flow: it takes a linked payee with a bank in good
-    /// standing, and neither side an institution (funding would flow straight back).
-    function _isWithoutWaterfall(uint256 payerWord, uint256 payeeWord) private view returns (bool) {
-        if ((payerWord | payeeWord).has(AccountWord.INSTITUTION)) return true;
-        if (!payeeWord.has(AccountWord.LINKED)) return true;
-        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
-        address bank = $.participants[payeeWord.participant()].institution;
-        return $.accounts[bank] & AccountWord.STATUS_MASK != AccountWord.REGISTERED;
-    }
-
-    /// @dev The bank is neither payer nor payee: it is an institution and they are not. Its balance cannot overflow: the
-    /// supply fits 96 bits.
-    function _cascade(address payee, uint256 participant_, uint256 excess) private {
-        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
-        address bank = $.participants[participant_].institution;
-        $.accounts[bank] += excess;
-        emit Transfer(payee, bank, excess);
-        emit Waterfall(payee, bank, excess);
-    }
-
-    function _transfer(address payer, address payee, uint256 amount) private {
-        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
-        uint256 word = $.accounts[payer];
-        if (!word.has(AccountWord.REGISTERED)) revert PayerNotRegistered(payer);
-        uint256 reason = _pay(accountSlot(payer), word, payer, payee, amount);
-        if (reason != 0) _refuse($, reason, payer, payee, amount);
-    }
-
-    /// @dev The reason of the batch as the custom error of the single path, with the values that explain it.
-    function _refuse(
-        DigitalCurrencyStorage storage $,
-        uint256 reason,
-        address payer,
-        address payee,
-        uint256 amount
-    ) private view {
-        uint256 word = $.accounts[payer];
-        uint256 limits = $.tiers[word.tier()];
-        if (reason == Reason.ZERO_AMOUNT) revert ZeroAmount();
-        if (reason == Reason.SELF_PAYMENT) revert SelfPayment(payer);
-        if (reason == Reason.PAYER_FROZEN) revert PayerFrozen(payer);
-        if (reason == Reason.PAYER_CLOSED) revert PayerClosed(payer);
-        if (reason == Reason.PAYEE_NOT_REGISTERED) revert PayeeNotRegistered(payee);
-        if (reason == Reason.PAYEE_FROZEN) revert PayeeFrozen(payee);
-        if (reason == Reason.PAYEE_CLOSED) revert PayeeClosed(payee);
-        if (reason == Reason.PER_PAYMENT_LIMIT_EXCEEDED) {
-            revert PerPaymentLimitExceeded(payer, amount, limits.perPaymentLimit());
-        }
-        if (reason == Reason.DAILY_LIMIT_EXCEEDED) {
-            revert DailyLimitExceeded(payer, word.spentOn(_today()) + amount, limits.dailyLimit());
-        }
-        if (reason == Reason.INSUFFICIENT_BALANCE) revert InsufficientBalance(payer, word.balance(), amount);
-        uint256 held = $.accounts[payee].balance() + amount;
-        uint256 limit = $.tiers[$.accounts[payee].tier()].holdingLimit();
-        revert HoldingLimitExceeded(payee, held - limit < amount ? held - limit : amount, limit);
-    }
-
-    function _today() private view returns (uint256) {
-        return (block.timestamp / 1 days) & type(uint16).max;
     }
 
     // ------------------------------------------------------------------------------------------------ memberships

@@ -1,0 +1,380 @@
+"""Deploy the token once per chain, and find it again.
+
+A deployment is two transactions of a deployer that keeps no role: the implementation, then the proxy whose
+constructor initialises it. Both are signed and written to a plan before the first is sent. After a crash the
+same bytes are sent again, so the addresses (deployer and nonce) stay the same; a chain that already has them
+is left as it is. Chains are told apart by the hash of their genesis block: every development chain of one kind
+has the same chain id.
+"""
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from eth_hash.auto import keccak
+
+from contracts.abi import (
+    encode_initialize,
+    implementation_creation_code,
+    load_artifact,
+    proxy_creation_code,
+)
+from contracts.rpc import Rpc, RpcRefused
+
+IMPLEMENTATION_GAS = 6_000_000
+PROXY_GAS = 1_000_000
+DEFAULT_UPGRADE_DELAY_S = 48 * 3600
+
+# The chain's base fee may grow threefold between signing and inclusion.
+FEE_HEADROOM = 3
+DEFAULT_PRIORITY_FEE_WEI = 1_000_000_000
+RECEIPT_TIMEOUT_S = 120
+POLL_INTERVAL_S = 0.1
+# A receipt can lag behind the nonce that its transaction used.
+LAGGING_RECEIPT_S = 5
+
+
+class Unfunded(Exception):
+    """Accounts lack the ether that their transactions need."""
+
+    code = "Unfunded"
+
+    def __init__(self, addresses: Sequence[bytes], balances_wei: Sequence[int], needed_wei: int) -> None:
+        listed = ", ".join(
+            f"{checksum_address(address)} has {balance}"
+            for address, balance in zip(addresses, balances_wei, strict=True)
+        )
+        super().__init__(
+            f"send at least {needed_wei} wei to each of these accounts, then try again: {listed}"
+        )
+        self.addresses = list(addresses)
+        self.balances_wei = list(balances_wei)
+        self.needed_wei = needed_wei
+
+
+class DifferentDeployment(Exception):
+    """This chain already has a deployment on other terms."""
+
+    code = "DifferentDeployment"
+
+
+class DeploymentFailed(Exception):
+    """A deployment's transaction reverted or was not included in time."""
+
+    code = "DeploymentFailed"
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Who holds each role at the start. Addresses of 20 bytes."""
+
+    governor: bytes
+    issuer: bytes
+    pauser: bytes
+    upgrader: bytes
+
+
+@dataclass(frozen=True)
+class CurrencyTerms:
+    """What only an upgrade can change about the currency. ``decimals`` is its ISO 4217 exponent."""
+
+    name: str
+    symbol: str
+    decimals: int
+    upgrade_delay_s: int = DEFAULT_UPGRADE_DELAY_S
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Where the token is on one chain. ``block_number`` is where its history starts."""
+
+    chain_id: int
+    genesis_hash: bytes
+    proxy: bytes
+    implementation: bytes
+    block_number: int
+    currency: CurrencyTerms
+    roles: Roles
+    artifact_hash: bytes
+
+    @staticmethod
+    def load(path: Path) -> "Manifest":
+        """Read a manifest. Raises FileNotFoundError, or ValueError if it is not one."""
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return Manifest(
+                chain_id=raw["chain_id"],
+                genesis_hash=_bytes(raw["genesis_hash"]),
+                proxy=_bytes(raw["proxy"]),
+                implementation=_bytes(raw["implementation"]),
+                block_number=raw["block_number"],
+                currency=CurrencyTerms(**raw["currency"]),
+                roles=_roles(raw["roles"]),
+                artifact_hash=_bytes(raw["artifact_hash"]),
+            )
+        except (KeyError, TypeError) as malformed:
+            raise ValueError(f"{path} is not a deployment manifest: {malformed}") from malformed
+
+    def save(self, path: Path) -> None:
+        """Write the manifest, all or nothing."""
+        _write_durably(
+            path,
+            {
+                "chain_id": self.chain_id,
+                "genesis_hash": "0x" + self.genesis_hash.hex(),
+                "proxy": checksum_address(self.proxy),
+                "implementation": checksum_address(self.implementation),
+                "block_number": self.block_number,
+                "currency": asdict(self.currency),
+                "roles": _roles_as_json(self.roles),
+                "artifact_hash": "0x" + self.artifact_hash.hex(),
+            },
+        )
+
+
+def manifest_path(manifest_dir: Path, genesis_hash: bytes) -> Path:
+    """Return where the manifest of a chain is kept."""
+    return manifest_dir / f"{genesis_hash.hex()}.json"
+
+
+def sandbox_deployer_key() -> bytes:
+    """Return the deployer's key of sandbox chains. Everybody knows it: it is worth nothing."""
+    return keccak(b"florin sandbox deployer")
+
+
+def address_of(private_key: bytes) -> bytes:
+    """Return the address of a private key."""
+    from coincurve import PrivateKey
+
+    return keccak(PrivateKey(private_key).public_key.format(compressed=False)[1:])[12:]
+
+
+def contract_address(deployer: bytes, nonce: int) -> bytes:
+    """Return the address of a contract that ``deployer`` creates with its transaction ``nonce``."""
+    import rlp
+
+    encoded: bytes = rlp.encode([deployer, nonce])
+    return keccak(encoded)[12:]
+
+
+def checksum_address(address: bytes) -> str:
+    """Return an address as EIP-55 writes it."""
+    digits = address.hex()
+    digest = keccak(digits.encode()).hex()
+    return "0x" + "".join(
+        digit.upper() if int(nibble, 16) >= 8 else digit
+        for digit, nibble in zip(digits, digest, strict=False)
+    )
+
+
+def artifact_hash() -> bytes:
+    """Return the hash of the code that this build deploys."""
+    return keccak(
+        implementation_creation_code() + bytes.fromhex(load_artifact("ERC1967Proxy")["bytecode"][2:])
+    )
+
+
+def require_funded(rpc_url: str, addresses: Sequence[bytes], needed_wei: int) -> None:
+    """Raise Unfunded naming every account with less than ``needed_wei``."""
+    rpc = Rpc(rpc_url)
+    balances = [rpc.quantity("eth_getBalance", "0x" + address.hex(), "latest") for address in addresses]
+    poor = [pair for pair in zip(addresses, balances, strict=True) if pair[1] < needed_wei]
+    if poor:
+        raise Unfunded([address for address, _ in poor], [balance for _, balance in poor], needed_wei)
+
+
+def read_genesis_hash(rpc_url: str) -> bytes:
+    """Return what a chain is told apart by."""
+    return _genesis_hash(Rpc(rpc_url))
+
+
+def _genesis_hash(rpc: Rpc) -> bytes:
+    return _bytes(rpc.call("eth_getBlockByNumber", "0x0", False)["hash"])
+
+
+def deploy(
+    rpc_url: str, roles: Roles, currency: CurrencyTerms, deployer_key: bytes, manifest_dir: Path
+) -> Manifest:
+    """Deploy to the chain at ``rpc_url``, or return the deployment that it already has.
+
+    The manifest is kept in ``manifest_dir`` under the chain's genesis hash. Raises Unfunded,
+    DifferentDeployment, DeploymentFailed, and RpcRefused or OSError for what the node says.
+    """
+    rpc = Rpc(rpc_url)
+    genesis_hash = _genesis_hash(rpc)
+    path = manifest_path(manifest_dir, genesis_hash)
+    plan_path = path.with_suffix(".plan")
+    terms = {"currency": asdict(currency), "roles": _roles_as_json(roles)}
+    plan = _load_plan(plan_path, terms)
+    if path.is_file() and plan is not None:
+        manifest = Manifest.load(path)
+        if rpc.call("eth_getCode", "0x" + manifest.proxy.hex(), "latest") not in ("0x", "0x0", ""):
+            return manifest
+    if plan is None or _is_dead(rpc, plan):
+        plan = _plan(rpc, terms, roles, currency, deployer_key)
+        _write_durably(plan_path, plan)
+
+    receipts = _send(rpc, plan["transactions"])
+    manifest = Manifest(
+        chain_id=plan["chain_id"],
+        genesis_hash=genesis_hash,
+        proxy=_bytes(plan["proxy"]),
+        implementation=_bytes(plan["implementation"]),
+        block_number=int(receipts[-1]["blockNumber"], 16),
+        currency=currency,
+        roles=roles,
+        artifact_hash=_bytes(plan["artifact_hash"]),
+    )
+    manifest.save(path)
+    return manifest
+
+
+def _load_plan(path: Path, terms: Mapping[str, Any]) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    different = [key for key, value in terms.items() if plan[key] != value]
+    if different:
+        raise DifferentDeployment(
+            f"this chain has a deployment with another {' and another '.join(different)}: keep those terms, "
+            f"or use another chain or data directory"
+        )
+    return plan
+
+
+def _plan(
+    rpc: Rpc, terms: Mapping[str, Any], roles: Roles, currency: CurrencyTerms, deployer_key: bytes
+) -> dict[str, Any]:
+    """Sign both transactions at the deployer's next nonces. Raises Unfunded."""
+    deployer = address_of(deployer_key)
+    chain_id = rpc.quantity("eth_chainId")
+    nonce = rpc.quantity("eth_getTransactionCount", "0x" + deployer.hex(), "latest")
+    fees = _fees(rpc)
+    needed_wei = (IMPLEMENTATION_GAS + PROXY_GAS) * fees["maxFeePerGas"]
+    balance_wei = rpc.quantity("eth_getBalance", "0x" + deployer.hex(), "latest")
+    if balance_wei < needed_wei:
+        raise Unfunded([deployer], [balance_wei], needed_wei)
+
+    implementation = contract_address(deployer, nonce)
+    initialisation = encode_initialize(
+        currency.name,
+        currency.symbol,
+        currency.decimals,
+        (roles.governor, roles.issuer, roles.pauser, roles.upgrader),
+        currency.upgrade_delay_s,
+    )
+    creations = (implementation_creation_code(), proxy_creation_code(implementation, initialisation))
+    return {
+        **terms,
+        "chain_id": chain_id,
+        "deployer": checksum_address(deployer),
+        "implementation": checksum_address(implementation),
+        "proxy": checksum_address(contract_address(deployer, nonce + 1)),
+        "artifact_hash": "0x" + artifact_hash().hex(),
+        "transactions": [
+            _sign(deployer_key, {"chainId": chain_id, "nonce": nonce + at, "data": data, "gas": gas, **fees})
+            for at, (data, gas) in enumerate(zip(creations, (IMPLEMENTATION_GAS, PROXY_GAS), strict=True))
+        ],
+    }
+
+
+def _fees(rpc: Rpc) -> dict[str, int]:
+    base_fee = int(rpc.call("eth_getBlockByNumber", "latest", False).get("baseFeePerGas") or "0x0", 16)
+    try:
+        priority_fee = rpc.quantity("eth_maxPriorityFeePerGas")
+    except RpcRefused:
+        priority_fee = DEFAULT_PRIORITY_FEE_WEI
+    return {"maxFeePerGas": FEE_HEADROOM * base_fee + priority_fee, "maxPriorityFeePerGas": priority_fee}
+
+
+def _sign(key: bytes, creation: Mapping[str, Any]) -> dict[str, Any]:
+    from eth_account import Account
+
+    signed = Account.sign_transaction({"type": 2, "value": 0, **creation}, key)
+    return {
+        "nonce": creation["nonce"],
+        "hash": "0x" + bytes(signed.hash).hex(),
+        "raw": "0x" + bytes(signed.raw_transaction).hex(),
+    }
+
+
+def _is_dead(rpc: Rpc, plan: Mapping[str, Any]) -> bool:
+    """True if another transaction of the deployer took one of the plan's nonces."""
+    used = rpc.quantity("eth_getTransactionCount", plan["deployer"], "latest")
+    for transaction in plan["transactions"]:
+        if transaction["nonce"] < used and _wait_for_receipt(rpc, transaction, LAGGING_RECEIPT_S) is None:
+            return True
+    return False
+
+
+def _send(rpc: Rpc, transactions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Send what is not yet included, in order, and return the receipts. Raises DeploymentFailed."""
+    receipts = []
+    for transaction in transactions:
+        receipt = _receipt(rpc, transaction)
+        if receipt is None:
+            refusal = _broadcast(rpc, transaction)
+            receipt = _wait_for_receipt(
+                rpc, transaction, RECEIPT_TIMEOUT_S if refusal is None else LAGGING_RECEIPT_S
+            )
+            if receipt is None:
+                reason = refusal or f"not included within {RECEIPT_TIMEOUT_S} s"
+                raise DeploymentFailed(f"transaction {transaction['hash']}: {reason}")
+        if int(receipt["status"], 16) != 1:
+            raise DeploymentFailed(f"transaction {transaction['hash']} reverted")
+        receipts.append(receipt)
+    return receipts
+
+
+def _broadcast(rpc: Rpc, transaction: Mapping[str, Any]) -> str | None:
+    """Send a transaction; return what the node says against it, but nothing if it has it already."""
+    try:
+        rpc.call("eth_sendRawTransaction", transaction["raw"])
+    except RpcRefused as refused:
+        return None if "known" in str(refused) or "already" in str(refused) else str(refused)
+    return None
+
+
+def _receipt(rpc: Rpc, transaction: Mapping[str, Any]) -> dict[str, Any] | None:
+    receipt: dict[str, Any] | None = rpc.call("eth_getTransactionReceipt", transaction["hash"])
+    return receipt if receipt is not None and receipt.get("blockNumber") is not None else None
+
+
+def _wait_for_receipt(rpc: Rpc, transaction: Mapping[str, Any], timeout_s: float) -> dict[str, Any] | None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        receipt = _receipt(rpc, transaction)
+        if receipt is not None or time.monotonic() >= deadline:
+            return receipt
+        time.sleep(POLL_INTERVAL_S)
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+def _roles(raw: Mapping[str, str]) -> Roles:
+    return Roles(**{name: _bytes(address) for name, address in raw.items()})
+
+
+def _roles_as_json(roles: Roles) -> dict[str, str]:
+    return {name: checksum_address(address) for name, address in asdict(roles).items()}
+
+
+def _write_durably(path: Path, value: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
