@@ -1,7 +1,8 @@
 """The shapes that request bodies are made of: strict, closed, and refused with one word for each mistake.
 
 A body's unknown field is `UnknownField`; an amount that is no positive whole number is `AmountNotInteger`,
-`AmountNotPositive` or `AmountTooLarge`; everything else that cannot be read is `MalformedRequest`, naming the field.
+`AmountNotPositive` or `AmountTooLarge`; everything else that cannot be read is `MalformedRequest`, naming
+the field.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-from api.addresses import address_text, parse_address
+from api.addresses import parse_address
 from api.errors import FlorinError, MalformedRequest, UnknownField, validation_error
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ CurrencyCode = Annotated[str, StringConstraints(min_length=1, max_length=10)]
 
 
 class _Address:
-    """Tells pydantic to take `0x` and 40 hexadecimal digits (EIP-55 where the case is mixed) and to give 20 bytes."""
+    """Tells pydantic to take `0x` and 40 hexadecimal digits (EIP-55 if mixed) and to give 20 bytes."""
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         from pydantic_core import core_schema
@@ -104,7 +105,7 @@ class AmountRefused(FlorinError):
 
 
 def refusal_of(found: Sequence[Mapping[str, Any]]) -> FlorinError:
-    """What pydantic found (its `errors()`) as one typed refusal; unknown fields first, then amounts, then the rest.
+    """What pydantic found (its `errors()`) as one typed refusal: unknown fields, then amounts, then the rest.
 
     The rejected values are not repeated: they may be secrets.
     """

@@ -1,4 +1,4 @@
-"""The institution whose process this is: what every room's verbs are given. Built once, by the composition root."""
+"""The institution whose process this is: what every room's verbs are given. Built by the composition root."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Institution:
     chart: Chart
 
     def id_for(self, kind: str, *names: str) -> uuid.UUID:
-        """The id of a thing that a caller has named: the same names give the same id, at this institution only."""
+        """The id of what a caller has named: the same names give the same id, at this institution only."""
         return uuid.uuid5(_NAMESPACE, "\x1f".join((self.settings.institution, kind, *names)))
 
     def require_currency(self, currency: str) -> None:

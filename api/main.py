@@ -55,7 +55,7 @@ class SchemaNotCurrent(FlorinError):
 def create_app(settings: Settings) -> FastAPI:
     """The HTTP service of one institution, with the routes of its kind.
 
-    Raises `LookupError` when a route has no line in the table of scopes, or a line has no route.
+    Raises `LookupError` (or `TypeError`) unless routes and the table of scopes match, one to one.
     """
     app = FastAPI(
         title=f"Florin: {settings.institution_name}",
@@ -147,7 +147,7 @@ def _require_scopes(routers: Sequence[APIRouter], kind: str) -> None:
     served = set()
     for route in (route for router in routers for route in router.routes):
         if not isinstance(route, GuardedRoute):
-            raise LookupError(f"{route} is not behind the table of scopes")
+            raise TypeError(f"{route} is not behind the table of scopes")
         served |= {(method, route.path) for method in route.methods or ()}
     listed = set(scopes_by_route(kind))
     if served != listed:

@@ -48,8 +48,8 @@ def error_line(error: FlorinError, reference: str | None, line: int) -> dict[str
 class BulkExchange(Response, Generic[Line]):
     """The answer to one `:bulk` request, as an ASGI application.
 
-    `decide` takes up to `CHUNK_LINES` well-formed lines and returns one answer for each, in order; it is expected to
-    act in one database transaction, and to be safe to repeat. A malformed line is answered in its place and `decide`
+    `decide` takes up to `CHUNK_LINES` well-formed lines and returns one answer for each, in order; it acts in
+    one database transaction, and is safe to repeat. A malformed line is answered in its place, and `decide`
     never sees it.
     """
 
@@ -140,7 +140,7 @@ def _reference_in(text: bytes | None) -> str | None:
 
 
 async def _chunks_of(stream: AsyncIterator[bytes]) -> AsyncIterator[list[bytes | None]]:
-    """The request's lines, up to `CHUNK_LINES` together; None stands for a line that is too long. Blank lines count not."""
+    """The request's lines, up to `CHUNK_LINES` together; None stands for one that is too long."""
     pending = bytearray()
     is_skipping = False
     lines: list[bytes | None] = []

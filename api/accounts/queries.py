@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from api.database import Connection
 
 _ACCOUNT = """
-SELECT a.id, a.reference, a.customer_id, c.reference AS customer_reference, a.currency, a.opening_deposit_minor,
-       a.ledger_account_id, b.posted_minor, b.posted_minor - b.held_minor AS available_minor
+SELECT a.id, a.reference, a.customer_id, c.reference AS customer_reference, a.currency,
+       a.opening_deposit_minor, a.ledger_account_id,
+       b.posted_minor, b.posted_minor - b.held_minor AS available_minor
   FROM accounts a JOIN customers c ON c.id = a.customer_id
   JOIN ledger_balances b ON b.account_id = a.ledger_account_id
 """

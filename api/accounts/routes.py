@@ -29,7 +29,7 @@ async def open_account(request: Request, here: Here, by: By, body: AccountBody) 
         (outcome,) = await service.open_deposit_accounts(conn, here, [body])
         return outcome
 
-    return await answer_once(request, here, by, body, 201, work)
+    return await answer_once(request, here, by, body, status=201, work=work)
 
 
 @router.post(":bulk", openapi_extra=bulk_openapi(AccountBody, AccountAnswer))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 async def open_deposit_accounts(
     conn: Connection, institution: Institution, lines: Sequence[AccountBody]
 ) -> list[dict[str, Any] | FlorinError]:
-    """Open the accounts that are not known yet and book their opening deposits; answer in order. Safe to repeat."""
+    """Open the accounts that are not known yet and book what they bring; answer in order. Safe to repeat."""
     customers = await customer_ids(conn, sorted({line.customer_reference for line in lines}))
     known = await queries.accounts_by_reference(conn, sorted({line.reference for line in lines}))
     wanted: dict[str, AccountBody] = {}
@@ -78,7 +78,8 @@ async def _insert(
         conn, "deposit", [f"deposit:{body.reference}" for body in bodies], currency
     )
     return await conn.fetch(
-        """INSERT INTO accounts (id, reference, customer_id, currency, ledger_account_id, opening_deposit_minor)
+        """INSERT INTO accounts
+                  (id, reference, customer_id, currency, ledger_account_id, opening_deposit_minor)
            SELECT id, reference, customer_id, $6, ledger_account_id, opening_deposit_minor
              FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[])
                AS t (id, reference, customer_id, ledger_account_id, opening_deposit_minor)

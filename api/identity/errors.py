@@ -28,7 +28,7 @@ class UnknownScope(FlorinError):
 
 
 class ReferenceInUse(FlorinError):
-    """A reference that already names a thing with other content; the same content would have got the same answer."""
+    """A reference that already names a thing with other content; the same content gets the same answer."""
 
     def __init__(self, reference: str, what: str) -> None:
         sentence = f"The reference {reference!r} already names another {what}: choose a new one."

@@ -1,7 +1,7 @@
 """API keys: made once, shown once, kept only as SHA-256, given scopes, revoked.
 
-A key's *name* is the caller that idempotency keys and references belong to, so that a key can be replaced by another
-of the same name without a retry becoming a second payment.
+A key's *name* is the caller that idempotency keys and references belong to, so that a key can be replaced by
+another of the same name without a retry becoming a second payment.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ async def create_key(conn: Connection, name: str, scopes: Collection[str], kind:
 
 
 async def revoke_keys(conn: Connection, name: str) -> int:
-    """Revoke every key of `name`; they stop working within `_FRESH_S` seconds. Returns how many there were."""
+    """Revoke every key of `name`; they stop working within two seconds. Returns how many there were."""
     done = await conn.execute(
         "UPDATE api_keys SET revoked_at = now() WHERE name = $1 AND revoked_at IS NULL", name
     )
@@ -61,7 +61,7 @@ async def revoke_keys(conn: Connection, name: str) -> int:
 
 
 class KeyRing:
-    """Looks keys up by their hash, and remembers good ones for two seconds: a revocation takes at most that long."""
+    """Looks keys up by their hash. Good ones are remembered for two seconds: a revocation is as late."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool

@@ -45,6 +45,7 @@ async def answer_once(
     institution: Institution,
     caller: Caller,
     body: Body,
+    *,
     status: int,
     work: Callable[[Connection], Awaitable[dict[str, Any] | FlorinError]],
 ) -> JSONResponse:

@@ -29,7 +29,7 @@ async def create_customer(request: Request, here: Here, by: By, body: CustomerBo
         (outcome,) = await customers.create_customers(conn, here, [body])
         return outcome
 
-    return await answer_once(request, here, by, body, 201, work)
+    return await answer_once(request, here, by, body, status=201, work=work)
 
 
 @router.post(":bulk", openapi_extra=bulk_openapi(CustomerBody, CustomerAnswer))

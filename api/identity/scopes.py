@@ -1,7 +1,7 @@
 """The one table of who may call what. A route without a line here does not start.
 
-A scope reads `<what>:read` or `<what>:write`. PUBLIC routes answer anyone; PAGE routes belong to the web room,
-which asks for a customer's session (or, in a sandbox, gives one).
+A scope reads `<what>:read` or `<what>:write`. PUBLIC routes answer anyone; PAGE routes belong to the web
+room, which asks for a customer's session (or, in a sandbox, gives one).
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def known_scopes(kind: str) -> list[str]:
 
 
 def scope_of(method: str, path: str) -> str:
-    """The scope of one route. Raises `LookupError` for a route that the table does not know, or knows twice."""
+    """The scope of one route. Raises `LookupError` for one that the table does not know, or knows twice."""
     found = {table[method, path] for table in _BY_KIND.values() if (method, path) in table}
     if len(found) != 1:
         raise LookupError(

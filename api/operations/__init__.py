@@ -1,1 +1,1 @@
-"""How the institution is doing: health, readiness, metrics, reconciliation, and the description of its interface."""
+"""How the institution is doing: health, metrics, reconciliation; and the description of its interface."""

@@ -22,7 +22,7 @@ async def readiness(institution: Institution) -> dict[str, Any]:
             rows = {row["component"]: row for row in await queries.component_health(conn)}
             cursor = await queries.cursor(conn)
             frozen = await queries.freezes(conn)
-    except Exception:  # noqa: BLE001 - whatever it is, the database cannot be used
+    except Exception:  # whatever it is, the database cannot be used
         return {"is_ready": False, "checks": {"database": {"is_ok": False, "detail": "does not answer"}}}
     checks: dict[str, dict[str, Any]] = {"database": {"is_ok": True, "detail": ""}}
     for component in dict.fromkeys((*REQUIRED, *rows)):
@@ -45,7 +45,7 @@ async def readiness(institution: Institution) -> dict[str, Any]:
 
 
 async def reconciliation(institution: Institution) -> dict[str, Any]:
-    """The newest comparison of books and chain. Before the first one nothing is claimed: `is_reconciled` is false."""
+    """The newest comparison of books and chain. Before the first one, `is_reconciled` is false."""
     async with institution.pool.acquire() as conn:
         row = await queries.last_reconciliation(conn)
         frozen = await queries.freezes(conn)

@@ -1,1 +1,1 @@
-"""Payments from wallets, fundings into them and redemptions out of them; and the billers that customers pay."""
+"""Payments from wallets, fundings into them, redemptions out of them; and the billers whom customers pay."""

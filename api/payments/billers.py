@@ -27,7 +27,8 @@ async def introduce_billers(
     bodies = [wanted[reference] for reference in sorted(wanted)]
     await conn.execute(
         """INSERT INTO billers (id, reference, name, address)
-           SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[]) ON CONFLICT (reference) DO NOTHING""",
+           SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])
+           ON CONFLICT (reference) DO NOTHING""",
         [institution.id_for("biller", body.reference) for body in bodies],
         [body.reference for body in bodies],
         [body.name for body in bodies],

@@ -1,4 +1,4 @@
-"""Paying: decide a batch of requests in their order and, in the same transaction, hold the money and state the intents.
+"""Paying: decide a batch of requests in order and, in one transaction, hold the money and state the intents.
 
 load in sets, lock, decide in memory, write with one COPY or one statement for each table, return.
 """
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from api.payments.requests import PaymentRequest
 
 _COLUMNS = (
-    "id", "reference", "kind", "payer_wallet_id", "payee_wallet_id", "biller_id", "payee", "amount_minor", "currency",
-    "from_wallet_minor", "from_deposit_minor", "note", "refusals", "request_hash", "caller",
+    "id", "reference", "kind", "payer_wallet_id", "payee_wallet_id", "biller_id", "payee", "amount_minor",
+    "currency", "from_wallet_minor", "from_deposit_minor", "note", "refusals", "request_hash", "caller",
 )  # fmt: skip
 
 
@@ -71,9 +71,9 @@ async def pay_in(
 ) -> list[Outcome | FlorinError]:
     """Decide `requests` in their order, inside the caller's transaction; one outcome or error for each.
 
-    An outcome is recorded, refused ones without any hold or intent. An error (`UnknownWallet`, `UnknownCurrency`,
-    `IdempotencyKeyReused`) is not: nothing of that request remains. Raises `TransactionConflict` when another transaction
-    records one of them at the same time.
+    An outcome is recorded, refused ones without any hold or intent. An error (`UnknownWallet`,
+    `UnknownCurrency`, `IdempotencyKeyReused`) is not: nothing of that request remains. Raises
+    `TransactionConflict` when another transaction records one of them at the same time.
     """
     moment = await queries.moment(conn, institution.settings.participant_id)
     directory = await Directory.load(conn, requests, moment["institution"])
@@ -94,7 +94,7 @@ async def pay_in(
 
 
 async def preflight(conn: Connection, institution: Institution, request: PaymentRequest) -> Decision:
-    """What would be decided about `request` now. Raises `UnknownWallet` and `UnknownCurrency`; changes nothing."""
+    """What would be decided now; changes nothing. Raises `UnknownWallet` and `UnknownCurrency`."""
     institution.require_currency(request.currency)
     moment = await queries.moment(conn, institution.settings.participant_id)
     directory = await Directory.load(conn, [request], moment["institution"])

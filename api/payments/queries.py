@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from api.database import Connection
 
 _WALLET = """
-SELECT w.id, w.reference, w.customer_id, w.ledger_account_id, a.ledger_account_id AS deposit_account_id, r.address
-  FROM wallets w LEFT JOIN accounts a ON a.id = w.account_id LEFT JOIN outbox_registrations r ON r.wallet_id = w.id
+SELECT w.id, w.reference, w.customer_id, w.ledger_account_id, a.ledger_account_id AS deposit_account_id,
+       r.address
+  FROM wallets w
+  LEFT JOIN accounts a ON a.id = w.account_id
+  LEFT JOIN outbox_registrations r ON r.wallet_id = w.id
 """
 
 _STATE = """
@@ -25,8 +28,9 @@ CASE WHEN p.refusals IS NOT NULL THEN 'refused'
 """
 
 _PAYMENT = f"""
-SELECT p.id, p.reference, p.kind, {_STATE} AS state, p.payer_wallet_id, p.payee_wallet_id, p.payee, p.amount_minor,
-       p.currency, p.from_wallet_minor, p.from_deposit_minor, p.note, p.refusals, p.created_at, p.request_hash,
+SELECT p.id, p.reference, p.kind, {_STATE} AS state, p.payer_wallet_id, p.payee_wallet_id, p.payee,
+       p.amount_minor, p.currency, p.from_wallet_minor, p.from_deposit_minor, p.note, p.refusals,
+       p.created_at,
        b.reference AS biller_reference, b.name AS biller_name, q.name AS payee_name, z.name AS payer_name,
        o.outcome_code, o.record_index, o.final_at, t.hash AS transaction_hash,
        coalesce(o.final_block, t.included_block) AS block_number
@@ -38,6 +42,19 @@ SELECT p.id, p.reference, p.kind, {_STATE} AS state, p.payer_wallet_id, p.payee_
   LEFT JOIN customers q ON q.id = v.customer_id
   LEFT JOIN wallets w ON w.id = p.payer_wallet_id
   LEFT JOIN customers z ON z.id = w.customer_id
+"""  # noqa: S608 - put together from constants
+
+
+_SUMMARY = f"""
+SELECT {_STATE} AS state, coalesce(p.refusals->0->>'code', o.outcome_code) AS code,
+       count(*) AS count, sum(p.amount_minor) AS amount_minor,
+       min(p.created_at) FILTER (WHERE p.refusals IS NULL) AS first_accepted_at,
+       max(o.final_at) AS last_final_at
+  FROM payments p
+  LEFT JOIN outbox_payments o ON o.payment_id = p.id
+  LEFT JOIN chain_transactions t ON t.id = o.transaction_id
+ WHERE $1 = '' OR starts_with(p.reference, $1)
+ GROUP BY 1, 2
 """  # noqa: S608 - put together from constants
 
 
@@ -77,7 +94,7 @@ async def decided_payments(conn: Connection, ids: Collection[uuid.UUID]) -> dict
 
 
 async def moment(conn: Connection, participant_id: int) -> Any:
-    """What holds for every payment now: pause, a frozen settlement flow, the chain's day, the bank's own address."""
+    """What holds for every payment now: pause, frozen settlement, the chain's day, the bank's own address."""
     return await conn.fetchrow(
         """SELECT coalesce((SELECT is_paused FROM chain_currency), false) AS is_paused,
                   (SELECT reason FROM chain_freezes WHERE flow = 'settle') AS frozen_reason,
@@ -90,8 +107,10 @@ async def moment(conn: Connection, participant_id: int) -> Any:
 async def chain_accounts(conn: Connection, addresses: Collection[bytes], day: int) -> list[Any]:
     """The final state of registered addresses with their limits, and each one's bank's account beside it."""
     return await conn.fetch(
-        """SELECT n.address, n.flags, n.balance_minor, CASE WHEN n.spent_day = $2 THEN n.spent_minor ELSE 0 END AS spent,
-                  coalesce(t.holding_limit_minor, 0)::text AS holding, coalesce(t.per_payment_limit_minor, 0)::text AS single,
+        """SELECT n.address, n.flags, n.balance_minor,
+                  CASE WHEN n.spent_day = $2 THEN n.spent_minor ELSE 0 END AS spent,
+                  coalesce(t.holding_limit_minor, 0)::text AS holding,
+                  coalesce(t.per_payment_limit_minor, 0)::text AS single,
                   coalesce(t.daily_limit_minor, 0)::text AS daily, b.address AS bank, b.flags AS bank_flags
              FROM chain_accounts n
              LEFT JOIN chain_tiers t ON t.tier = n.tier
@@ -119,7 +138,8 @@ async def unsettled_receipts(conn: Connection, payees: Collection[bytes], kind: 
         return {}
     rows = await conn.fetch(
         """SELECT payee, sum(amount_minor)::bigint AS amount FROM outbox_payments
-            WHERE state IN ('queued', 'batched') AND kind = $2 AND serves_payment_id IS NULL AND payee = ANY($1)
+            WHERE state IN ('queued', 'batched') AND kind = $2 AND serves_payment_id IS NULL
+              AND payee = ANY($1)
             GROUP BY payee""",
         list(payees),
         kind,
@@ -149,17 +169,7 @@ async def payments_of_wallet(conn: Connection, wallet_id: uuid.UUID, limit: int)
 
 async def summary(conn: Connection, prefix: str) -> list[Any]:
     """Payments counted by state and code; of the callers' references that begin with `prefix`."""
-    return await conn.fetch(
-        f"""SELECT {_STATE} AS state, coalesce(p.refusals->0->>'code', o.outcome_code) AS code, count(*) AS count,
-                   sum(p.amount_minor) AS amount_minor,
-                   min(p.created_at) FILTER (WHERE p.refusals IS NULL) AS first_accepted_at, max(o.final_at) AS last_final_at
-              FROM payments p
-              LEFT JOIN outbox_payments o ON o.payment_id = p.id
-              LEFT JOIN chain_transactions t ON t.id = o.transaction_id
-             WHERE $1 = '' OR starts_with(p.reference, $1)
-             GROUP BY 1, 2""",  # noqa: S608 - put together from constants
-        prefix,
-    )
+    return await conn.fetch(_SUMMARY, prefix)
 
 
 async def billers_after(conn: Connection, after: str, search: str, limit: int) -> list[Any]:

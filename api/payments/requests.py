@@ -1,4 +1,4 @@
-"""What is asked of the payments room, freed from HTTP: who wants which money to go where, under which name."""
+"""What is asked of the payments room, freed from HTTP: who wants which money to go where, by which name."""
 
 from __future__ import annotations
 
@@ -24,12 +24,17 @@ class Payee:
     wallet_reference: str | None = None
     address: bytes | None = None
 
+    def names(self) -> tuple[str | None, str | None, bytes | None]:
+        """What the caller wrote."""
+        return self.biller_reference, self.wallet_reference, self.address
+
 
 @dataclass(frozen=True, slots=True)
 class PaymentRequest:
-    """One payment, funding or redemption to decide. `reference` is the caller's own and unique for the caller.
+    """One payment, funding or redemption to decide. `reference` is the caller's own, unique for the caller.
 
-    `wallet` is the payer's (for a funding: the funded one's) reference or id. `hash` covers what is asked, not by whom.
+    `wallet` is the payer's (for a funding: the funded one's) reference or id. `hash` covers what is asked,
+    not by whom.
     """
 
     payment_id: uuid.UUID
@@ -48,11 +53,21 @@ def payment_request(
     institution: Institution, caller: str, reference: str, body: PaymentBody
 ) -> PaymentRequest:
     """A payment as its body describes it."""
-    payee = Payee(body.payee.biller_reference, body.payee.wallet_reference, body.payee.address)
     wallet = body.payer_wallet_reference or body.payer_wallet_id
     assert wallet is not None, "the schema lets exactly one through"
-    return _request(
-        institution, caller, reference, "payment", wallet, payee, body.amount_minor, body.currency, body.note
+    payee = Payee(body.payee.biller_reference, body.payee.wallet_reference, body.payee.address)
+    content = ("payment", str(wallet), *payee.names(), body.amount_minor, body.currency, body.note)
+    return PaymentRequest(
+        payment_id=institution.id_for("payment", caller, reference),
+        caller=caller,
+        reference=reference,
+        kind="payment",
+        wallet=wallet,
+        payee=payee,
+        amount_minor=body.amount_minor,
+        currency=body.currency,
+        note=body.note,
+        hash=_hash_of(content),
     )
 
 
@@ -62,33 +77,19 @@ def transfer_request(
     """A funding or a redemption as its body describes it."""
     wallet = body.wallet_reference or body.wallet_id
     assert wallet is not None, "the schema lets exactly one through"
-    currency = institution.settings.currency
-    return _request(institution, caller, reference, kind, wallet, Payee(), body.amount_minor, currency, None)
-
-
-def _request(
-    institution: Institution,
-    caller: str,
-    reference: str,
-    kind: Kind,
-    wallet: str | uuid.UUID,
-    payee: Payee,
-    amount_minor: int,
-    currency: str,
-    note: str | None,
-) -> PaymentRequest:
-    content = (
-        kind, str(wallet), payee.biller_reference, payee.wallet_reference, payee.address, amount_minor, currency, note,
-    )  # fmt: skip
     return PaymentRequest(
         payment_id=institution.id_for("payment", caller, reference),
         caller=caller,
         reference=reference,
         kind=kind,
         wallet=wallet,
-        payee=payee,
-        amount_minor=amount_minor,
-        currency=currency,
-        note=note,
-        hash=hashlib.sha256(msgspec.json.encode(content)).digest(),
+        payee=Payee(),
+        amount_minor=body.amount_minor,
+        currency=institution.settings.currency,
+        note=None,
+        hash=_hash_of((kind, str(wallet), body.amount_minor)),
     )
+
+
+def _hash_of(content: tuple[object, ...]) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(content)).digest()

@@ -61,7 +61,7 @@ def _accepted(outcome: Outcome) -> Response:
 
 @router.post("/payments", status_code=202, response_model=PaymentAccepted, openapi_extra=IDEMPOTENCY_HEADER)
 async def pay(request: Request, here: Here, by: By, gathered: Gathered, body: PaymentBody) -> Response:
-    """Pay from a wallet; what it lacks comes from the linked account. A refusal gives every reason at once."""
+    """Pay from a wallet; what it lacks comes from the linked account. A refusal gives all its reasons."""
     key = require_key(request.headers.get("idempotency-key"))
     return _accepted(await gathered.submit(payment_request(here, by.name, key, body)))
 
@@ -143,7 +143,7 @@ async def introduce_biller(request: Request, here: Here, by: By, body: BillerBod
         (outcome,) = await billers.introduce_billers(conn, here, [body])
         return outcome
 
-    return await answer_once(request, here, by, body, 201, work)
+    return await answer_once(request, here, by, body, status=201, work=work)
 
 
 @router.post("/billers:bulk", openapi_extra=bulk_openapi(BillerBody, BillerAnswer))

@@ -1,8 +1,8 @@
 """Whether a payment, a redemption or a funding can be made: pure decisions that give every reason at once.
 
-The rules are the contract's own (DigitalCurrency, `settle`), asked before it on the projection of what is final and on
-what this bank has accepted since, and the bank's: the shortfall of a wallet comes from the linked deposit. A reason's
-code is the contract's word where the contract has one.
+The rules are the contract's own (DigitalCurrency, `settle`), asked before it on the projection of what is
+final and on what this bank has accepted since; and the bank's: the shortfall of a wallet comes from the linked
+deposit. A reason's code is the contract's word where the contract has one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 Kind = Literal["payment", "funding", "redemption"]
 
 UNLIMITED_DAILY_MINOR: Final = 2**64 - 1
-_BLOCKED: Final = AccountFlag.FROZEN | AccountFlag.CLOSED
+# as plain integers: an IntFlag's operators are slow, and these run for every payment
+REGISTERED: Final = int(AccountFlag.REGISTERED)
+FROZEN: Final = int(AccountFlag.FROZEN)
+LINKED: Final = int(AccountFlag.LINKED)
+INSTITUTION: Final = int(AccountFlag.INSTITUTION)
+CLOSED: Final = int(AccountFlag.CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class ChainAccount:
     @property
     def is_open(self) -> bool:
         """Registered, and neither frozen nor closed."""
-        return bool(self.flags & AccountFlag.REGISTERED) and not self.flags & _BLOCKED
+        return bool(self.flags & REGISTERED) and not self.flags & (FROZEN | CLOSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict: no reason means that it can be made, with this much from the wallet and from the deposit."""
+    """The verdict: without reasons it can be made, with this much from the wallet and from the deposit."""
 
     reasons: tuple[Reason, ...]
     from_wallet_minor: int
@@ -122,7 +127,7 @@ def decide(case: Case) -> Decision:
 
 
 def _sources_of(case: Case) -> tuple[int, int]:
-    """How the amount is made up: a payment takes the wallet first, a funding only the deposit, a redemption only the wallet."""
+    """A payment takes the wallet first, a funding only the deposit, a redemption only the wallet."""
     if case.kind == "funding":
         return 0, case.amount_minor
     if case.kind == "redemption":
@@ -146,9 +151,9 @@ def _of_the_sides(case: Case) -> Iterator[Reason]:
             "PayerNotRegistered", f"The {side} is not registered on chain yet: wait until it is ready."
         )
     else:
-        if payer.flags & AccountFlag.FROZEN:
+        if payer.flags & FROZEN:
             yield Reason("PayerFrozen", "The payer's account is frozen.")
-        if payer.flags & AccountFlag.CLOSED:
+        if payer.flags & CLOSED:
             yield Reason("PayerClosed", "The payer's account is closed.")
     if not case.is_payee_known:
         yield Reason("UnknownPayee", "This bank knows no such payee: check the reference.")
@@ -158,14 +163,14 @@ def _of_the_sides(case: Case) -> Iterator[Reason]:
         return
     if payer is not None and payer.address == payee.address:
         yield Reason("SelfPayment", "Payer and payee are the same account.")
-    if payee.flags & AccountFlag.FROZEN:
+    if payee.flags & FROZEN:
         yield Reason("PayeeFrozen", "The payee's account is frozen.")
-    if payee.flags & AccountFlag.CLOSED:
+    if payee.flags & CLOSED:
         yield Reason("PayeeClosed", "The payee's account is closed.")
 
 
 def _of_the_limits(case: Case) -> Iterator[Reason]:
-    """The payer's limits: for one payment, and for the chain's day with what is accepted and not yet final."""
+    """The payer's limits: for one payment, and for the chain's day with what is accepted but not final."""
     if case.payer is None:
         return
     tier, amount = case.payer.tier, case.amount_minor
@@ -197,8 +202,8 @@ def _of_the_payees_room(case: Case) -> Iterator[Reason]:
         return
     flags_of_both = payee.flags | (payer.flags if payer is not None else 0)
     can_flow_on = (
-        bool(payee.flags & AccountFlag.LINKED)
-        and not flags_of_both & AccountFlag.INSTITUTION
+        bool(payee.flags & LINKED)
+        and not flags_of_both & INSTITUTION
         and case.payee_bank is not None
         and case.payee_bank.is_open
     )

@@ -1,4 +1,4 @@
-"""What a batch of requests is decided on: loaded in sets, and moved on in memory as its requests are decided in order."""
+"""What a batch is decided on: loaded in sets, and moved on in memory as its requests are decided in order."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from api.payments import queries
-from api.payments.rules import Case, ChainAccount, Conditions, Funds, Tier
-from contracts.accounts import AccountFlag
+from api.payments.rules import LINKED, Case, ChainAccount, Conditions, Funds, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from api.database import Connection
-    from api.institution import Institution
     from api.payments.requests import PaymentRequest
 
 
@@ -138,7 +136,7 @@ class Situation:
         unlinked = {
             address
             for address in payees - own
-            if address in situation._accounts and not situation._accounts[address].flags & AccountFlag.LINKED
+            if address in situation._accounts and not situation._accounts[address].flags & LINKED
         }
         situation._receipts.update(await queries.unsettled_receipts(conn, unlinked, "payment"))
         situation._fundings.update(await queries.unsettled_receipts(conn, payers, "funding"))
@@ -179,5 +177,5 @@ class Situation:
             self._fundings[case.payee.address] += case.amount_minor
             return
         self._spending[case.payer.address] += case.amount_minor
-        if case.kind == "payment" and not case.payee.flags & AccountFlag.LINKED:
+        if case.kind == "payment" and not case.payee.flags & LINKED:
             self._receipts[case.payee.address] += case.amount_minor

@@ -1,1 +1,1 @@
-"""Central-bank money: tiers, participants, reserves and issuance at the central bank; minting and returning at a bank."""
+"""Central-bank money: tiers, participants, reserves, issuance; at a bank: minting and returning."""

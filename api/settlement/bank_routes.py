@@ -25,7 +25,7 @@ async def mint(request: Request, here: Here, by: By, body: IssuanceBody) -> Resp
     async def work(conn: Any) -> dict[str, Any] | FlorinError:
         return await issuance.mint(conn, here, issuance_id, body.amount_minor)
 
-    return await answer_once(request, here, by, body, 202, work)
+    return await answer_once(request, here, by, body, status=202, work=work)
 
 
 @router.post("/returns", status_code=202, response_model=IssuanceAnswer, openapi_extra=IDEMPOTENCY_HEADER)
@@ -36,7 +36,7 @@ async def return_to_central_bank(request: Request, here: Here, by: By, body: Iss
     async def work(conn: Any) -> dict[str, Any] | FlorinError:
         return await issuance.return_to_central_bank(conn, here, issuance_id, body.amount_minor)
 
-    return await answer_once(request, here, by, body, 202, work)
+    return await answer_once(request, here, by, body, status=202, work=work)
 
 
 @router.get("/issuances", response_model=AllowanceAnswer)

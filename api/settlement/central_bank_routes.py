@@ -90,7 +90,7 @@ async def deposit_reserves(request: Request, here: Here, by: By, body: ReserveDe
     async def work(conn: Any) -> dict[str, Any] | FlorinError:
         return await reserves.deposit_reserves(conn, here, deposit_id, body.participant_id, body.amount_minor)
 
-    return await answer_once(request, here, by, body, 201, work)
+    return await answer_once(request, here, by, body, status=201, work=work)
 
 
 @router.post("/issuances", status_code=202, response_model=IssuanceAnswer, openapi_extra=IDEMPOTENCY_HEADER)
@@ -101,4 +101,4 @@ async def approve_issuance(request: Request, here: Here, by: By, body: ApprovalB
     async def work(conn: Any) -> dict[str, Any] | FlorinError:
         return await reserves.approve_issuance(conn, issuance_id, body.participant_id, body.amount_minor)
 
-    return await answer_once(request, here, by, body, 202, work)
+    return await answer_once(request, here, by, body, status=202, work=work)

@@ -1,4 +1,4 @@
-"""The central bank's terms: tiers and participants. Saying the same again changes nothing and sends nothing."""
+"""The central bank's terms: tiers and participants. Saying the same again changes and sends nothing."""
 
 from __future__ import annotations
 
@@ -41,15 +41,16 @@ async def tiers(conn: Connection) -> dict[str, Any]:
 async def set_participant(
     conn: Connection, institution: Institution, participant_id: int, body: ParticipantBody
 ) -> dict[str, Any]:
-    """Make a bank a participant, or change it: its reserves account here, and its account and tiers on chain."""
+    """Make a bank a participant, or change it: its reserves account here, its account and tiers on chain."""
     await _take_turns(conn, f"participant {participant_id}")
     code = code_of("reserves_of", participant_id)
     (account_id,) = await open_accounts(conn, "reserves_of", [code], institution.settings.currency)
     await conn.execute(
         """INSERT INTO participants (id, name, institution_address, tier, tier_mask, reserves_account_id)
            VALUES ($1, $2, $3, $4, $5::text::numeric, $6)
-           ON CONFLICT (id) DO UPDATE SET name = excluded.name, institution_address = excluded.institution_address,
-                                          tier = excluded.tier, tier_mask = excluded.tier_mask""",
+           ON CONFLICT (id) DO UPDATE
+              SET name = excluded.name, institution_address = excluded.institution_address,
+                  tier = excluded.tier, tier_mask = excluded.tier_mask""",
         participant_id,
         body.name,
         body.institution_address,

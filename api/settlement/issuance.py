@@ -1,8 +1,8 @@
-"""A bank's side of central-bank money: minting within its allowance, and returning (burning) what it holds itself."""
+"""A bank's side of central-bank money: minting within its allowance, and returning (burning) its own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from api.chain.outbox import TransactionIntent, enqueue_transaction
 from api.ledger.balances import read_balances
@@ -44,7 +44,7 @@ async def mint(
         raise InsufficientReserves(available, amount_minor)
     posting.reserve(Hold(chart.reserves, amount_minor, issuance_id))
     await posting.write()
-    return await _send(conn, institution, issuance_id, "mint", encode_mint(amount_minor), amount_minor)
+    return await _send(conn, institution, issuance_id, "mint", amount_minor)
 
 
 async def return_to_central_bank(
@@ -59,7 +59,7 @@ async def return_to_central_bank(
         raise InsufficientInventory(available, amount_minor)
     posting.reserve(Hold(chart.inventory, amount_minor, issuance_id))
     await posting.write()
-    return await _send(conn, institution, issuance_id, "burn", encode_burn(amount_minor), amount_minor)
+    return await _send(conn, institution, issuance_id, "burn", amount_minor)
 
 
 async def allowance(conn: Connection, institution: Institution) -> dict[str, Any]:
@@ -80,11 +80,11 @@ async def _send(
     conn: Connection,
     institution: Institution,
     issuance_id: uuid.UUID,
-    kind: str,
-    call: bytes,
+    kind: Literal["mint", "burn"],
     amount_minor: int,
 ) -> dict[str, Any]:
     participant_id = institution.settings.participant_id
+    call = encode_mint(amount_minor) if kind == "mint" else encode_burn(amount_minor)
     await conn.execute(
         "INSERT INTO issuances (id, kind, participant_id, amount_minor) VALUES ($1, $2, $3, $4)",
         issuance_id,

@@ -48,7 +48,8 @@ async def last_pending_call(conn: Connection, kind: str, about: bytes) -> bytes 
     """The newest call of `kind` that is not final and begins with `about` (selector and first argument)."""
     data: bytes | None = await conn.fetchval(
         """SELECT data FROM chain_transactions
-            WHERE kind = $1 AND state IN ('prepared', 'signed') AND substring(data FOR $2) = $3 ORDER BY seq DESC LIMIT 1""",
+            WHERE kind = $1 AND state IN ('prepared', 'signed') AND substring(data FOR $2) = $3
+            ORDER BY seq DESC LIMIT 1""",
         kind,
         len(about),
         about,
@@ -68,7 +69,8 @@ async def mint_allowance(conn: Connection, participant_id: int) -> tuple[int, in
         "SELECT mint_allowance_minor::text FROM chain_participants WHERE participant = $1", participant_id
     )
     pending = await conn.fetchval(
-        """SELECT coalesce(sum(i.amount_minor), 0)::bigint FROM issuances i JOIN chain_transactions t ON t.id = i.id
+        """SELECT coalesce(sum(i.amount_minor), 0)::bigint
+             FROM issuances i JOIN chain_transactions t ON t.id = i.id
             WHERE i.kind = 'mint' AND t.state IN ('prepared', 'signed')"""
     )
     return int(allowance or 0), pending
@@ -81,7 +83,7 @@ async def final_number(conn: Connection) -> int:
 
 
 async def holdings_at(conn: Connection, participant_id: int, block_number: int) -> tuple[int, int]:
-    """(all that is held, of that by the institution itself) as of a final block; participant 0 is the whole supply."""
+    """(all that is held, of that by the institution) as of a final block; participant 0: the whole supply."""
     row = await conn.fetchrow(
         """SELECT balance_minor, institution_minor FROM chain_supply_history
             WHERE participant = $1 AND block_number <= $2 ORDER BY block_number DESC LIMIT 1""",

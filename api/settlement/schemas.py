@@ -45,7 +45,7 @@ class TiersAnswer(Answer):
 
 
 class ParticipantBody(Body):
-    """A bank that takes part: its account on chain, that account's tier, and the tiers that it may grant (bit t: tier t)."""
+    """A bank that takes part. Bit t of `tier_mask` lets it grant tier t; `tier` is its own account's."""
 
     institution_address: Address
     name: DisplayName

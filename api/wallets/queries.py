@@ -58,12 +58,13 @@ async def count_by_state(conn: Connection) -> Any:
     """How many wallets there are, and how many of them are ready."""
     return await conn.fetchrow(
         """SELECT (SELECT count(*) FROM wallets) AS all,
-                  (SELECT count(*) FROM outbox_registrations r JOIN chain_accounts n ON n.address = r.address) AS ready"""
+                  (SELECT count(*) FROM outbox_registrations r
+                     JOIN chain_accounts n ON n.address = r.address) AS ready"""
     )
 
 
 async def grantable_tiers(conn: Connection, participant_id: int) -> tuple[frozenset[int], int | None]:
-    """The tiers that the central bank has set, and this participant's mask of those that it may give (None: it is none)."""
+    """The tiers that are set, and this participant's mask of those that it may give (None: it is none)."""
     tiers = await conn.fetch("SELECT tier FROM chain_tiers")
     mask = await conn.fetchval(
         "SELECT tier_mask FROM chain_participants WHERE participant = $1", participant_id

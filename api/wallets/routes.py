@@ -36,7 +36,7 @@ async def request_wallet(request: Request, here: Here, by: By, body: WalletBody)
         (outcome,) = await service.request_wallets(conn, here, [body])
         return outcome
 
-    return await answer_once(request, here, by, body, 202, work)
+    return await answer_once(request, here, by, body, status=202, work=work)
 
 
 @router.post("/wallets:bulk", openapi_extra=bulk_openapi(WalletBody, WalletRequested))

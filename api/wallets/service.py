@@ -46,25 +46,30 @@ class _Known:
         """Why a wallet cannot be made, or None."""
         if line.customer_reference not in self.customers:
             return UnknownCustomer(line.customer_reference)
-        if line.account_reference is not None:
-            account = self.accounts.get(line.account_reference)
-            if account is None:
-                return UnknownAccount(line.account_reference)
-            if account["customer_id"] != self.customers[line.customer_reference]:
-                return AccountOfAnotherCustomer(line.account_reference)
+        return self._refusal_of_link(line) or self._refusal_of_tier(line.tier)
+
+    def _refusal_of_link(self, line: WalletBody) -> FlorinError | None:
+        if line.account_reference is None:
+            return None
+        account = self.accounts.get(line.account_reference)
+        if account is None:
+            return UnknownAccount(line.account_reference)
+        if account["customer_id"] != self.customers[line.customer_reference]:
+            return AccountOfAnotherCustomer(line.account_reference)
+        return None
+
+    def _refusal_of_tier(self, tier: int) -> FlorinError | None:
         if not self.is_participant:
             return NotAParticipantYet()
-        if line.tier not in self.tiers:
-            return UnknownTier(line.tier)
-        if not self.tier_mask >> line.tier & 1:
-            return TierNotGranted(line.tier)
-        return None
+        if tier not in self.tiers:
+            return UnknownTier(tier)
+        return None if self.tier_mask >> tier & 1 else TierNotGranted(tier)
 
 
 async def request_wallets(
     conn: Connection, institution: Institution, lines: Sequence[WalletBody]
 ) -> list[dict[str, Any] | FlorinError]:
-    """Request the wallets that are not known yet: key index, memo account and registration. Safe to repeat."""
+    """Request the wallets that are not known yet: key index, memo account, registration. Safe to repeat."""
     known = _Known(
         await customer_ids(conn, sorted({line.customer_reference for line in lines})),
         await accounts_by_reference(
@@ -123,15 +128,17 @@ def wallet_answer(row: Any) -> dict[str, Any]:
 async def _insert(
     conn: Connection, institution: Institution, bodies: Sequence[WalletBody], known: _Known
 ) -> None:
-    """Insert wallets, in the order of their references, and enqueue the registration of those that are really new."""
+    """Insert wallets, in the order of their references; enqueue the registration of those that are new."""
     currency = institution.settings.currency
     ledger_ids = await open_accounts(
         conn, "wallet", [f"wallet:{body.reference}" for body in bodies], currency
     )
     accounts = [known.accounts.get(body.account_reference or "") for body in bodies]
     rows = await conn.fetch(
-        """INSERT INTO wallets (id, reference, customer_id, account_id, currency, tier, key_index, ledger_account_id)
-           SELECT id, reference, customer_id, account_id, $6, tier, nextval('wallet_key_indices'), ledger_account_id
+        """INSERT INTO wallets
+                  (id, reference, customer_id, account_id, currency, tier, key_index, ledger_account_id)
+           SELECT id, reference, customer_id, account_id, $6, tier, nextval('wallet_key_indices'),
+                  ledger_account_id
              FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::uuid[], $5::integer[], $7::bigint[])
                AS t (id, reference, customer_id, account_id, tier, ledger_account_id)
            ON CONFLICT (reference) DO NOTHING RETURNING id, key_index, tier, account_id, ledger_account_id""",

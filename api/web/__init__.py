@@ -1,1 +1,1 @@
-"""The pages: a customer's wallet, and the central bank's overview. Server-rendered; nothing from other hosts."""
+"""The pages: a customer's wallet, the central bank's overview. Server-rendered; nothing from other hosts."""
