@@ -3,8 +3,8 @@
 A deployment is two transactions of a deployer that keeps no role: the implementation, then the proxy whose
 constructor initialises it. Both are signed and written to a plan before the first is sent. After a crash the
 same bytes are sent again, so the addresses (deployer and nonce) stay the same; a chain that already has them
-is left as it is. Chains are told apart by the hash of their genesis block: every development chain of one kind
-has the same chain id.
+is left as it is. Chains are told apart by the hash of their genesis block: every development chain of one
+kind has the same chain id.
 """
 
 import json
@@ -24,6 +24,7 @@ from contracts.abi import (
     proxy_creation_code,
 )
 from contracts.rpc import Rpc, RpcRefused
+from contracts.transactions import Transaction, address_of, checksum_address, contract_address
 
 IMPLEMENTATION_GAS = 6_000_000
 PROXY_GAS = 1_000_000
@@ -146,31 +147,6 @@ def sandbox_deployer_key() -> bytes:
     return keccak(b"florin sandbox deployer")
 
 
-def address_of(private_key: bytes) -> bytes:
-    """Return the address of a private key."""
-    from coincurve import PrivateKey
-
-    return keccak(PrivateKey(private_key).public_key.format(compressed=False)[1:])[12:]
-
-
-def contract_address(deployer: bytes, nonce: int) -> bytes:
-    """Return the address of a contract that ``deployer`` creates with its transaction ``nonce``."""
-    import rlp
-
-    encoded: bytes = rlp.encode([deployer, nonce])
-    return keccak(encoded)[12:]
-
-
-def checksum_address(address: bytes) -> str:
-    """Return an address as EIP-55 writes it."""
-    digits = address.hex()
-    digest = keccak(digits.encode()).hex()
-    return "0x" + "".join(
-        digit.upper() if int(nibble, 16) >= 8 else digit
-        for digit, nibble in zip(digits, digest, strict=False)
-    )
-
-
 def artifact_hash() -> bytes:
     """Return the hash of the code that this build deploys."""
     return keccak(
@@ -253,8 +229,8 @@ def _plan(
     deployer = address_of(deployer_key)
     chain_id = rpc.quantity("eth_chainId")
     nonce = rpc.quantity("eth_getTransactionCount", "0x" + deployer.hex(), "latest")
-    fees = _fees(rpc)
-    needed_wei = (IMPLEMENTATION_GAS + PROXY_GAS) * fees["maxFeePerGas"]
+    max_fee, priority_fee = _fees(rpc)
+    needed_wei = (IMPLEMENTATION_GAS + PROXY_GAS) * max_fee
     balance_wei = rpc.quantity("eth_getBalance", "0x" + deployer.hex(), "latest")
     if balance_wei < needed_wei:
         raise Unfunded([deployer], [balance_wei], needed_wei)
@@ -276,30 +252,25 @@ def _plan(
         "proxy": checksum_address(contract_address(deployer, nonce + 1)),
         "artifact_hash": "0x" + artifact_hash().hex(),
         "transactions": [
-            _sign(deployer_key, {"chainId": chain_id, "nonce": nonce + at, "data": data, "gas": gas, **fees})
+            _sign(deployer_key, Transaction(chain_id, nonce + at, priority_fee, max_fee, gas, b"", 0, data))
             for at, (data, gas) in enumerate(zip(creations, (IMPLEMENTATION_GAS, PROXY_GAS), strict=True))
         ],
     }
 
 
-def _fees(rpc: Rpc) -> dict[str, int]:
+def _fees(rpc: Rpc) -> tuple[int, int]:
+    """Return the highest fee to offer and the priority fee in it, in wei per gas."""
     base_fee = int(rpc.call("eth_getBlockByNumber", "latest", False).get("baseFeePerGas") or "0x0", 16)
     try:
         priority_fee = rpc.quantity("eth_maxPriorityFeePerGas")
     except RpcRefused:
         priority_fee = DEFAULT_PRIORITY_FEE_WEI
-    return {"maxFeePerGas": FEE_HEADROOM * base_fee + priority_fee, "maxPriorityFeePerGas": priority_fee}
+    return FEE_HEADROOM * base_fee + priority_fee, priority_fee
 
 
-def _sign(key: bytes, creation: Mapping[str, Any]) -> dict[str, Any]:
-    from eth_account import Account
-
-    signed = Account.sign_transaction({"type": 2, "value": 0, **creation}, key)
-    return {
-        "nonce": creation["nonce"],
-        "hash": "0x" + bytes(signed.hash).hex(),
-        "raw": "0x" + bytes(signed.raw_transaction).hex(),
-    }
+def _sign(key: bytes, creation: Transaction) -> dict[str, Any]:
+    raw = creation.sign(key)
+    return {"nonce": creation.nonce, "hash": "0x" + keccak(raw).hex(), "raw": "0x" + raw.hex()}
 
 
 def _is_dead(rpc: Rpc, plan: Mapping[str, Any]) -> bool:

@@ -1,0 +1,97 @@
+"""Signed EIP-1559 transactions and the addresses they create, without the seconds of eth-account's imports.
+
+eth-account is the tests' oracle: the bytes are identical.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eth_hash.auto import keccak
+
+DYNAMIC_FEE_TYPE = b"\x02"
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """What is signed. ``to`` has 20 bytes, or none to create a contract; fees are wei per gas."""
+
+    chain_id: int
+    nonce: int
+    max_priority_fee_per_gas: int
+    max_fee_per_gas: int
+    gas: int
+    to: bytes
+    value: int
+    data: bytes
+
+    def _fields(self) -> list[bytes]:
+        numbers = (self.chain_id, self.nonce, self.max_priority_fee_per_gas, self.max_fee_per_gas, self.gas)
+        return [
+            *map(_encode_integer, numbers),
+            _encode_bytes(self.to),
+            _encode_integer(self.value),
+            _encode_bytes(self.data),
+            _encode_list([]),
+        ]
+
+    @property
+    def signing_hash(self) -> bytes:
+        """The 32 bytes that the sender signs (EIP-1559)."""
+        return keccak(DYNAMIC_FEE_TYPE + _encode_list(self._fields()))
+
+    def with_signature(self, y_parity: int, r: int, s: int) -> bytes:
+        """Return the raw bytes that eth_sendRawTransaction takes; their keccak is the transaction's hash."""
+        return DYNAMIC_FEE_TYPE + _encode_list([*self._fields(), *map(_encode_integer, (y_parity, r, s))])
+
+    def sign(self, private_key: bytes) -> bytes:
+        """Return the raw bytes, signed by a private key in this process."""
+        from coincurve import PrivateKey
+
+        signature = PrivateKey(private_key).sign_recoverable(self.signing_hash, hasher=None)
+        return self.with_signature(
+            signature[64], int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        )
+
+
+def address_of(private_key: bytes) -> bytes:
+    """Return the address of a private key."""
+    from coincurve import PrivateKey
+
+    return keccak(PrivateKey(private_key).public_key.format(compressed=False)[1:])[12:]
+
+
+def contract_address(creator: bytes, nonce: int) -> bytes:
+    """Return the address of the contract that transaction ``nonce`` of ``creator`` creates."""
+    return keccak(_encode_list([_encode_bytes(creator), _encode_integer(nonce)]))[12:]
+
+
+def checksum_address(address: bytes) -> str:
+    """Return an address as EIP-55 writes it."""
+    digits = address.hex()
+    digest = keccak(digits.encode()).hex()
+    return "0x" + "".join(
+        digit.upper() if nibble > "7" else digit for digit, nibble in zip(digits, digest, strict=False)
+    )
+
+
+def _encode_integer(value: int) -> bytes:
+    return _encode_bytes(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+
+
+def _encode_bytes(value: bytes) -> bytes:
+    if len(value) == 1 and value[0] < 0x80:
+        return value
+    return _length(len(value), 0x80) + value
+
+
+def _encode_list(encoded: Sequence[bytes]) -> bytes:
+    payload = b"".join(encoded)
+    return _length(len(payload), 0xC0) + payload
+
+
+def _length(length: int, offset: int) -> bytes:
+    """Return the prefix of a string (0x80) or a list (0xc0), as RLP has it."""
+    if length < 56:
+        return bytes([offset + length])
+    written = length.to_bytes((length.bit_length() + 7) // 8, "big")
+    return bytes([offset + 55 + len(written)]) + written
