@@ -39,7 +39,13 @@ POLL_INTERVAL_S = 0.1
 LAGGING_RECEIPT_S = 5
 
 
-class Unfunded(Exception):
+class DeploymentError(Exception):
+    """The token is not deployed, and the message says what to do."""
+
+    code = "DeploymentError"
+
+
+class Unfunded(DeploymentError):
     """Accounts lack the ether that their transactions need."""
 
     code = "Unfunded"
@@ -57,13 +63,13 @@ class Unfunded(Exception):
         self.needed_wei = needed_wei
 
 
-class DifferentDeployment(Exception):
+class DifferentDeployment(DeploymentError):
     """This chain already has a deployment on other terms."""
 
     code = "DifferentDeployment"
 
 
-class DeploymentFailed(Exception):
+class DeploymentFailed(DeploymentError):
     """A deployment's transaction reverted or was not included in time."""
 
     code = "DeploymentFailed"
