@@ -13,19 +13,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import asyncpg
-from contracts.deploy import CurrencyTerms, Manifest, Roles, deploy, sandbox_deployer_key
 
 from api.database import migrate
 from api.identity.keys import create_key, revoke_keys
 from api.identity.scopes import known_scopes
 from api.settings import Settings
+from contracts.deploy import Manifest, manifest_path, sandbox_deployer_key
+from contracts.transactions import address_of, checksum_address
 from scripts import postgres
 from scripts.chain_launch import DEFAULT_PORT, call_rpc, launch_chain
 from scripts.data_directory import DataDirectory, RunningCountry, check_chain, write_durably
+from scripts.deploy import deploy_currency
 from scripts.institutions import (
-    CENTRAL_BANK,
-    CURRENCY,
-    CURRENCY_EXPONENT,
     INSTITUTIONS,
     InstitutionHome,
 )
@@ -37,7 +36,6 @@ from scripts.readiness import free_port
 READY_S = 120.0
 CALLER = "florin-up"
 LOCAL_KINDS = ("auto", "eth-tester", "anvil")
-CURRENCY_NAME = "Florin Koruna"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class CountryStart:
     def run(self, chain: str) -> Country:
         """Starts everything and waits until it serves. `chain` is auto, eth-tester, anvil or an RPC URL.
 
-        Raises AnotherChain, WrongChainKind, contracts.deploy.Unfunded and what the rooms below raise.
+        Raises AnotherChain, WrongChainKind, Unfunded and what the rooms below raise.
         """
         with ThreadPoolExecutor(len(INSTITUTIONS) + 1) as threads:
             databases = threads.submit(self._start_databases)
@@ -81,12 +79,13 @@ class CountryStart:
             with self._steps.step("Chain"):
                 kind, rpc_url = self._start_chain(chain, keys)
             with self._steps.step("Contract"):
-                manifest = self._deploy(rpc_url, keys[CENTRAL_BANK.slug], is_local=chain in LOCAL_KINDS)
+                manifest = deploy_currency(self._data, rpc_url, keys, is_local=chain in LOCAL_KINDS)
             with self._steps.step("Databases"):
                 urls = databases.result()
             settings = self._write_settings(urls, rpc_url, manifest)
+            proxy = checksum_address(manifest.proxy)
             bindings = [
-                threads.submit(home.bind_node, manifest.chain_id, manifest.proxy, manifest.currency.name)
+                threads.submit(home.bind_node, manifest.chain_id, proxy, manifest.currency.name)
                 for home in self._homes.values()
             ]
             api_keys = dict(zip(urls, threads.map(self._api_key, settings.values()), strict=True))
@@ -140,6 +139,7 @@ class CountryStart:
         if chain in LOCAL_KINDS:
             wanted = record.chain if chain == "auto" and record.chain else chain
             funded = [address for named in keys.values() for address in named.values()]
+            funded.append(checksum_address(address_of(sandbox_deployer_key())))
             launched = launch_chain(self._supervisor, wanted, self._data.path / "chain", DEFAULT_PORT, funded)
             kind, rpc_url = str(launched.kind), launched.rpc_url
         else:
@@ -147,11 +147,6 @@ class CountryStart:
         genesis_hash = call_rpc(rpc_url, "eth_getBlockByNumber", "0x0", False)["hash"]
         self._data.write_record(check_chain(self._data, record, kind, genesis_hash))
         return kind, rpc_url
-
-    def _deploy(self, rpc_url: str, keys: Mapping[str, str], *, is_local: bool) -> Manifest:
-        roles = Roles(**{name: bytes.fromhex(address[2:]) for name, address in keys.items()})
-        terms = CurrencyTerms(CURRENCY_NAME, CURRENCY, CURRENCY_EXPONENT)
-        return deploy(rpc_url, roles, terms, sandbox_deployer_key(), self._data.manifests)
 
     def _write_settings(
         self, urls: Mapping[str, str], rpc_url: str, manifest: Manifest
@@ -162,7 +157,7 @@ class CountryStart:
             port = free_port(home.plan.port)
             if port != home.plan.port:
                 self._steps.say(f"Port {home.plan.port} is taken: {home.plan.name} serves on {port} instead.")
-            path = self._data.manifests / f"{manifest.genesis_hash}.json"
+            path = manifest_path(self._data.manifests, manifest.genesis_hash)
             settings[slug] = home.settings(database_url=urls[slug], port=port, rpc_url=rpc_url, manifest=path)
         return settings
 

@@ -19,11 +19,11 @@ from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
-from contracts.deploy import DeploymentError
 from rich.console import Console
 
 from api.errors import FlorinError
 from api.money import parse_amount
+from contracts.deploy import DeploymentError
 from scripts import run_book
 from scripts.api_client import ApiClient, RequestRefused, ServiceUnreachable
 from scripts.book import BookError
