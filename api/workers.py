@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -50,28 +51,41 @@ FIRST_RETRY_S: Final = 0.1
 LAST_RETRY_S: Final = 5.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """What a worker works with."""
+
+    settings: Settings
+    pool: Pool
+    rpc: RpcClient
+    signer: SignerClient
+    deployment: Deployment
+    books: Books
+
+
 class Worker:
     """The tasks of one institution, built once for each lease."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        pool: Pool,
-        rpc: RpcClient,
-        signer: SignerClient,
-        deployment: Deployment,
-        books: Books,
-    ) -> None:
-        self._settings = settings
-        self._pool = pool
-        self._rpc = rpc
-        self._signer = signer
+    def __init__(self, reach: Reach) -> None:
+        self._settings, self._pool, self._rpc, self._signer = (
+            reach.settings,
+            reach.pool,
+            reach.rpc,
+            reach.signer,
+        )
         self._relay_wake = asyncio.Event()
         self._reconcile_wake = asyncio.Event()
         self._reported: dict[Component, tuple[bool, float]] = {}
-        self.relay = Relay(pool, rpc, signer, deployment)
-        self.reconciliation = Reconciliation(pool, rpc, deployment, books)
-        self.indexer = Indexer(pool, rpc, deployment, books, settings.confirmations, self._on_final)
+        self.relay = Relay(reach.pool, reach.rpc, reach.signer, reach.deployment)
+        self.reconciliation = Reconciliation(reach.pool, reach.rpc, reach.deployment, reach.books)
+        self.indexer = Indexer(
+            reach.pool,
+            reach.rpc,
+            reach.deployment,
+            reach.books,
+            confirmations=reach.settings.confirmations,
+            on_final=self._on_final,
+        )
 
     async def run(self) -> None:
         """Run every task until cancelled."""
@@ -208,7 +222,12 @@ async def _serve_with_lease(settings: Settings) -> None:
             async with transaction(pool) as connection:
                 await open_cursor(connection, rpc, deployment)
                 chart = await open_chart(connection, settings.kind, settings.currency)
-            worker = Worker(settings, pool, rpc, signer, deployment, Books(chart, settings.participant_id))
+            books = Books(chart, settings.participant_id)
+            worker = Worker(
+                Reach(
+                    settings=settings, pool=pool, rpc=rpc, signer=signer, deployment=deployment, books=books
+                )
+            )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(worker.run())
                 await lost.wait()

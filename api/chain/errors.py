@@ -45,8 +45,9 @@ class ForeignChain(FlorinError):
         super().__init__(
             "ForeignChain",
             500,
-            f"This is not the chain that the books were built on: {what} is {found}, the books know {expected}. "
-            "Point rpc_url at the chain of these books, or start with new books (`make reset` in the sandbox).",
+            f"This is not the chain that the books were built on: {what} is {found}, the books know "
+            f"{expected}. Point rpc_url at the chain of these books, or start with new books (`make reset` "
+            "in the sandbox).",
             what=what,
             expected=expected,
             found=found,
@@ -63,7 +64,7 @@ class ForkBelowFinal(FlorinError):
         super().__init__(
             "ForkBelowFinal",
             500,
-            f"Final block {number} was replaced by the chain. Compare the books with the chain before unfreezing.",
+            f"Final block {number} was replaced by the chain. Compare the books with it before unfreezing.",
             number=number,
             known="0x" + known.hex(),
             found="0x" + found.hex(),
@@ -101,14 +102,14 @@ class EventMismatch(FlorinError):
 
 
 class LeaseLost(FlorinError):
-    """Another worker of this institution took over, or the database connection that proves the lease is gone."""
+    """The database connection that held the worker's lease is gone; another worker may have it."""
 
     def __init__(self) -> None:
         super().__init__("LeaseLost", 503, "The worker's lease on this institution is gone.")
 
 
 class FlowFrozen(FlorinError):
-    """A flow is stopped until a person has looked at the open cases and deleted its row of `chain_freezes`."""
+    """A flow is stopped until a person has looked at the cases and deleted its row of `chain_freezes`."""
 
     def __init__(self, flow: str) -> None:
         super().__init__("FlowFrozen", 503, f"The flow {flow!r} is frozen: see the open cases.", flow=flow)

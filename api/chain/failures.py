@@ -69,7 +69,8 @@ async def refuse_transaction(
     `valid_before_s`: their signatures exist. Settlement is frozen, so that the queue does not follow them.
     """
     updated = await connection.execute(
-        "UPDATE chain_transactions SET state = 'refused', outcome_code = $2 WHERE id = $1 AND state IN ('prepared', 'signed')",
+        """UPDATE chain_transactions SET state = 'refused', outcome_code = $2
+            WHERE id = $1 AND state IN ('prepared', 'signed')""",
         transaction_id,
         code,
     )

@@ -116,8 +116,8 @@ async def _records(
     connection: Connection, settled: Sequence[OwnTransaction], which: str
 ) -> list[asyncpg.Record]:
     return await connection.fetch(
-        f"""SELECT transaction_id, payment_id, kind, serves_payment_id, payer, payee, amount_minor, nonce, record_index,
-                   state
+        f"""SELECT transaction_id, payment_id, kind, serves_payment_id, payer, payee, amount_minor, nonce,
+                   record_index, state
               FROM outbox_payments WHERE {which} transaction_id = ANY($1::uuid[])
              ORDER BY transaction_id, record_index""",  # noqa: S608 - one of two literals above
         [each.id for each in settled],
@@ -165,7 +165,8 @@ async def _outcomes(connection: Connection, blocks: FinalRange, matched: _Matche
     # every block before the last one's time has been looked through: what did not execute by now never will
     rows = await connection.fetch(
         """
-        SELECT o.payment_id, COALESCE(o.outcome_code, NULLIF(t.outcome_code, 'BatchExpired'), 'Expired') AS code
+        SELECT o.payment_id,
+               COALESCE(o.outcome_code, NULLIF(t.outcome_code, 'BatchExpired'), 'Expired') AS code
           FROM outbox_payments o LEFT JOIN chain_transactions t ON t.id = o.transaction_id
          WHERE o.state = 'batched' AND o.valid_before_s <= $1 AND NOT o.payment_id = ANY($2::uuid[])
          ORDER BY o.seq FOR NO KEY UPDATE OF o
@@ -197,7 +198,8 @@ async def _close_payments(connection: Connection, outcomes: Outcomes) -> None:
             UPDATE outbox_payments o
                SET state = closed.state, outcome_code = closed.code, final_block = closed.block,
                    final_at = clock_timestamp()
-              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS closed (payment_id, state, code, block)
+              FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[])
+                   AS closed (payment_id, state, code, block)
              WHERE o.payment_id = closed.payment_id
             """,
             *[list(column) for column in zip(*closed, strict=True)],

@@ -131,7 +131,8 @@ class Follower:
         async with transaction(self._pool) as connection:
             await connection.execute("DELETE FROM chain_blocks WHERE number > $1", number)
             await connection.execute(
-                "UPDATE chain_transactions SET included_block = NULL WHERE state = 'signed' AND included_block > $1",
+                """UPDATE chain_transactions SET included_block = NULL
+                    WHERE state = 'signed' AND included_block > $1""",
                 number,
             )
         logger.warning("the chain replaced blocks %d to %d", number + 1, self.top.number)
@@ -160,7 +161,8 @@ class Follower:
             if places:
                 # bytes are stored before they are sent, so whatever is in a block is known here by now
                 rows = await connection.fetch(
-                    "SELECT id, hash, replaced_hashes FROM chain_transactions WHERE state = 'signed' FOR NO KEY UPDATE"
+                    """SELECT id, hash, replaced_hashes FROM chain_transactions
+                        WHERE state = 'signed' FOR NO KEY UPDATE"""
                 )
                 seen = {
                     row["id"]: places[each]

@@ -39,6 +39,7 @@ class Indexer:
         rpc: RpcClient,
         deployment: Deployment,
         books: Books,
+        *,
         confirmations: int,
         on_final: Callable[[set[bytes]], None] = lambda _touched: None,
     ) -> None:

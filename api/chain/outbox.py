@@ -95,7 +95,8 @@ async def enqueue_registrations(connection: Connection, registrations: Sequence[
         INSERT INTO outbox_registrations
                (wallet_id, key_index, tier, flags, wallet_ledger_account_id, deposit_ledger_account_id)
         SELECT wallet_id, key_index, tier, flags, wallet_ledger_account_id, deposit_ledger_account_id
-          FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::bigint[], $6::bigint[]) WITH ORDINALITY
+          FROM unnest($1::uuid[], $2::bigint[], $3::int[], $4::int[], $5::bigint[], $6::bigint[])
+               WITH ORDINALITY
                AS wanted (wallet_id, key_index, tier, flags, wallet_ledger_account_id,
                deposit_ledger_account_id, place)
          ORDER BY place

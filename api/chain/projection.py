@@ -84,7 +84,8 @@ class Projection:
         ):
             projection.accounts[row[0]] = AccountRow(*row[1:])
         for row in await connection.fetch(
-            "SELECT participant, institution, tier_mask::text, mint_allowance_minor::text FROM chain_participants"
+            """SELECT participant, institution, tier_mask::text, mint_allowance_minor::text
+                 FROM chain_participants"""
         ):
             projection.participants[row[0]] = ParticipantRow(row[1], int(row[2]), int(row[3]))
         currency = await connection.fetchrow("SELECT supply_minor, is_paused FROM chain_currency")
@@ -209,8 +210,8 @@ class Projection:
             """
             INSERT INTO chain_accounts
                    (address, participant, tier, flags, balance_minor, spent_minor, spent_day, next_nonce)
-            SELECT * FROM unnest($1::bytea[], $2::int[], $3::int[], $4::int[], $5::bigint[], $6::bigint[], $7::int[],
-                                 $8::bigint[])
+            SELECT * FROM unnest($1::bytea[], $2::int[], $3::int[], $4::int[], $5::bigint[], $6::bigint[],
+                                 $7::int[], $8::bigint[])
             ON CONFLICT (address) DO UPDATE
                SET participant = excluded.participant, tier = excluded.tier, flags = excluded.flags,
                    balance_minor = excluded.balance_minor, spent_minor = excluded.spent_minor,
@@ -245,7 +246,8 @@ class Projection:
         await connection.execute(
             """INSERT INTO chain_tiers (tier, holding_limit_minor, per_payment_limit_minor, daily_limit_minor)
                SELECT tier, holding::numeric, per_payment::numeric, daily::numeric
-                 FROM unnest($1::int[], $2::text[], $3::text[], $4::text[]) AS n (tier, holding, per_payment, daily)
+                 FROM unnest($1::int[], $2::text[], $3::text[], $4::text[])
+                      AS n (tier, holding, per_payment, daily)
                ON CONFLICT (tier) DO UPDATE SET holding_limit_minor = excluded.holding_limit_minor,
                   per_payment_limit_minor = excluded.per_payment_limit_minor,
                   daily_limit_minor = excluded.daily_limit_minor""",

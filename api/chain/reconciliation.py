@@ -52,7 +52,8 @@ SELECT COALESCE(sum(b.posted_minor), 0)::bigint AS books_minor,
 """
 
 _ACCOUNTS = """
-SELECT address, participant, tier, flags, balance_minor, spent_minor, spent_day, next_nonce FROM chain_accounts
+SELECT address, participant, tier, flags, balance_minor, spent_minor, spent_day, next_nonce
+  FROM chain_accounts
  WHERE (participant = $1 OR $1 = 0)
 """
 
@@ -114,12 +115,14 @@ class Reconciliation:
     async def run_once(self) -> Reconciled:
         """Compare, store the result, and freeze settlement on a break."""
         chosen = list(self._touched)[:ACCOUNTS_EACH_RUN]
-        async with self._pool.acquire() as connection:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                totals = await connection.fetchrow(_TOTALS, self._books.participant)
-                assert totals is not None, "the cursor is written before the worker's tasks start"
-                books = await self._book_totals(connection, totals)
-                accounts = await self._accounts(connection, chosen)
+        async with (
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            totals = await connection.fetchrow(_TOTALS, self._books.participant)
+            assert totals is not None, "the cursor is written before the worker's tasks start"
+            books = await self._book_totals(connection, totals)
+            accounts = await self._accounts(connection, chosen)
         number = totals["final_number"]
         supply = decode_uint(
             await self._rpc.call_contract(self._deployment.contract, encode_total_supply(), number)
@@ -191,8 +194,8 @@ class Reconciliation:
                 checks,
             )
             if not reconciled.is_reconciled:
-                reason = f"books and chain differ by {reconciled.difference_minor} at block {reconciled.block_number}"
-                await freeze(connection, "settle", reason)
+                differ = f"differ by {reconciled.difference_minor} at block {reconciled.block_number}"
+                await freeze(connection, "settle", f"books and chain {differ}")
                 await open_case(
                     connection, "ReconciliationBreak",
                     difference_minor=reconciled.difference_minor, accounts=list(reconciled.mismatched[:20]),

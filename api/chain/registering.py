@@ -67,7 +67,8 @@ class Registering:
             tier, flags = rows[0]["tier"], rows[0]["flags"]
             lot = [row for row in rows if (row["tier"], row["flags"]) == (tier, flags)]
             await connection.execute(
-                "INSERT INTO chain_transactions (id, key_name, kind, data, gas) VALUES ($1, $2, 'register', $3, $4)",
+                """INSERT INTO chain_transactions (id, key_name, kind, data, gas)
+                   VALUES ($1, $2, 'register', $3, $4)""",
                 transaction_id,
                 INSTITUTION_KEY,
                 encode_register([row["address"] for row in lot], tier, flags),

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 INSTITUTION_KEY: Final = "institution"
 
 _QUEUED = """
-SELECT o.payment_id, o.kind, o.serves_payment_id, o.payer, o.payee, o.amount_minor, o.attempt, o.valid_before_s,
-       COALESCE(a.next_nonce, 0) AS nonce_floor
+SELECT o.payment_id, o.kind, o.serves_payment_id, o.payer, o.payee, o.amount_minor, o.attempt,
+       o.valid_before_s, COALESCE(a.next_nonce, 0) AS nonce_floor
   FROM outbox_payments o LEFT JOIN chain_accounts a ON a.address = o.payer
  WHERE o.state = 'queued' ORDER BY o.seq LIMIT $1
 """

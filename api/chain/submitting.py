@@ -41,7 +41,8 @@ _NONCE_USED: Final = ("nonce too low", "nonce is too low", "already used", "oldn
 _STORE = """
 UPDATE chain_transactions
    SET state = 'signed', nonce = $2, hash = $3, raw = $4, max_fee_per_gas = $5,
-       replaced_hashes = CASE WHEN hash IS NULL OR hash = $3 THEN replaced_hashes ELSE replaced_hashes || hash END
+       replaced_hashes = CASE WHEN hash IS NULL OR hash = $3 THEN replaced_hashes
+                              ELSE replaced_hashes || hash END
  WHERE id = $1 AND state IN ('prepared', 'signed')
 """
 
@@ -87,7 +88,8 @@ class Submitting:
         gas = row["gas"] or OTHER_GAS
         async with transaction(self._pool) as connection:
             await connection.execute(
-                "UPDATE chain_transactions SET max_fee_per_gas = $2, gas = $3 WHERE id = $1 AND state = 'prepared'",
+                """UPDATE chain_transactions SET max_fee_per_gas = $2, gas = $3
+                    WHERE id = $1 AND state = 'prepared'""",
                 row["id"],
                 fee,
                 gas,

@@ -1,4 +1,4 @@
-"""A bank as its features drive it: holds and intents in one transaction, then relay, chain and indexer step by step."""
+"""A bank as its features drive it: holds and intents in one transaction, then relay and indexer by hand."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Bank:
             self.rpc,
             self.deployment,
             self.books,
-            CONFIRMATIONS,
+            confirmations=CONFIRMATIONS,
             on_final=self.reconciliation.touch,
         )
         self.relay = Relay(self.pool, self.rpc, self.signer, self.deployment)
@@ -280,7 +280,7 @@ class Bank:
             "chain_supply_history": "participant, block_number", "outbox_payments": "seq",
         }  # fmt: skip
         return {
-            table: [tuple(row) for row in await self.pool.fetch(f"SELECT * FROM {table} ORDER BY {order}")]  # noqa: S608
+            table: [tuple(row) for row in await self.pool.fetch(f"SELECT * FROM {table} ORDER BY {order}")]
             for table, order in tables.items()
         }
 

@@ -20,8 +20,8 @@ import pytest
 from api.chain.deployment import Deployment
 from api.chain.rpc import RpcClient
 from contracts.abi import encode_increase_mint_allowance, encode_set_participant, encode_set_tier
-from tests.api.chain.bank import OTHER_BANK, OWN_BANK, Bank
 from scripts.postgres import Server, start
+from tests.api.chain.bank import OTHER_BANK, OWN_BANK, Bank
 from tests.api.chain.operator import CURRENCY_NAME, Operator, deploy_currency, mine, succeed
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def chain(tmp_path_factory: pytest.TempPathFactory, signer_home: SignerHome) -> 
     port = _free_port()
     operators = {name: Operator(name) for name in ("deployer", *ROLES, "other-bank", "customer")}
     command = [
-        sys.executable, "-m", "scripts.chain_server", "--data", str(tmp_path_factory.mktemp("chain")), "--port", str(port),
+        sys.executable, "-m", "scripts.chain_server",
+        "--data", str(tmp_path_factory.mktemp("chain")), "--port", str(port),
     ]  # fmt: skip
     for address in (signer_home.institution, *(operator.address for operator in operators.values())):
         command += ["--fund", "0x" + address.hex()]
@@ -203,10 +204,13 @@ async def _until_ready(path: Path) -> None:
     async with asyncio.timeout(30):
         while True:
             with contextlib.suppress(aiohttp.ClientError, OSError):
-                async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session:
-                    async with session.get("http://signer/readyz") as response:
-                        if response.status == 200:
-                            return
+                connector = aiohttp.UnixConnector(str(path))
+                async with (
+                    aiohttp.ClientSession(connector=connector) as session,
+                    session.get("http://signer/readyz") as response,
+                ):
+                    if response.status == 200:
+                        return
             await asyncio.sleep(0.05)
 
 

@@ -1,4 +1,4 @@
-"""Keys outside of the bank under test: the central bank's roles, another bank, a customer with a key of their own."""
+"""Keys outside of the bank under test: the central bank's roles, another bank, a customer's own key."""
 
 from __future__ import annotations
 
