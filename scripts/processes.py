@@ -233,11 +233,9 @@ class Supervisor:
     def _spawn(self, spec: ChildSpec, log_path: Path) -> "subprocess.Popen[bytes]":
         if log_path.exists() and log_path.stat().st_size > LOG_BYTES:
             log_path.replace(log_path.with_suffix(".log.1"))
-        tie = [sys.executable, "-I", "-S", "-c", _TIED_TO_PARENT]
-        tie += [str(os.getpid()), str(int(spec.death_signal))]
         with log_path.open("ab") as log_file:
             process = subprocess.Popen(
-                [*tie, *spec.command],
+                tied_to_this_process(spec.command, spec.death_signal),
                 stdin=subprocess.DEVNULL,
                 stdout=log_file,
                 stderr=subprocess.STDOUT,
@@ -306,6 +304,12 @@ class Supervisor:
                 kill_group(child.pid, signal.SIGKILL)
                 child.process.wait()
             (self._run_dir / f"{child.name}.json").unlink(missing_ok=True)
+
+
+def tied_to_this_process(command: Sequence[str], death_signal: int) -> list[str]:
+    """The command, made to get `death_signal` when the thread that starts it ends with its process."""
+    tie = [sys.executable, "-I", "-S", "-c", _TIED_TO_PARENT, str(os.getpid()), str(int(death_signal))]
+    return [*tie, *command]
 
 
 def _leave(signal_number: int, _: object) -> None:
