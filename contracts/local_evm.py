@@ -7,12 +7,15 @@ key and no ether. What it charges is what a chain's receipt says.
 from dataclasses import dataclass
 from typing import Any
 
+import rlp
 from eth import constants
 from eth.chains.base import MiningChain
 from eth.consensus.noproof import NoProofConsensus
 from eth.db.atomic import AtomicDB
 from eth.vm.forks.prague import PragueVM
 from eth.vm.spoof import SpoofTransaction
+from eth_hash.auto import keccak
+from trie import HexaryTrie
 
 CHAIN_ID = 1337
 GENESIS_TIME_S = 1_760_000_000
@@ -57,7 +60,8 @@ class LocalEvm:
             "timestamp": GENESIS_TIME_S,
             "base_fee_per_gas": 7,
         }
-        self._chain = chain_class.from_genesis(AtomicDB(), parameters, {})
+        self._database = AtomicDB()
+        self._chain = chain_class.from_genesis(self._database, parameters, {})
         self._header = self._chain.get_vm().get_header().copy(base_fee_per_gas=0)
         self.time_s = GENESIS_TIME_S
         self._vm: Any = None
@@ -128,6 +132,12 @@ class LocalEvm:
         """Write one slot past every rule (a test's way to states that later releases will reach)."""
         self._vm.state.set_storage(account, slot, value)
         self._vm.state.lock_changes()
+
+    def storage_root(self, account: bytes) -> bytes:
+        """Return the hash of all that a contract stores: equal just when nothing changed."""
+        encoded = HexaryTrie(self._database, self.snapshot().state_root)[keccak(account)]
+        root: bytes = rlp.decode(encoded)[2]
+        return root
 
     def read_code(self, account: bytes) -> bytes:
         """Read a contract's code."""

@@ -96,7 +96,7 @@ library PlainPayments {
             mstore(S, s)
             // A failed ecrecover returns nothing and leaves the last payer in place: only returndatasize tells.
             pop(staticcall(gas(), 1, DIGEST, 128, OWNER, 32))
-            let objections := iszero(gt(returndatasize(), gt(s, HALF_ORDER)))
+            let objections := or(iszero(returndatasize()), gt(s, HALF_ORDER))
 
             payer := mload(OWNER)
             let payerSlot := keccak256(OWNER, 64)
@@ -130,7 +130,7 @@ library PlainPayments {
                 log3(AMOUNT, 32, transferTopic, payer, payee)
                 isDone := 1
             }
-            default { payer := mul(payer, gt(returndatasize(), gt(s, HALF_ORDER))) }
+            default { payer := mul(payer, iszero(or(iszero(returndatasize()), gt(s, HALF_ORDER)))) }
         }
     }
 
