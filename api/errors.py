@@ -86,7 +86,8 @@ class DatabaseUnavailable(FlorinError):
 def title_of(code: str) -> str:
     """A code as words: `InsufficientFunds` -> `Insufficient funds`."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*|[a-z0-9]+", code)
-    return " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in words).capitalize()
+    first, *rest = [word if len(word) > 1 and word.isupper() else word.lower() for word in words] or [code]
+    return " ".join([first[:1].upper() + first[1:], *rest])
 
 
 def problem(error: FlorinError) -> dict[str, Any]:
@@ -154,7 +155,9 @@ def install_error_handlers(app: FastAPI) -> None:
         code, sentence = _HTTP_CODES.get(error.status_code, ("RequestRefused", "The request was refused."))
         return problem_response(FlorinError(code, error.status_code, sentence), error.headers)
 
-    async def on_database_error(_request: Request, error: Exception) -> JSONResponse:
+    async def on_database_error(request: Request, error: Exception) -> JSONResponse:
+        if not _is_of_the_database(error):
+            return await on_any_error(request, error)
         logger.warning("the database is not reachable: %s", error)
         return problem_response(DatabaseUnavailable())
 
@@ -167,14 +170,23 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(FlorinError, on_florin_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, on_http_error)
-    for unreachable in (
-        asyncpg.PostgresConnectionError,
-        asyncpg.CannotConnectNowError,
-        asyncpg.AdminShutdownError,
-        asyncpg.CrashShutdownError,
-        asyncpg.InterfaceError,
-        ConnectionError,
-        FileNotFoundError,
-    ):
-        app.add_exception_handler(unreachable, on_database_error)
+    for perhaps_unreachable in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        app.add_exception_handler(perhaps_unreachable, on_database_error)
     app.add_exception_handler(Exception, on_any_error)
+
+
+def _is_of_the_database(error: Exception) -> bool:
+    """Whether the error means that the server is away, rather than that we asked it something wrong."""
+    import asyncpg
+
+    if isinstance(error, asyncpg.PostgresError):
+        # 08: connection exception, 53: insufficient resources, 57P: operator intervention
+        return str(error.sqlstate or "").startswith(("08", "53", "57P"))
+    if isinstance(error, asyncpg.InterfaceError):
+        return "closed" in str(error)
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").startswith("asyncpg."):
+            return True
+        trace = trace.tb_next
+    return False

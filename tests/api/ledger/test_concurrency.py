@@ -92,7 +92,7 @@ async def test_a_business_is_resolved_once(pool: Pool, deposits: Deposits) -> No
 
 
 async def test_a_source_is_posted_once(pool: Pool, deposits: Deposits) -> None:
-    payer, payee = await deposits(100, 0)
+    payer, payee = await deposits(1000, 0)
 
     async def post() -> str:
         try:
@@ -106,5 +106,5 @@ async def test_a_source_is_posted_once(pool: Pool, deposits: Deposits) -> None:
 
     assert sorted(await asyncio.gather(post(), post())) == ["DuplicateSource", "posted"]
     async with pool.acquire() as conn:
-        assert (await read_balance(conn, payer)).posted_minor == 40
+        assert (await read_balance(conn, payer)).posted_minor == 940
         assert await verify_ledger(conn) == []

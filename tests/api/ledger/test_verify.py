@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 DAMAGE = {
     "posted balance": "UPDATE ledger_balances SET posted_minor = posted_minor + 1 WHERE account_id = {payer}",
     "held balance": "UPDATE ledger_balances SET held_minor = held_minor + 1 WHERE account_id = {payer}",
-    "balance below zero": "INSERT INTO ledger_legs VALUES (1, {payer}, 'CZK', 9999), (1, {fees}, 'CZK', -9999)",
+    "balance below zero": "INSERT INTO ledger_legs VALUES (1, {payer}, 'CZK', 999), (1, {fees}, 'CZK', -999)",
     "trial balance": "INSERT INTO ledger_legs VALUES (1, {payer}, 'CZK', 5)",
     "entry balances": "INSERT INTO ledger_legs VALUES (1, {payer}, 'CZK', 5), (2, {payer}, 'CZK', -5)",
     "leg has its account": "INSERT INTO ledger_legs VALUES (1, {payer}, 'EUR', 5)",
