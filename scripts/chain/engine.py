@@ -12,7 +12,7 @@ os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")  # five times pycryptodome o
 import rlp
 from eth.abc import SignedTransactionAPI, StateAPI
 from eth.consensus import ConsensusContext
-from eth.constants import CREATE_CONTRACT_ADDRESS
+from eth.constants import CREATE_CONTRACT_ADDRESS, POST_MERGE_DIFFICULTY, POST_MERGE_NONCE, ZERO_ADDRESS
 from eth.db.atomic import AtomicDB
 from eth.db.chain import ChainDB
 from eth.db.trie import make_trie_root_and_nodes
@@ -21,7 +21,6 @@ from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.blocks import PragueBlockHeader
 from eth_keys.backends import get_backend_class
 from eth_keys.backends.coincurve import CoinCurveECCBackend
-from eth_tester.backends.pyevm.main import get_default_genesis_params
 from eth_utils.exceptions import ValidationError
 
 from scripts.chain.nodes import NodeCache, NodeDatabase
@@ -104,16 +103,21 @@ class ChainEngine(ChainView):
         return header
 
     def _create_genesis(self, funded: Sequence[bytes], gas_limit: int) -> None:
-        parameters = get_default_genesis_params(
-            {"gas_limit": gas_limit, "timestamp": int(time.time()), "mix_hash": os.urandom(32)}
-        )
         empty = PragueBlockHeader(difficulty=0, block_number=0, gas_limit=0, timestamp=0)
         state = PragueVM.build_state(self.database, empty, ChainContext(CHAIN_ID))
         for address in funded:
             state.set_balance(address, GENESIS_BALANCE_WEI)
         state.persist()
         header = PragueVM.create_genesis_header(
-            **parameters, state_root=state.state_root, base_fee_per_gas=GENESIS_BASE_FEE_WEI
+            difficulty=POST_MERGE_DIFFICULTY,
+            nonce=POST_MERGE_NONCE,
+            mix_hash=os.urandom(32),  # so that no two chains are alike
+            coinbase=ZERO_ADDRESS,
+            extra_data=b"",
+            gas_limit=gas_limit,
+            timestamp=int(time.time()),
+            state_root=state.state_root,
+            base_fee_per_gas=GENESIS_BASE_FEE_WEI,
         )
         self.store.set_setting("format_version", FORMAT_VERSION)
         self._store_block(header, [], [])
