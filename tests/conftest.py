@@ -1,23 +1,57 @@
-"""What every test may use: one PostgreSQL for the session, as a newcomer's machine starts it."""
+"""What every test may use: one PostgreSQL for the whole run, and one chain for each of its processes."""
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from scripts.postgres import Server, start
+from scripts.postgres_cluster import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+RUN_DIRECTORY = "FLORIN_TEST_RUN_DIRECTORY"
+"""Where the processes of one run (pytest-xdist's workers) find what they share; the first process makes it."""
+
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
-"""Test databases need not survive a crash of the machine; a killed process loses nothing by this."""
+"""The machine's own crash is all that test databases need not survive; a killed process loses nothing by this."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The first process of a run makes the shared directory; workers inherit it."""
+    if not hasattr(config, "workerinput"):
+        os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="florin-test-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The first process of a run stops what was shared."""
+    if not hasattr(config, "workerinput"):
+        directory = Path(os.environ.pop(RUN_DIRECTORY))
+        if (directory / "postgres" / "cluster").exists():
+            Cluster(directory / "postgres").stop()
+        shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of this session's own, or the one that FLORIN_DATABASE_URL names."""
-    server = start(tmp_path_factory.mktemp("postgres"), NOT_DURABLE)
-    yield server
-    server.stop()
+def postgres() -> Server:
+    """The run's server, or the one that FLORIN_DATABASE_URL names."""
+    return start(Path(os.environ[RUN_DIRECTORY]) / "postgres", NOT_DURABLE)
+
+
+@pytest.fixture(scope="session")
+def chain_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A development chain of this process's own; anvil_setBalance gives ether to whom a test needs."""
+    command = [sys.executable, "-m", "scripts.chain_server", "--port", "0", "--data"]
+    command.append(str(tmp_path_factory.mktemp("chain")))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[2].rstrip(",")
+        process.terminate()
