@@ -24,7 +24,6 @@ import pytest
 
 from api.database import (
     Connection,
-    DatabaseUnavailable,
     Pool,
     TransactionConflict,
     UnknownSchema,
@@ -36,6 +35,7 @@ from api.database import (
     run_in_transaction,
     transaction,
 )
+from api.errors import DatabaseUnavailable
 from tests.api.conftest import APP_ROLE, Database
 
 if TYPE_CHECKING:

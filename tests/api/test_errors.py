@@ -20,8 +20,7 @@ import pytest
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.database import DatabaseUnavailable
-from api.errors import FlorinError, NotFound, install_error_handlers, problem, title_of
+from api.errors import DatabaseUnavailable, FlorinError, NotFound, install_error_handlers, problem, title_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

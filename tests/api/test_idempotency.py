@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from api.database import Connection, DatabaseUnavailable, Pool, transaction
-from api.errors import FlorinError
+from api.database import Connection, Pool, transaction
+from api.errors import DatabaseUnavailable, FlorinError
 from api.idempotency import (
     Answer,
     IdempotencyKeyRequired,

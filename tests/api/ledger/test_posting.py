@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from api.database import DatabaseUnavailable, Pool, transaction
+from api.database import Pool, transaction
+from api.errors import DatabaseUnavailable
 from api.ledger.balances import read_balance, read_balances
 from api.ledger.chart import code_of, open_accounts, open_chart
 from api.ledger.errors import (
