@@ -171,8 +171,9 @@ async def _create_key(settings: Settings, name: str, scopes: Sequence[str]) -> s
 def _serve(settings: Settings) -> None:
     import uvicorn
 
-    uvicorn.run(
-        create_app(settings),
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
         host=settings.listen_host,
         port=settings.listen_port,
         loop="uvloop",
@@ -183,6 +184,9 @@ def _serve(settings: Settings) -> None:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=10,
     )
+    server = uvicorn.Server(config)
+    app.state.news.is_stopping = lambda: server.should_exit  # open pages would keep the process alive
+    server.run()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -17,6 +17,8 @@ COMMON: Final[dict[tuple[str, str], str]] = {
     ("GET", "/metrics"): PUBLIC,
     ("GET", "/openapi.json"): PUBLIC,
     ("GET", "/v1/reconciliation"): "reconciliation:read",
+    ("GET", "/"): PAGE,
+    ("GET", "/language/{language}"): PAGE,
 }
 
 BANK: Final[dict[tuple[str, str], str]] = {
@@ -45,6 +47,13 @@ BANK: Final[dict[tuple[str, str], str]] = {
     ("POST", "/v1/issuances"): "settlement:write",
     ("GET", "/v1/issuances"): "settlement:read",
     ("POST", "/v1/returns"): "settlement:write",
+    ("POST", "/sandbox/sign-in"): PAGE,
+    ("POST", "/sign-out"): PAGE,
+    ("GET", "/wallet"): PAGE,
+    ("GET", "/wallet/payees"): PAGE,
+    ("GET", "/wallet/events"): PAGE,
+    ("POST", "/wallet/preflight"): PAGE,
+    ("POST", "/wallet/payments"): PAGE,
 }
 
 CENTRAL_BANK: Final[dict[tuple[str, str], str]] = {
@@ -56,6 +65,7 @@ CENTRAL_BANK: Final[dict[tuple[str, str], str]] = {
     ("POST", "/v1/reserve-deposits"): "settlement:write",
     ("POST", "/v1/issuances"): "settlement:write",
     ("GET", "/v1/supply"): "settlement:read",
+    ("GET", "/events"): PAGE,
 }
 
 _BY_KIND: Final = {"bank": COMMON | BANK, "central_bank": COMMON | CENTRAL_BANK}

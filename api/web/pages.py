@@ -4,12 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from api.errors import NotFound
+from api.web.live import News
+from api.web.rendering import HERE, Page, PageRoute, make_templates
+from api.web.words import LANGUAGES
+
 if TYPE_CHECKING:
-    from fastapi import APIRouter, FastAPI
+    from fastapi import FastAPI
 
     from api.settings import Settings
 
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-def install(_app: FastAPI, _settings: Settings) -> list[APIRouter]:
-    """Give the app its files and live events; returns the pages' routes."""
-    return []
+
+def install(app: FastAPI, settings: Settings) -> list[APIRouter]:
+    """Give the app its templates, files and live news; returns the pages' routes."""
+    app.state.templates = make_templates()
+    app.state.news = News()
+    app.state.resources.append(app.state.news.running)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    if settings.kind == "bank":
+        from api.web.bank_pages import router as pages_router
+    else:
+        from api.web.central_bank_pages import router as pages_router
+    return [router, pages_router]
+
+
+@router.get("/language/{language}")
+async def set_language(request: Request, language: str, next: str = "/") -> Response:  # noqa: A002 - the field's name
+    """Remember the visitor's language, and go back to where they were."""
+    if language not in LANGUAGES:
+        raise NotFound("language")
+    is_ours = next.startswith("/") and not next.startswith(("//", "/\\")) and next.isprintable()
+    response = RedirectResponse(next if is_ours else "/", status_code=303)
+    Page(request).set_cookie(response, "florin_language", language)
+    return response
