@@ -45,6 +45,14 @@ SELECT p.id, p.reference, p.kind, {_STATE} AS state, p.payer_wallet_id, p.payee_
 """  # noqa: S608 - put together from constants
 
 
+_PAYMENTS_OF_WALLET = f"""{_PAYMENT}
+ WHERE p.id IN (
+       (SELECT id FROM payments WHERE payer_wallet_id = $1 ORDER BY created_at DESC LIMIT $2)
+       UNION ALL
+       (SELECT id FROM payments WHERE payee_wallet_id = $1 AND refusals IS NULL ORDER BY created_at DESC LIMIT $2))
+ ORDER BY p.created_at DESC LIMIT $2
+"""  # noqa: S608 - put together from constants
+
 _SUMMARY = f"""
 SELECT {_STATE} AS state, coalesce(p.refusals->0->>'code', o.outcome_code) AS code,
        count(*) AS count, sum(p.amount_minor) AS amount_minor,
@@ -154,17 +162,7 @@ async def payment_by_id(conn: Connection, payment_id: uuid.UUID) -> Any:
 
 async def payments_of_wallet(conn: Connection, wallet_id: uuid.UUID, limit: int) -> list[Any]:
     """A wallet's newest payments, made and received from wallets of this bank."""
-    return await conn.fetch(
-        _PAYMENT
-        + """WHERE p.id IN (
-                (SELECT id FROM payments WHERE payer_wallet_id = $1 ORDER BY created_at DESC LIMIT $2)
-                UNION ALL
-                (SELECT id FROM payments WHERE payee_wallet_id = $1 AND refusals IS NULL
-                  ORDER BY created_at DESC LIMIT $2))
-             ORDER BY p.created_at DESC LIMIT $2""",
-        wallet_id,
-        limit,
-    )
+    return await conn.fetch(_PAYMENTS_OF_WALLET, wallet_id, limit)
 
 
 async def summary(conn: Connection, prefix: str) -> list[Any]:

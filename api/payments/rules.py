@@ -1,8 +1,8 @@
 """Whether a payment, a redemption or a funding can be made: pure decisions that give every reason at once.
 
 The rules are the contract's own (DigitalCurrency, `settle`), asked before it on the projection of what is
-final and on what this bank has accepted since; and the bank's: the shortfall of a wallet comes from the linked
-deposit. A reason's code is the contract's word where the contract has one.
+final and on what this bank has accepted since; and the bank's: the shortfall of a wallet comes from the
+linked deposit. A reason's code is the contract's word where the contract has one.
 """
 
 from __future__ import annotations
