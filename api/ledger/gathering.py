@@ -7,6 +7,7 @@ by itself, so that the busier it is, the larger the batches are.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
@@ -83,19 +84,21 @@ class Gatherer(Generic[Item, Result]):
 
     async def _drain(self) -> None:
         """Run batches until nobody waits."""
+        taken: list[tuple[Item, asyncio.Future[Result]]] = []
         try:
-            if not self._is_full.is_set():
-                try:
-                    async with asyncio.timeout(self._wait_s):
-                        await self._is_full.wait()
-                except TimeoutError:
-                    pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._wait_s):
+                    await self._is_full.wait()
             while self._waiting:
                 count = min(len(self._waiting), self._max_items)
                 taken = [self._waiting.popleft() for _ in range(count)]
                 if len(self._waiting) < self._max_items and not self._is_closed:
                     self._is_full.clear()
                 await self._run([pair for pair in taken if not pair[1].done()])
+        except asyncio.CancelledError:
+            for _, future in (*taken, *self._waiting):
+                future.cancel()
+            raise
         finally:
             self._running = None
 
@@ -104,17 +107,16 @@ class Gatherer(Generic[Item, Result]):
             return
         try:
             results = await self._run_batch([item for item, _ in batch])
-            if len(results) != len(batch):
-                raise RuntimeError(f"{len(results)} results for {len(batch)} items")  # noqa: TRY301
         except Exception as failure:
-            if len(batch) == 1 or (isinstance(failure, FlorinError) and failure.status == 503):
-                for _, future in batch:
-                    _settle(future, failure)
+            if len(batch) > 1 and not (isinstance(failure, FlorinError) and failure.status == 503):
+                middle = len(batch) // 2
+                await self._run(batch[:middle])
+                await self._run(batch[middle:])
                 return
-            middle = len(batch) // 2
-            await self._run(batch[:middle])
-            await self._run(batch[middle:])
-            return
+            results = [failure] * len(batch)
+        if len(results) != len(batch):
+            # the batch is done: running it again would be worse than telling nobody how it ended
+            results = [RuntimeError(f"{len(results)} results for {len(batch)} items")] * len(batch)
         for (_, future), result in zip(batch, results, strict=True):
             _settle(future, result)
 

@@ -187,10 +187,8 @@ class Posting:
         changes = self._balanced_changes(entry)
         for account_id, change_minor in changes.items():
             account = self._accounts[account_id]
-            if (
-                account.posted_minor + change_minor < min(0, account.posted_minor)
-                and not account.may_be_negative
-            ):
+            is_short = change_minor < 0 and account.posted_minor + change_minor < 0
+            if is_short and not account.may_be_negative:
                 raise BalanceWouldBeNegative(account_id, account.posted_minor, change_minor)
         for account_id, change_minor in changes.items():
             account = self._accounts[account_id]

@@ -4,7 +4,8 @@ Two workers
 ├── that reserve from one account at once never take more than is there
 ├── that lock the same accounts in opposite orders do not wait for each other for ever
 ├── that resolve the same business at once resolve it once
-└── that post the same source at once post it once
+├── that post the same source at once post it once
+└── of which one resolves a business while the other adds a hold to it elsewhere: both holds are resolved
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import uuid
 from typing import TYPE_CHECKING
 
-from api.database import Pool, connect_pool, transaction
+from api.database import Connection, Pool, connect_pool, run_in_transaction, transaction
 from api.ledger.balances import read_balance
 from api.ledger.errors import DuplicateSource, InsufficientAvailable
 from api.ledger.journal import Hold, Posting
@@ -107,4 +108,39 @@ async def test_a_source_is_posted_once(pool: Pool, deposits: Deposits) -> None:
     assert sorted(await asyncio.gather(post(), post())) == ["DuplicateSource", "posted"]
     async with pool.acquire() as conn:
         assert (await read_balance(conn, payer)).posted_minor == 940
+        assert await verify_ledger(conn) == []
+
+
+async def test_a_hold_that_appears_on_another_account_meanwhile_is_locked_too(
+    pool: Pool, deposits: Deposits
+) -> None:
+    first, second = await deposits(100, 100)
+    business = uuid.uuid4()
+    has_read = asyncio.Event()
+
+    async def reserve(conn: Connection, account: int) -> None:
+        posting = await Posting.open(conn, [account])
+        posting.reserve(Hold(account, 60, business))
+        await posting.write()
+
+    async def void(conn: Connection) -> list[Hold]:
+        has_read.set()
+        posting = await Posting.open(conn, [], for_businesses=[business])
+        freed = posting.void(business)
+        await posting.write()
+        return list(freed)
+
+    async with transaction(pool) as conn:
+        await reserve(conn, first)
+    async with transaction(pool) as conn:
+        await Posting.open(conn, [first])
+        voiding = asyncio.create_task(run_in_transaction(pool, void))
+        await has_read.wait()
+        while not await pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        await reserve(conn, second)
+    async with asyncio.timeout(10):
+        freed = await voiding
+    assert sorted(hold.account_id for hold in freed) == [first, second]
+    async with pool.acquire() as conn:
         assert await verify_ledger(conn) == []

@@ -8,6 +8,8 @@ A gatherer
 ├── when the batch itself raises, finds the one that cannot be done, and does the others
 ├── when the failure passes by itself (503), gives it to all and does nothing twice
 ├── forgets an item whose caller left before its batch began
+├── that gets a wrong number of results, tells all and does nothing twice
+├── leaves nobody waiting for ever when its loop goes down
 └── finishes what waits when it is closed, and takes no more
 """
 
@@ -103,12 +105,17 @@ async def test_a_passing_failure_is_given_to_all_and_nothing_is_tried_twice() ->
         assert await gatherer.submit(5) == 25
 
 
-async def test_a_wrong_number_of_results_is_an_error_and_no_mix_up() -> None:
+async def test_a_wrong_number_of_results_is_an_error_for_all_and_nothing_is_done_twice() -> None:
+    batches: list[list[int]] = []
+
     async def forgetful(numbers: list[int]) -> list[int]:
-        return numbers[:-1] if len(numbers) > 1 else numbers
+        batches.append(numbers)
+        return numbers[:-1]
 
     async with Gatherer(forgetful) as gatherer:
-        assert await asyncio.gather(*(gatherer.submit(number) for number in range(3))) == [0, 1, 2]
+        results = await asyncio.gather(*(gatherer.submit(n) for n in range(3)), return_exceptions=True)
+    assert [str(result) for result in results] == ["2 results for 3 items"] * 3
+    assert batches == [[0, 1, 2]]
 
 
 async def test_an_item_whose_caller_left_is_forgotten() -> None:
@@ -132,3 +139,27 @@ async def test_closing_finishes_what_waits_and_takes_no_more() -> None:
     assert await asyncio.gather(*waiting) == [0, 1, 4]
     with pytest.raises(ShuttingDown):
         await gatherer.submit(4)
+
+
+def test_nobody_waits_for_ever_when_the_loop_goes_down() -> None:
+    outcomes: list[str] = []
+
+    async def submit(gatherer: Gatherer[int, int], number: int) -> None:
+        try:
+            await gatherer.submit(number)
+        except asyncio.CancelledError:
+            outcomes.append("cancelled")
+            raise
+
+    async def go_down() -> None:
+        squares = Squares()
+        squares.gate.clear()
+        gatherer = Gatherer[int, int](squares, max_items=2)
+        callers = [asyncio.create_task(submit(gatherer, number)) for number in range(3)]
+        await squares.has_begun.wait()
+        assert gatherer._running is not None
+        gatherer._running.cancel()
+        await asyncio.wait(callers, timeout=10)
+
+    asyncio.run(go_down())
+    assert outcomes == ["cancelled"] * 3
