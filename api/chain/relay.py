@@ -33,6 +33,7 @@ class Relay:
         self._pool = pool
         self._rpc = rpc
         self.head_stale_s = HEAD_STALE_S
+        self.gather_s = GATHER_S
         self.registering = Registering(pool, signer)
         self.settling = Settling(pool, signer, deployment)
         self.submitting = Submitting(pool, rpc, signer, deployment)
@@ -65,7 +66,7 @@ class Relay:
             return False
         queued = await self.settling.count_queued()
         if 0 < queued < MAX_RECORDS and await self._in_flight() > 0:
-            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep(self.gather_s)
         return queued > 0
 
     async def _in_flight(self) -> int:

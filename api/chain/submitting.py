@@ -166,6 +166,10 @@ class Submitting:
                 await self._check_consumed(row)
         return len(due)
 
+    def forget_broadcasts(self) -> None:
+        """The chain forgot blocks: send everything again at once."""
+        self._sent_at.clear()
+
     async def _with_fee(self, row: asyncpg.Record, head: Header) -> bytes:
         """The transaction's bytes.
 

@@ -92,7 +92,7 @@ class Bank:
             on_final=self.reconciliation.touch,
         )
         self.relay = Relay(self.pool, self.rpc, self.signer, self.deployment)
-        self.relay.head_stale_s = 0.0
+        self.relay.head_stale_s = self.relay.gather_s = 0.0
 
     # ------------------------------------------------------------------------------------------ time
 
@@ -117,6 +117,11 @@ class Bank:
         await mine(self.rpc, CONFIRMATIONS)
         await self.indexer.run_once()
         assert not await self.open_intents()
+
+    async def finish_again(self) -> None:
+        """As `finish`, after the chain has forgotten what it was sent."""
+        self.relay.submitting.forget_broadcasts()
+        await self.finish()
 
     async def open_intents(self) -> int:
         """What is not decided yet."""

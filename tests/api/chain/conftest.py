@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
 import shutil
 import socket
 import subprocess
@@ -14,21 +12,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import aiohttp
 import pytest
+import uvicorn
 
 from api.chain.deployment import Deployment
 from api.chain.rpc import RpcClient
 from contracts.abi import encode_increase_mint_allowance, encode_set_participant, encode_set_tier
-from scripts.postgres import Server, start
 from tests.api.chain.bank import OTHER_BANK, OWN_BANK, Bank
 from tests.api.chain.operator import CURRENCY_NAME, Operator, deploy_currency, mine, succeed
+from wallet_node.deployment import Binding, bind
+from wallet_node.keystore.files import Secrets, create
+from wallet_node.node import WalletNode
+from wallet_node.policy import Policy
+from wallet_node.routes import Application
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from tests.api.conftest import Database
 
+POLICIES = Path(__file__).parents[3] / "wallet_node" / "policies"
 ROLES = ("governor", "issuer", "pauser", "upgrader")
 TIERS = {
     1: (10_000_000, 2_000_000, 5_000_000),
@@ -53,7 +56,12 @@ class SignerHome:
 
     path: Path
     passphrase_file: Path
-    institution: bytes
+    secrets: Secrets
+
+    @property
+    def institution(self) -> bytes:
+        """The address of the bank's own key."""
+        return self.secrets.named["institution"].address
 
 
 def _free_port() -> int:
@@ -63,32 +71,21 @@ def _free_port() -> int:
         return port
 
 
-def _environment(passphrase_file: Path) -> dict[str, str]:
-    return os.environ | {"FLORIN_WALLET_NODE_PASSPHRASE_FILE": str(passphrase_file)}
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """An embedded server for the session."""
-    server = start(tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.stop()
-
-
 @pytest.fixture(scope="session")
 def signer_home(tmp_path_factory: pytest.TempPathFactory) -> SignerHome:
-    """A bank's signer, initialised once."""
-    directory = tmp_path_factory.mktemp("signer")
+    """A bank's signer, initialised and unlocked once."""
+    return make_signer_home(tmp_path_factory.mktemp("signer"), ["institution"])
+
+
+def make_signer_home(directory: Path, names: list[str]) -> SignerHome:
+    """A keystore with these institutional keys."""
     passphrase_file = directory / "passphrase"
     passphrase_file.touch(0o600)
     passphrase_file.write_text("a passphrase for tests only\n")
     home = directory / "home"
-    made = subprocess.run(
-        [sys.executable, "-m", "wallet_node.main", "init", "--home", str(home), "--keys", "institution"],
-        env=_environment(passphrase_file), check=True, capture_output=True,
-    )  # fmt: skip
-    address = json.loads(made.stdout)["keys"]["institution"]
-    return SignerHome(home, passphrase_file, bytes.fromhex(address[2:]))
+    home.mkdir(mode=0o700)
+    secrets = create(home / "keystore", b"a passphrase for tests only", names)
+    return SignerHome(home, passphrase_file, secrets)
 
 
 @pytest.fixture(scope="session")
@@ -115,12 +112,12 @@ async def _build_country(url: str, operators: dict[str, Operator], institution: 
     async with RpcClient(url) as rpc:
         await _until_it_answers(rpc)
         await rpc.call("evm_setIntervalMining", 0)
-        deployment = await deploy(rpc, operators, {name: operators[name].address for name in ROLES})
+        deployment = await deploy(rpc, operators, [operators[name].address for name in ROLES])
         await prepare(rpc, deployment.contract, operators, institution)
     return Chain(url, deployment, operators)
 
 
-async def deploy(rpc: RpcClient, operators: dict[str, Operator], roles: dict[str, bytes]) -> Deployment:
+async def deploy(rpc: RpcClient, operators: dict[str, Operator], roles: Sequence[bytes]) -> Deployment:
     """A currency of its own."""
     proxy, block = await deploy_currency(rpc, operators["deployer"], roles)
     genesis = (await rpc.headers(0, 0))[0].hash
@@ -165,53 +162,32 @@ async def rpc(chain: Chain) -> AsyncIterator[RpcClient]:
 @pytest.fixture
 async def signer_socket(tmp_path: Path, chain: Chain, signer_home: SignerHome) -> AsyncIterator[Path]:
     """A signer of this test's own, with the same keys and an empty journal."""
-    home = tmp_path / "signer"
-    shutil.copytree(signer_home.path, home)
-    async with running_signer(
-        home, chain.deployment, signer_home.passphrase_file, "sandbox-no-proof"
-    ) as path:
+    async with running_signer(tmp_path / "signer", chain.deployment, signer_home, "sandbox-no-proof") as path:
         yield path
 
 
 @contextlib.asynccontextmanager
 async def running_signer(
-    home: Path, deployment: Deployment, passphrase_file: Path, policy: str
+    directory: Path, deployment: Deployment, keys: SignerHome, policy: str
 ) -> AsyncIterator[Path]:
-    """A signer process, bound to a deployment and ready."""
-    node = [sys.executable, "-m", "wallet_node.main"]
-    environment = _environment(passphrase_file)
-    bind = await asyncio.create_subprocess_exec(
-        *node, "bind", "--home", str(home), "--chain-id", str(deployment.chain_id),
-        "--contract", "0x" + deployment.contract.hex(), "--domain-name", deployment.domain_name,
-        env=environment,
-    )  # fmt: skip
-    assert await bind.wait() == 0
-    path = home.parent / "s.sock"
-    process = await asyncio.create_subprocess_exec(
-        *node, "--home", str(home), "--socket", str(path), "--policy", policy,
-        env=environment, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    """The signer behind its Unix socket. It runs in this process, because unlocking takes a second."""
+    home = directory / "home"
+    shutil.copytree(keys.path, home)
+    bind(home, Binding(deployment.chain_id, "0x" + deployment.contract.hex(), deployment.domain_name))
+    node = WalletNode(home, keys.secrets, Policy.load(POLICIES / f"{policy}.yaml"))
+    node.test_itself()
+    path = directory / "s.sock"
+    config = uvicorn.Config(Application(node), log_config=None, lifespan="off", ws="none", uds=str(path))
+    server = uvicorn.Server(config)
+    server.config.load()
+    server.lifespan = server.config.lifespan_class(server.config)
+    await server.startup()
     try:
-        await _until_ready(path)
         yield path
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
-
-
-async def _until_ready(path: Path) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            with contextlib.suppress(aiohttp.ClientError, OSError):
-                connector = aiohttp.UnixConnector(str(path))
-                async with (
-                    aiohttp.ClientSession(connector=connector) as session,
-                    session.get("http://signer/readyz") as response,
-                ):
-                    if response.status == 200:
-                        return
-            await asyncio.sleep(0.05)
+        server.should_exit = True
+        await server.shutdown()
+        node.close()
 
 
 @pytest.fixture

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eth_abi.abi import encode
 from eth_account import Account
 from eth_hash.auto import keccak
 
-from contracts.abi import SELECTORS, load_artifact
+from contracts.abi import encode_initialize, implementation_creation_code, proxy_creation_code
+from contracts.transactions import contract_address
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from api.chain.rpc import RpcClient
 
 CURRENCY_NAME = "Sandbox Koruna"
 UPGRADE_DELAY_S = 172_800
-_INIT = "initialize((string,string,uint8,address,address,address,address,uint32))"
-_INIT_TYPE = "(string,string,uint8,address,address,address,address,uint32)"
 
 
 class Operator:
@@ -60,27 +60,11 @@ async def succeed(rpc: RpcClient, transaction_hash: bytes) -> None:
     assert receipt.is_success
 
 
-async def deploy_currency(rpc: RpcClient, deployer: Operator, roles: dict[str, bytes]) -> tuple[bytes, int]:
-    """The proxy of a new currency, and its block."""
+async def deploy_currency(rpc: RpcClient, deployer: Operator, roles: Sequence[bytes]) -> tuple[bytes, int]:
+    """The proxy of a new currency, and its block. `roles`: governor, issuer, pauser, upgrader."""
     nonce = await rpc.transaction_count(deployer.address)
-    implementation = created_address(deployer.address, nonce)
-    code = bytes.fromhex(str(load_artifact("DigitalCurrency")["bytecode"]).removeprefix("0x"))
-    await succeed(rpc, await deployer.send(rpc, None, code, gas=15_000_000))
-    terms = (
-        CURRENCY_NAME, "sCZK", 2, *(roles[name] for name in ("governor", "issuer", "pauser", "upgrader")),
-        UPGRADE_DELAY_S,
-    )  # fmt: skip
-    call = SELECTORS[_INIT] + encode([_INIT_TYPE], [terms])
-    proxy_code = bytes.fromhex(str(load_artifact("ERC1967Proxy")["bytecode"]).removeprefix("0x"))
-    proxy = created_address(deployer.address, nonce + 1)
-    await succeed(
-        rpc, await deployer.send(rpc, None, proxy_code + encode(["address", "bytes"], [implementation, call]))
-    )
-    return proxy, (await rpc.latest()).number
-
-
-def created_address(creator: bytes, nonce: int) -> bytes:
-    """The address of a contract that `creator` creates with `nonce`."""
-    import rlp
-
-    return keccak(rlp.encode([creator, nonce]))[12:]
+    implementation = contract_address(deployer.address, nonce)
+    await succeed(rpc, await deployer.send(rpc, None, implementation_creation_code(), gas=15_000_000))
+    initialisation = encode_initialize(CURRENCY_NAME, "sCZK", 2, roles, UPGRADE_DELAY_S)
+    await succeed(rpc, await deployer.send(rpc, None, proxy_creation_code(implementation, initialisation)))
+    return contract_address(deployer.address, nonce + 1), (await rpc.latest()).number
