@@ -23,13 +23,11 @@ from rich.console import Console
 
 from api.errors import FlorinError
 from api.money import parse_amount
-from contracts.deploy import DeploymentError
 from scripts import run_book
-from scripts.api_client import ApiClient, RequestRefused, ServiceUnreachable
-from scripts.book import BookError
-from scripts.chain_launch import WrongChainKind
+from scripts.api_client import ApiClient
+from scripts.command_errors import EXPECTED_ERRORS, print_error
 from scripts.country import Country, CountryStart
-from scripts.data_directory import DataDirectory, DataDirectoryError
+from scripts.data_directory import DataDirectory
 from scripts.imported_book import ImportedBook, take_book
 from scripts.institutions import (
     BILLING_BANK,
@@ -37,21 +35,13 @@ from scripts.institutions import (
     CURRENCY_EXPONENT,
     INSTITUTIONS,
     PAYING_BANK,
-    NodeFailed,
 )
-from scripts.leftovers import AlreadyRunning
-from scripts.postgres import PostgresError
-from scripts.processes import ProcessError, Supervisor
+from scripts.processes import Supervisor
 from scripts.progress import Steps
-from scripts.readiness import NoFreePort
-from scripts.run_book import Offices, Run, RunOutcome, StandsStill
+from scripts.run_book import Offices, Run, RunOutcome
 from scripts.summary import Summary, print_summary
 from scripts.verify_books import print_verdict, verify
 
-EXPECTED_ERRORS = (
-    AlreadyRunning, BookError, DataDirectoryError, DeploymentError, FlorinError, NodeFailed, NoFreePort,
-    PostgresError, ProcessError, RequestRefused, ServiceUnreachable, StandsStill, WrongChainKind,
-)  # fmt: skip
 WATCH_S = 0.5
 IMPORTED = "orders sent"
 
@@ -74,15 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("Stopped everything that this command had started.")
         return 130
     except EXPECTED_ERRORS as error:
-        console.print(f"[bold red]{code_of(error)}[/]: ", end="")
-        console.print(str(error), markup=False, highlight=False)
+        print_error(console, error)
         return 1
     return 0 if summary.is_good else 1
-
-
-def code_of(error: BaseException) -> str:
-    """The stable word of an error: its code where it has one, else its name."""
-    return str(getattr(error, "code", type(error).__name__))
 
 
 def _parser() -> argparse.ArgumentParser:

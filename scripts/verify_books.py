@@ -6,9 +6,12 @@ both are held against each other, against the contract's own state, and against 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 from rich.console import Console
@@ -19,6 +22,7 @@ from api.ledger.verify import verify_ledger
 from api.money import format_amount
 from api.settings import Settings
 from scripts.chain_replay import ChainHistory, state_differences
+from scripts.data_directory import DataDirectory
 from scripts.institution_books import Books, Check, compare_reserves, compare_with_chain, read_books
 from scripts.progress import Steps
 
@@ -153,3 +157,31 @@ def print_verdict(console: Console, verdict: Verdict, exponent: int) -> None:
     else:
         wrong = sum(1 for check in verdict.checks if check.difference_minor) + len(verdict.findings)
         console.print(f"{wrong} differences.", style="bold red")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; exit status 1 on any difference."""
+    from scripts.command_errors import EXPECTED_ERRORS, print_error
+    from scripts.reach_books import reach_books
+
+    parser = argparse.ArgumentParser(
+        prog="florin verify-books",
+        description="Replay journal and chain from block 0; print every difference.",
+    )
+    parser.add_argument("--data", type=Path, default=Path(".florin"), help="where the country lives")
+    options = parser.parse_args(arguments)
+    console = Console(stderr=True)
+    try:
+        with Steps(console) as steps, reach_books(DataDirectory(options.data), steps) as settings:
+            verdict = asyncio.run(verify(settings, steps))
+    except KeyboardInterrupt:
+        return 130
+    except EXPECTED_ERRORS as error:
+        print_error(console, error)
+        return 1
+    print_verdict(Console(), verdict, settings[0].currency_exponent)
+    return 0 if verdict.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
