@@ -119,6 +119,10 @@ class AlreadyRunning(WalletNodeError):
     """Another process holds this home."""
 
 
+class SocketUnusable(WalletNodeError):
+    """The socket's path cannot be used: too long for the system, say."""
+
+
 class AlreadyBound(WalletNodeError):
     """This home is bound to another deployment; a new deployment needs a new home."""
 

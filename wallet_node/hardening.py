@@ -8,7 +8,7 @@ import socket
 import stat
 from pathlib import Path
 
-from wallet_node.errors import AlreadyRunning, HomeTooOpen, PassphraseUnusable
+from wallet_node.errors import AlreadyRunning, HomeTooOpen, PassphraseUnusable, SocketUnusable
 
 _PR_GET_DUMPABLE = 3
 _PR_SET_DUMPABLE = 4
@@ -54,7 +54,13 @@ def listen(path: Path) -> socket.socket:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(path))  # the umask of forbid_dumps makes it 0700 at most
+    try:
+        listener.bind(str(path))  # the umask of forbid_dumps makes it 0700 at most
+    except OSError as error:
+        listener.close()
+        raise SocketUnusable(
+            f"cannot listen on {path} ({error}); a path of at most 107 bytes works"
+        ) from None
     path.chmod(0o600)
     listener.listen(128)
     listener.setblocking(False)

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -42,12 +43,18 @@ class Clock:
         return self.now_s
 
 
+@cache
 def known_secrets(*names: str) -> Secrets:
     """The same seed and keys in every run, so that what depends on their bytes is the same as well."""
     named = {
         name: SoftwareKey(bytes([17 + place]) * 32) for place, name in enumerate(names or ["institution"])
     }
     return Secrets(SEED, named)
+
+
+@cache
+def _policy(source: bytes) -> Policy:
+    return Policy(source)
 
 
 @dataclass
@@ -65,7 +72,7 @@ class Home:
     def open(self, policy: bytes = NO_PROOF, names: Sequence[str] = ()) -> WalletNode:
         """A node on this home, after closing the one before: a restart."""
         self.close()
-        node = WalletNode(self.path, known_secrets(*names), Policy(policy), self.clock)
+        node = WalletNode(self.path, known_secrets(*names), _policy(policy), self.clock)
         node.test_itself()
         self.opened.append(node)
         return node

@@ -1,0 +1,144 @@
+"""Run as a script: sign one batch, killed at every line of the node's own code; say what the crashes left.
+
+Each crash is a forked child that kills itself (SIGKILL) when it reaches a line of wallet_node or contracts:
+every line that the request runs, at its first time and at its last. Then a fresh node opens what it left: the
+journal must verify and hold the whole batch or nothing of it, and asking again must give the same bytes as a
+run that was never disturbed.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+
+from node_builders import VALID_BEFORE_S, Home, batch, customers, payment, sign, sign_one, transaction  # noqa: E402
+
+from wallet_node.journal import verify  # noqa: E402
+from wallet_node.node import WalletNode  # noqa: E402
+
+OWN_CODE = ("/wallet_node/", "/contracts/")
+ROWS_BEFORE = 1
+Request = Callable[[WalletNode], object]
+MINT = "0xa0712d68" + "00" * 32
+
+
+def prepare(path: Path) -> tuple[Home, list[str], dict[str, Any]]:
+    """A home with two customers and one payment signed before."""
+    path.mkdir(mode=0o700)
+    home = Home(path).bind()
+    node = home.open()
+    payers = customers(node, 2)
+    earlier = payment(payers[0])
+    sign(node, batch(earlier))
+    home.close()
+    return home, payers, earlier
+
+
+def traced(act: Callable[[], object], at_line: Callable[[FrameType], None]) -> object:
+    """Run `act`, calling `at_line` before each line of the node's own code."""
+
+    def local(frame: FrameType, event: str, argument: object) -> Any:
+        if event == "line":
+            at_line(frame)
+        return local
+
+    def tracer(frame: FrameType, event: str, argument: object) -> Any:
+        name = frame.f_code.co_filename
+        return local if any(part in name for part in OWN_CODE) and "/tests/" not in name else None
+
+    sys.settrace(tracer)
+    try:
+        return act()
+    finally:
+        sys.settrace(None)
+
+
+def kill_at(step: int, act: Callable[[], object]) -> None:
+    """Run `act` in a child that kills itself before its `step`-th line."""
+    child = os.fork()
+    if child == 0:
+        left = step
+
+        def at_line(frame: FrameType) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        traced(act, at_line)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), f"step {step} was not reached"
+    assert os.WTERMSIG(status) == signal.SIGKILL
+
+
+def crash_everywhere(
+    scratch: Path, template: Path, request: Callable[[WalletNode], object]
+) -> dict[str, int]:
+    """Every line of opening a copy of `template` and asking; how many crashes left the batch out or in."""
+    first: dict[tuple[str, int], int] = {}
+    last: dict[tuple[str, int], int] = {}
+    steps = 0
+
+    def note(frame: FrameType) -> None:
+        nonlocal steps
+        steps += 1
+        line = (frame.f_code.co_filename, frame.f_lineno)
+        first.setdefault(line, steps)
+        last[line] = steps
+
+    for name in ("warm", "undisturbed"):  # caches that a child inherits make its way shorter: note the second
+        first.clear()
+        last.clear()
+        steps = 0
+        undisturbed = Home(Path(shutil.copytree(template, scratch / name)))
+        expected = traced(lambda home=undisturbed: request(home.open()), note)  # type: ignore[misc]
+        rows_after = undisturbed.opened[-1].readiness()["journal_rows"]
+        undisturbed.close()
+    found = {"out": 0, "in": 0}
+    for step in sorted({*first.values(), *last.values()}):
+        home = Home(Path(shutil.copytree(template, scratch / "crash")))
+        kill_at(step, lambda home=home: request(home.open()))  # type: ignore[misc]
+        node = home.open()
+        rows = node.readiness()["journal_rows"]
+        assert rows in (ROWS_BEFORE, rows_after), f"step {step}: {rows} rows"
+        found["in" if rows == rows_after else "out"] += 1
+        assert request(node) == expected, f"step {step}: other bytes"
+        assert node.readiness()["journal_rows"] == rows_after
+        verify(node._store)
+        home.close()
+        shutil.rmtree(home.path)
+    return found
+
+
+def main(scratch: Path) -> None:
+    home, payers, earlier = prepare(scratch / "template")
+    bank = "0x" + home.open().keys()["keys"]["institution"][2:]
+    home.close()
+    payments = batch(
+        payment(payers[1]),
+        payment(bank, payers[1]),
+        earlier | {"attempt": 2},
+        valid_before_s=VALID_BEFORE_S + 60,
+    )
+    call = transaction(MINT)
+    asked: dict[str, Request] = {
+        "payments": lambda node: sign(node, payments),
+        "transaction": lambda node: sign_one(node, call),
+    }
+    found = {}
+    for name, request in asked.items():
+        (scratch / name).mkdir()
+        found[name] = crash_everywhere(scratch / name, home.path, request)
+    sys.stdout.write(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
