@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 RUN_DIRECTORY = "FLORIN_TEST_RUN_DIRECTORY"
-"""Where the processes of one run (pytest-xdist's workers) find what they share; the first process makes it."""
+"""Where the processes of one run (pytest-xdist's workers) find what they share; the first one makes it."""
 
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
-"""The machine's own crash is all that test databases need not survive; a killed process loses nothing by this."""
+"""Test databases need not survive the machine's own crash; a killed process loses nothing by this."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
