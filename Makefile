@@ -1,0 +1,51 @@
+# What a person runs. `make up` needs Python 3.11+ and nothing else; see README.md.
+
+DATA ?= .florin
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+ARGS ?=
+WORKERS ?= 2
+
+.PHONY: setup up test check bench contracts reset test-kill lock
+
+setup: $(READY)
+
+$(READY): requirements.lock scripts/install.sh scripts/link_checkout.py
+	@bash scripts/install.sh $(VENV)
+	@touch $(READY)
+
+# `exec`, so that Ctrl-C and its exit status are florin's own
+up: $(READY)
+	@exec $(BIN)/florin up --data $(DATA) $(ARGS)
+
+test: $(READY)
+	@exec $(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+# the kill -9 story, many times over
+test-kill: $(READY)
+	@exec $(BIN)/pytest -p no:cacheprovider --run-kill tests/journeys $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m contracts.compile --check
+	$(BIN)/python -m contracts.gas --check
+	$(BIN)/python -m scripts.check_compose
+
+bench: $(READY)
+	@exec $(BIN)/florin bench $(ARGS)
+
+contracts: $(READY)
+	$(BIN)/python -m contracts.compile
+	$(BIN)/python -m contracts.gas
+
+reset: $(READY)
+	@exec $(BIN)/python -m scripts.reset --data $(DATA)
+
+# after a change of the dependencies in pyproject.toml; needs uv
+lock:
+	uv pip compile -q --universal --generate-hashes --python-version 3.11 --extra dev --no-emit-index-url \
+		--no-emit-find-links --no-header pyproject.toml -o requirements.lock
