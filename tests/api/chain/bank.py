@@ -137,7 +137,7 @@ class Bank:
     async def open_wallets(self, count: int, *, deposit_minor: int = 0, tier: int = 1) -> list[Wallet]:
         """Wallets with linked deposit accounts, registered and final."""
         async with transaction(self.pool) as connection:
-            wallets = await self._open_wallets(connection, count, deposit_minor, tier)
+            wallets = await self.add_wallets(connection, count, deposit_minor, tier)
         await self.finish()
         rows = await self.pool.fetch("SELECT wallet_id, address FROM outbox_registrations")
         addresses = {row["wallet_id"]: row["address"] for row in rows}
@@ -146,7 +146,7 @@ class Bank:
             for each in wallets
         ]
 
-    async def _open_wallets(
+    async def add_wallets(
         self, connection: Connection, count: int, deposit_minor: int, tier: int
     ) -> list[Wallet]:
         indices = range(self._next_index, self._next_index + count)
