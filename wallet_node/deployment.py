@@ -13,7 +13,7 @@ import msgspec
 
 from wallet_node import strict_json
 from wallet_node.errors import AlreadyBound, MalformedRequest, NotBound, WrongDeployment
-from wallet_node.intents import Address, DomainName, Integer, address_bytes
+from wallet_node.intents import Address, ChainId, DomainName, address_bytes
 from wallet_node.keystore.files import sync_directory
 from wallet_node.store import Store
 
@@ -23,7 +23,7 @@ _FILE = "binding.json"
 class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """binding.json."""
 
-    chain_id: Integer
+    chain_id: ChainId
     contract: Address
     domain_name: DomainName
 

@@ -15,7 +15,7 @@ _PR_SET_DUMPABLE = 4
 _SHORTEST_PASSPHRASE = 12
 
 
-def forbid_dumps() -> None:
+def harden_process() -> None:
     """No core file, no ptrace by the same user, no reading of /proc/PID/mem; new files are private."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -55,7 +55,7 @@ def listen(path: Path) -> socket.socket:
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        listener.bind(str(path))  # the umask of forbid_dumps makes it 0700 at most
+        listener.bind(str(path))  # the umask of harden_process makes it 0700 at most
     except OSError as error:
         listener.close()
         raise SocketUnusable(

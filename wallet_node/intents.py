@@ -31,6 +31,7 @@ Time = Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_TIME_S)]
 Attempt = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 PaymentNonce = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Integer = Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_INTEGER)]
+ChainId = Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_INTEGER)]
 KeyIndex = Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_KEY_INDEX)]
 DomainName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 

@@ -183,6 +183,19 @@ def verify(store: Store) -> tuple[int, bytes]:
     It proves that no row was altered, removed from the middle or reordered. That the end is complete, only
     a head kept elsewhere can prove: compare it with the one returned.
     """
+    store.connection.execute("BEGIN")  # one view of the file, also while a node writes to it
+    try:
+        length, head = _verify_rows(store)
+        journaled = store.query("SELECT count(DISTINCT intent_id) FROM journal")[0][0]
+        recorded = store.query("SELECT count(*) FROM intents")[0][0]
+    finally:
+        store.connection.execute("COMMIT")
+    if journaled != recorded:
+        raise JournalBroken(f"{recorded} intents have a nonce but {journaled} were journaled")
+    return length, head
+
+
+def _verify_rows(store: Store) -> tuple[int, bytes]:
     rows: Iterable[tuple[Any, ...]] = store.connection.execute(
         "SELECT sequence, journal.intent_id, attempt, valid_before_s, max_fee_per_gas,"
         " max_priority_fee_per_gas, digest, policy_hash, recorded_at_s, row_hash,"
@@ -203,10 +216,6 @@ def verify(store: Store) -> tuple[int, bytes]:
         head = _chain(head, sequence, entry, policy_hash, recorded_at_s)
         if head != row_hash:
             raise JournalBroken(f"row {sequence} does not hash to what it records")
-    journaled = store.connection.execute("SELECT count(DISTINCT intent_id) FROM journal").fetchone()[0]
-    recorded = store.connection.execute("SELECT count(*) FROM intents").fetchone()[0]
-    if journaled != recorded:
-        raise JournalBroken(f"{recorded} intents have a nonce but {journaled} were journaled")
     return length, head
 
 

@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         given = ["serve", *given]
     options = _parser().parse_args(given)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    hardening.forbid_dumps()
+    hardening.harden_process()
     try:
         status: int = options.run(options)
     except WalletNodeError as error:
@@ -95,7 +95,14 @@ def _serve(options: argparse.Namespace) -> int:
     )
     server = uvicorn.Server(
         uvicorn.Config(
-            Application(node), log_config=None, access_log=False, lifespan="off", ws="none", loop="asyncio"
+            Application(node),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            loop="asyncio",
+            timeout_keep_alive=75,  # longer than callers keep an idle connection, so that they close first
+            timeout_graceful_shutdown=5,
         )
     )
     # uvicorn raises the signal that stopped it once more after closing; then there is nothing left to stop.

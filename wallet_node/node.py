@@ -56,7 +56,7 @@ class WalletNode:
         """Addresses of customer keys; repeating gives the same. Raises RefusedByNode."""
         refusals = self.policy.evaluate_derivation(max(request.indices)).refusals
         if refusals:
-            raise self._refused(RefusedByNode(refusals))
+            raise RefusedByNode(refusals)
         return {"addresses": [checksummed(address) for address in self._keys.derive(request.indices)]}
 
     def sign_payments(self, batch: PaymentBatch) -> dict[str, Any]:
@@ -83,11 +83,9 @@ class WalletNode:
         deployment = self._deployment.require()
         if intent.chain_id != deployment.chain_id:
             detail = f"this node signs for chain {deployment.chain_id} only"
-            raise self._refused(RefusedByNode((Refusal("WrongDeployment", detail),)))
+            raise RefusedByNode((Refusal("WrongDeployment", detail),))
         try:
             signed = self._transactions.sign(intent, deployment, int(self._clock()))
-        except RefusedByNode as refused:
-            raise self._refused(refused) from None
         except SignatureCheckFailed:
             self.is_sound = False
             raise
@@ -134,7 +132,3 @@ class WalletNode:
     def close(self) -> None:
         """Close the store."""
         self._store.close()
-
-    def _refused(self, refused: RefusedByNode) -> RefusedByNode:
-        self.refusals[refused.code] += 1
-        return refused

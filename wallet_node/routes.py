@@ -59,6 +59,7 @@ class Application:
                 return
             answer = self._answer(scope["method"], scope["path"], body)
         except WalletNodeError as error:
+            self._node.refusals[error.code] += 1
             answer = _problem(error)
         except sqlite3.Error as error:
             answer = _problem(JournalUnavailable(f"the store cannot be used: {error}; nothing was signed"))

@@ -16,6 +16,13 @@ class Store:
     """One connection, used by one thread."""
 
     def __init__(self, path: Path) -> None:
+        """Open or make the file. Raises JournalUnavailable when it is not such a file."""
+        try:
+            self._open(path)
+        except sqlite3.DatabaseError as error:
+            raise JournalUnavailable(f"{path.name} cannot be opened: {error}") from None
+
+    def _open(self, path: Path) -> None:
         # The process's umask is 0077 (see main), so the files that SQLite adds beside this one are private
         # as well.
         self.connection = sqlite3.connect(path, isolation_level=None, timeout=5, cached_statements=64)

@@ -217,6 +217,12 @@ async def test_keys_readiness_and_metrics_say_what_the_node_is(home: Home) -> No
     assert content_type.startswith("text/plain")
     assert 'florin_wallet_node_signatures_total{kind="payment"} 1\n' in metrics
     assert 'florin_wallet_node_refusals_total{code="SelfPayment"} 1\n' in metrics
+    await call(node, "POST", "/v1/payments:sign", json.dumps(batch(payment(payer), chain_id=1)).encode())
+    await call(node, "POST", "/v1/transactions:sign", json.dumps(transaction(MINT, value=1)).encode())
+    await call(node, "POST", "/v1/transactions:sign", b"{")
+    _, _, metrics = await call(node, "GET", "/metrics")
+    for code in ("WrongDeployment", "ValueNotAllowed", "MalformedRequest"):
+        assert f'florin_wallet_node_refusals_total{{code="{code}"}} 1\n' in metrics
 
 
 async def test_a_node_that_did_not_pass_its_self_test_is_not_ready(home: Home) -> None:

@@ -21,7 +21,7 @@ from node_builders import (
     transaction,
 )
 
-from wallet_node.errors import JournalBroken
+from wallet_node.errors import JournalBroken, JournalUnavailable
 from wallet_node.journal import verify
 from wallet_node.policy import Policy
 from wallet_node.store import Store
@@ -138,6 +138,12 @@ def test_the_database_itself_refuses(home: Home, statement: str) -> None:
         store.connection.execute(statement)
     assert verify(store)[0] == 7
     store.close()
+
+
+def test_a_file_that_is_no_database_is_named(home: Home) -> None:
+    (home.path / "journal.sqlite3").write_bytes(b"not a database, whatever its name says" * 100)
+    with pytest.raises(JournalUnavailable, match=r"journal\.sqlite3"):
+        home.open()
 
 
 def test_a_commit_waits_for_its_fsync(home: Home) -> None:
