@@ -90,13 +90,25 @@ class LocalEvm:
         self, sender: bytes, to: bytes, data: bytes = b"", value: int = 0, gas: int = 30_000_000
     ) -> Outcome:
         """Run a transaction; empty ``to`` creates a contract. A revert is an outcome, not an exception."""
-        state = self._vm.state
-        nonce = state.get_nonce(sender)
         if value:
-            state.set_balance(sender, state.get_balance(sender) + value)
+            self._vm.state.set_balance(sender, self._vm.state.get_balance(sender) + value)
+        self._vm.state.lock_changes()
+        return self._apply(sender, to, data, value, gas)
+
+    def call(self, to: bytes, data: bytes, sender: bytes = bytes(20)) -> Outcome:
+        """Run a transaction and forget what it did."""
+        state = self._vm.state
+        state.lock_changes()
+        checkpoint = state.snapshot()
+        try:
+            return self._apply(sender, to, data, 0, 30_000_000)
+        finally:
+            state.revert(checkpoint)
+
+    def _apply(self, sender: bytes, to: bytes, data: bytes, value: int, gas: int) -> Outcome:
         unsigned = self._vm.get_transaction_builder().new_unsigned_dynamic_fee_transaction(
             chain_id=CHAIN_ID,
-            nonce=nonce,
+            nonce=self._vm.state.get_nonce(sender),
             max_priority_fee_per_gas=0,
             max_fee_per_gas=0,
             gas=gas,
@@ -106,8 +118,7 @@ class LocalEvm:
             access_list=[],
         )
         transaction = SpoofTransaction(unsigned, from_=sender)
-        state.lock_changes()
-        computation = state.apply_transaction(transaction)
+        computation = self._vm.state.apply_transaction(transaction)
         return Outcome(
             is_success=computation.is_success,
             gas_used=self._vm.finalize_gas_used(transaction, computation),
@@ -115,13 +126,6 @@ class LocalEvm:
             logs=[_json_log(index, log) for index, log in enumerate(computation.get_log_entries())],
             created=computation.msg.storage_address if not to else b"",
         )
-
-    def call(self, to: bytes, data: bytes, sender: bytes = bytes(20)) -> Outcome:
-        """Run a transaction and forget what it did."""
-        before = self.snapshot()
-        outcome = self.send(sender, to, data)
-        self._open(before.state_root)
-        return outcome
 
     def read_storage(self, account: bytes, slot: int) -> int:
         """Read one slot."""

@@ -206,9 +206,7 @@ def test_a_failed_recovery_does_not_pay_from_the_last_payer(world: World) -> Non
     assert world.account(ALICE).nonce == 1
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.binary(min_size=RECORD_BYTES, max_size=4 * RECORD_BYTES).filter(lambda b: len(b) % 93 == 0))
 def test_random_records_move_nothing(world: World, noise: bytes) -> None:
     before = world.fingerprint()
