@@ -77,7 +77,8 @@ def test_everything_that_the_node_writes_is_private(node: NodeProcess) -> None:
 def test_the_process_cannot_be_dumped() -> None:
     script = (
         "import resource; from wallet_node import hardening as h;"
-        " before = h.is_dumpable(); h.harden_process(); print(before, h.is_dumpable(), *resource.getrlimit(resource.RLIMIT_CORE))"
+        " before = h.is_dumpable(); h.harden_process();"
+        " print(before, h.is_dumpable(), *resource.getrlimit(resource.RLIMIT_CORE))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
