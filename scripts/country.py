@@ -28,10 +28,10 @@ from scripts.institutions import (
     INSTITUTIONS,
     InstitutionHome,
 )
+from scripts.ports import PortClaims
 from scripts.postgres_cluster import Cluster
 from scripts.processes import Service, Supervisor
 from scripts.progress import Steps
-from scripts.readiness import free_port
 
 READY_S = 120.0
 CALLER = "florin-up"
@@ -61,6 +61,7 @@ class CountryStart:
         self._data = data
         self._supervisor = supervisor
         self._steps = steps
+        self._ports = PortClaims()
         self._homes = {plan.slug: InstitutionHome(data, plan) for plan in INSTITUTIONS}
 
     def run(self, chain: str) -> Country:
@@ -140,7 +141,9 @@ class CountryStart:
             wanted = record.chain if chain == "auto" and record.chain else chain
             funded = [address for named in keys.values() for address in named.values()]
             funded.append(checksum_address(address_of(sandbox_deployer_key())))
-            launched = launch_chain(self._supervisor, wanted, self._data.path / "chain", DEFAULT_PORT, funded)
+            launched = launch_chain(
+                self._supervisor, wanted, self._data.path / "chain", self._ports.claim(DEFAULT_PORT), funded
+            )
             kind, rpc_url = str(launched.kind), launched.rpc_url
         else:
             kind = rpc_url = chain
@@ -154,7 +157,7 @@ class CountryStart:
         """Each institution's settings; a taken port is replaced by a free one, aloud."""
         settings = {}
         for slug, home in self._homes.items():
-            port = free_port(home.plan.port)
+            port = self._ports.claim(home.plan.port)
             if port != home.plan.port:
                 self._steps.say(f"Port {home.plan.port} is taken: {home.plan.name} serves on {port} instead.")
             path = manifest_path(self._data.manifests, manifest.genesis_hash)

@@ -107,9 +107,6 @@ class Cluster:
         if unfinished.exists():
             shutil.rmtree(unfinished)
         self._make_private_dir(unfinished)
-        if self._owner is not None:
-            for path in (self._data, self._binaries):
-                _make_parents_passable(path)
         self._password_file.touch(mode=0o600)
         self._password_file.write_text(secrets.token_urlsafe(32))
         with self._lent_password_file() as lent:
@@ -193,8 +190,7 @@ class Cluster:
 
     def _start(self) -> None:
         if self._owner is not None:
-            for path in (self._data, self._binaries, self.socket_dir()):
-                _make_parents_passable(path)
+            _make_parents_passable(self.socket_dir())
         socket_dir = self.socket_dir()
         self._make_private_dir(socket_dir)
         self._write_settings(socket_dir)
@@ -231,6 +227,9 @@ class Cluster:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         identity: dict[str, int | Sequence[int]] = {}
         if self._owner is not None:
+            # each time: somebody may have closed a directory above since the last
+            for path in (self._data, self._binaries):
+                _make_parents_passable(path)
             identity = {"user": self._owner.pw_uid, "group": self._owner.pw_gid, "extra_groups": []}
         # files, not pipes: the postmaster inherits them and would keep a pipe open
         with tempfile.TemporaryFile() as output:

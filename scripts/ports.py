@@ -1,0 +1,39 @@
+"""Ports for a country: each preferred one, or another when it is taken or a starting country has claimed it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import tempfile
+from pathlib import Path
+
+from scripts.readiness import free_port
+
+
+class PortClaims:
+    """The ports that this process has chosen and its children may not have bound yet.
+
+    A claim is a lock on a file that all countries of this user know, so that two that start at once choose apart.
+    """
+
+    def __init__(self) -> None:
+        self._locks: list[int] = []
+        self._directory = Path(tempfile.gettempdir()) / f"florin-ports-{os.getuid()}"
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+
+    def claim(self, preferred: int) -> int:
+        """A port that is free and that nobody else has claimed, until this process ends. Raises NoFreePort."""
+        port = free_port(preferred)
+        while not self._lock(port):
+            port = free_port()
+        return port
+
+    def _lock(self, port: int) -> bool:
+        lock = os.open(self._directory / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            return False
+        self._locks.append(lock)
+        return True

@@ -1,0 +1,211 @@
+"""A book's whole way through a country, from outside: `florin up`, HTTP, Ctrl-C, `florin up` again.
+
+a country with a small book
+├── with ample opening balances
+│   ├── every order ends final, and every balance is what the oracle says
+│   ├── its bank's page shows a customer's balances
+│   └── books and chain agree, also when they are replayed
+├── with small ones, beside it: takes other ports, and refuses exactly what the oracle refuses
+├── whose directory is in use: is not started twice
+└── stopped with Ctrl-C
+    ├── leaves no process behind
+    ├── goes on from the same state, and pays nothing twice
+    └── refuses another book, another opening balance and another chain
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+import pytest
+
+from scripts.api_client import Json
+from scripts.institutions import INSTITUTIONS
+from scripts.run_book import BILLER_TIER, Offices, biller_reference
+from scripts.sample_book import SampleSize, write_sample_book
+from tests.journeys.country_process import Counters, CountryProcess, florin, major
+from tests.journeys.oracle import Fate, Terms, foretell
+
+SIZE = SampleSize(customers=20, orders=40)
+AMPLE, SMALL = Decimal("25000.00"), Decimal("5000.00")
+
+
+@dataclass
+class Side:
+    """One country, what it printed, and what must have happened in it."""
+
+    country: CountryProcess
+    summary: dict[str, Any]
+    fate: Fate
+
+    def counters(self) -> Counters:
+        """Its institutions."""
+        return Counters(self.country.data, self.summary["addresses"])
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("book")
+    write_sample_book(directory, SIZE, seed=7)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def ample(book: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
+    data = tmp_path_factory.mktemp("ample") / "data"
+    with CountryProcess(data, "--chain", "eth-tester", "--book", book) as country:
+        yield Side(country, country.wait_for_table(), foretell(book, Terms(AMPLE)))
+
+
+@pytest.fixture(scope="module")
+def small(ample: Side, book: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
+    """Runs beside the other one."""
+    data = tmp_path_factory.mktemp("small") / "data"
+    arguments = ("--chain", "eth-tester", "--book", book, "--opening-balance", str(SMALL))
+    with CountryProcess(data, *arguments) as country:
+        yield Side(country, country.wait_for_table(), foretell(book, Terms(SMALL)))
+
+
+async def orders_of(offices: Offices, fate: Fate, book: Path) -> dict[str, Json]:
+    """The bank's answer to each order, asked for by sending all of them again."""
+    lines = []
+    for row in (book / "order.csv").read_text().splitlines()[1:]:
+        order, account, bank_to, account_to, amount, _ = (cell.strip('"') for cell in row.split(";"))
+        payee = {"biller_reference": biller_reference((bank_to, account_to))}
+        lines.append(
+            {"reference": f"order-{order}", "payer_wallet_reference": f"wallet-{account}", "payee": payee,
+             "amount_minor": int(Decimal(amount) * 100), "currency": "CZK"}
+        )  # fmt: skip
+    answers = await offices.paying_bank.bulk("/v1/payments:bulk", lines)
+    return {answer["reference"].removeprefix("order-"): answer for answer in answers}
+
+
+async def expect_balances(offices: Offices, fate: Fate, opening: Decimal) -> None:
+    accounts = await offices.paying_bank.bulk("/v1/accounts:bulk", [
+        {"reference": f"account-{account}", "customer_reference": f"client-{account}", "currency": "CZK",
+         "opening_deposit_minor": int(opening * 100)}
+        for account in fate.deposits
+    ])  # fmt: skip
+    for expected, found in zip(fate.deposits.values(), accounts, strict=True):
+        assert (major(found["posted_minor"]), major(found["available_minor"])) == (str(expected),) * 2
+    billers = await offices.billing_bank.bulk("/v1/accounts:bulk", [
+        {"reference": biller_reference(payee), "customer_reference": biller_reference(payee),
+         "currency": "CZK", "opening_deposit_minor": 0}
+        for payee in fate.biller_deposits
+    ])  # fmt: skip
+    found = {
+        payee: major(each["posted_minor"]) for payee, each in zip(fate.biller_deposits, billers, strict=True)
+    }
+    assert found == {payee: f"{amount:.2f}" for payee, amount in fate.biller_deposits.items()}
+    wallets = (await offices.billing_bank.get("/v1/wallets", limit=1000))["wallets"]
+    held = {wallet["reference"]: major(wallet["balance_minor"]) for wallet in wallets}
+    assert held == {biller_reference(p): f"{amount:.2f}" for p, amount in fate.biller_wallets.items()}
+    assert {wallet["tier"] for wallet in wallets} == {BILLER_TIER}
+
+
+async def test_with_ample_balances_every_order_ends_final_and_every_balance_is_foretold(
+    ample: Side, book: Path
+) -> None:
+    assert (ample.summary["payments_final"], ample.summary["payments_refused"]) == (40, 0)
+    assert (ample.summary["difference_minor"], ample.summary["findings"]) == (0, 0)
+    assert ample.fate.paid == 40
+    async with ample.counters() as offices:
+        answers = await orders_of(offices, ample.fate, book)
+        assert {answer["state"] for answer in answers.values()} == {"accepted"}
+        for answer in list(answers.values())[:5]:
+            payment = await offices.paying_bank.get(f"/v1/payments/{answer['payment_id']}")
+            assert payment["state"] == "final"
+            assert payment["block_number"] > 0
+            assert len(payment["transaction_hash"]) == 66
+        await expect_balances(offices, ample.fate, AMPLE)
+
+
+async def test_both_sides_of_the_waterfall_ran(ample: Side) -> None:
+    assert any(amount > 0 for amount in ample.fate.biller_deposits.values())
+    assert any(0 < amount < 1000 for amount in ample.fate.biller_wallets.values())
+
+
+async def test_small_balances_refuse_exactly_what_the_oracle_refuses(small: Side, book: Path) -> None:
+    refused = {order for order, codes in small.fate.refusals.items() if codes}
+    assert 0 < len(refused) < 40, "the sample must have both"
+    assert small.summary["refusals"] == small.fate.counts()
+    assert small.summary["payments_final"] == small.fate.paid
+    assert small.summary["difference_minor"] == 0
+    async with small.counters() as offices:
+        answers = await orders_of(offices, small.fate, book)
+        found = {order: [r["code"] for r in answer["reasons"]] for order, answer in answers.items()}
+        assert found == small.fate.refusals
+        await expect_balances(offices, small.fate, SMALL)
+
+
+async def test_two_countries_share_no_port_and_say_which_was_taken(ample: Side, small: Side) -> None:
+    assert not set(ample.summary["addresses"].values()) & set(small.summary["addresses"].values())
+    for side in (ample, small):
+        for plan in INSTITUTIONS:
+            has_its_own = side.summary["addresses"][plan.slug].endswith(f":{plan.port}")
+            assert has_its_own != (f"Port {plan.port} is taken" in side.country.messages)
+
+
+async def test_the_institutions_reconcile_by_themselves(ample: Side) -> None:
+    async with ample.counters() as offices:
+        for institution in (offices.central_bank, offices.paying_bank, offices.billing_bank):
+            state = await institution.get("/v1/reconciliation")
+            assert (state["is_reconciled"], state["difference_minor"], state["freezes"]) == (True, 0, [])
+
+
+async def test_the_page_of_a_bank_answers_with_its_name(ample: Side) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(ample.summary["addresses"]["bank-a"] + "/") as page,
+    ):
+        assert page.status == 200
+        assert "First Bank" in await page.text()
+
+
+def test_a_directory_in_use_is_not_started_twice(ample: Side) -> None:
+    second = florin("up", "--once", "--data", ample.country.data)
+    assert second.status == 1
+    assert "AlreadyRunning" in second.errors
+    assert ample.country.process.poll() is None
+
+
+def test_books_and_chain_agree_when_replayed_while_the_country_runs(ample: Side) -> None:
+    verdict = florin("verify-books", "--data", ample.country.data)
+    assert verdict.status == 0, verdict.output + verdict.errors
+    assert "No difference." in verdict.output
+
+
+def test_a_rebuilt_projection_is_identical(ample: Side) -> None:
+    rebuilt = florin("rebuild-projection", "--data", ample.country.data)
+    assert rebuilt.status == 0, rebuilt.output + rebuilt.errors
+    assert rebuilt.output.count("identical") == 3
+
+
+def test_stopped_it_leaves_nothing_behind_and_goes_on_from_the_same_state(ample: Side, book: Path) -> None:
+    processes = ample.country.processes()
+    assert len(processes) >= 11, "nine services, a chain and PostgreSQL"
+    assert ample.country.stop() in (0, 130)
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    assert not alive, f"still there: {alive}"
+    data = ample.country.data
+    for arguments, code in (
+        (("--opening-balance", "1.00"), "AnotherBook"),
+        (("--chain", "anvil"), "WrongChainKind"),
+    ):
+        refused = florin("up", "--once", "--data", data, *arguments)
+        assert refused.status == 1
+        assert code in refused.errors, refused.errors
+        assert "make reset" in refused.errors
+    again = florin("up", "--once", "--json", "--data", data)
+    assert again.status == 0, again.errors
+    for same in ("payments_final", "payments_refused", "difference_minor", "supply_minor", "orders"):
+        assert again.summary[same] == ample.summary[same]
+    assert "Standing orders" not in again.errors, "nothing is sent again"
+    verdict = florin("verify-books", "--data", data)
+    assert verdict.status == 0, verdict.output + verdict.errors
