@@ -1,4 +1,4 @@
-"""Ports for a country: each preferred one, or another when it is taken or a starting country has claimed it."""
+"""Ports for a country: the preferred ones, or others where they are taken or claimed by another country."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scripts.readiness import free_port
 class PortClaims:
     """The ports that this process has chosen and its children may not have bound yet.
 
-    A claim is a lock on a file that all countries of this user know, so that two that start at once choose apart.
+    A claim is a lock on a file that all countries of this user know: two that start at once choose apart.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class PortClaims:
         self._directory.mkdir(mode=0o700, exist_ok=True)
 
     def claim(self, preferred: int) -> int:
-        """A port that is free and that nobody else has claimed, until this process ends. Raises NoFreePort."""
+        """A port that is free and that nobody else has claimed, for as long as this process lives."""
         port = free_port(preferred)
         while not self._lock(port):
             port = free_port()

@@ -60,7 +60,7 @@ class CountryProcess:
         self.data = data
         self._log = data.with_suffix(".log")
         data.mkdir(parents=True, exist_ok=True)
-        with self._log.open("wb") as log:
+        with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "scripts.cli", "up", "--json", "--data", data, *map(str, arguments)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,

@@ -25,11 +25,10 @@ import aiohttp
 import psutil
 import pytest
 
-from scripts.api_client import Json
 from scripts.institutions import INSTITUTIONS
-from scripts.run_book import BILLER_TIER, Offices, biller_reference
 from scripts.sample_book import SampleSize, write_sample_book
-from tests.journeys.country_process import Counters, CountryProcess, florin, major
+from tests.journeys.country_process import Counters, CountryProcess, florin
+from tests.journeys.expectations import expect_balances, orders_of
 from tests.journeys.oracle import Fate, Terms, foretell
 
 SIZE = SampleSize(customers=20, orders=40)
@@ -72,43 +71,6 @@ def small(ample: Side, book: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         yield Side(country, country.wait_for_table(), foretell(book, Terms(SMALL)))
 
 
-async def orders_of(offices: Offices, fate: Fate, book: Path) -> dict[str, Json]:
-    """The bank's answer to each order, asked for by sending all of them again."""
-    lines = []
-    for row in (book / "order.csv").read_text().splitlines()[1:]:
-        order, account, bank_to, account_to, amount, _ = (cell.strip('"') for cell in row.split(";"))
-        payee = {"biller_reference": biller_reference((bank_to, account_to))}
-        lines.append(
-            {"reference": f"order-{order}", "payer_wallet_reference": f"wallet-{account}", "payee": payee,
-             "amount_minor": int(Decimal(amount) * 100), "currency": "CZK"}
-        )  # fmt: skip
-    answers = await offices.paying_bank.bulk("/v1/payments:bulk", lines)
-    return {answer["reference"].removeprefix("order-"): answer for answer in answers}
-
-
-async def expect_balances(offices: Offices, fate: Fate, opening: Decimal) -> None:
-    accounts = await offices.paying_bank.bulk("/v1/accounts:bulk", [
-        {"reference": f"account-{account}", "customer_reference": f"client-{account}", "currency": "CZK",
-         "opening_deposit_minor": int(opening * 100)}
-        for account in fate.deposits
-    ])  # fmt: skip
-    for expected, found in zip(fate.deposits.values(), accounts, strict=True):
-        assert (major(found["posted_minor"]), major(found["available_minor"])) == (str(expected),) * 2
-    billers = await offices.billing_bank.bulk("/v1/accounts:bulk", [
-        {"reference": biller_reference(payee), "customer_reference": biller_reference(payee),
-         "currency": "CZK", "opening_deposit_minor": 0}
-        for payee in fate.biller_deposits
-    ])  # fmt: skip
-    found = {
-        payee: major(each["posted_minor"]) for payee, each in zip(fate.biller_deposits, billers, strict=True)
-    }
-    assert found == {payee: f"{amount:.2f}" for payee, amount in fate.biller_deposits.items()}
-    wallets = (await offices.billing_bank.get("/v1/wallets", limit=1000))["wallets"]
-    held = {wallet["reference"]: major(wallet["balance_minor"]) for wallet in wallets}
-    assert held == {biller_reference(p): f"{amount:.2f}" for p, amount in fate.biller_wallets.items()}
-    assert {wallet["tier"] for wallet in wallets} == {BILLER_TIER}
-
-
 async def test_with_ample_balances_every_order_ends_final_and_every_balance_is_foretold(
     ample: Side, book: Path
 ) -> None:
@@ -116,7 +78,7 @@ async def test_with_ample_balances_every_order_ends_final_and_every_balance_is_f
     assert (ample.summary["difference_minor"], ample.summary["findings"]) == (0, 0)
     assert ample.fate.paid == 40
     async with ample.counters() as offices:
-        answers = await orders_of(offices, ample.fate, book)
+        answers = await orders_of(offices, book)
         assert {answer["state"] for answer in answers.values()} == {"accepted"}
         for answer in list(answers.values())[:5]:
             payment = await offices.paying_bank.get(f"/v1/payments/{answer['payment_id']}")
@@ -138,7 +100,7 @@ async def test_small_balances_refuse_exactly_what_the_oracle_refuses(small: Side
     assert small.summary["payments_final"] == small.fate.paid
     assert small.summary["difference_minor"] == 0
     async with small.counters() as offices:
-        answers = await orders_of(offices, small.fate, book)
+        answers = await orders_of(offices, book)
         found = {order: [r["code"] for r in answer["reasons"]] for order, answer in answers.items()}
         assert found == small.fate.refusals
         await expect_balances(offices, small.fate, SMALL)
