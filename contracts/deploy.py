@@ -70,9 +70,15 @@ class DifferentDeployment(DeploymentError):
 
 
 class DeploymentFailed(DeploymentError):
-    """A deployment's transaction reverted or was not included in time."""
+    """A deployment's transaction was not included in time; it can be tried again."""
 
     code = "DeploymentFailed"
+
+
+class DeploymentReverted(DeploymentError):
+    """A deployment's transaction reverted: these terms or roles cannot be deployed."""
+
+    code = "DeploymentReverted"
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,8 @@ def deploy(
     """Deploy to the chain at ``rpc_url``, or return the deployment that it already has.
 
     The manifest is kept in ``manifest_dir`` under the chain's genesis hash. Raises Unfunded,
-    DifferentDeployment, DeploymentFailed, and RpcRefused or OSError for what the node says.
+    DifferentDeployment, DeploymentFailed, DeploymentReverted, and RpcRefused or OSError for what the node
+    says.
     """
     rpc = Rpc(rpc_url)
     genesis_hash = _genesis_hash(rpc)
@@ -200,7 +207,11 @@ def deploy(
         plan = _plan(rpc, terms, roles, currency, deployer_key)
         _write_durably(plan_path, plan)
 
-    receipts = _send(rpc, plan["transactions"])
+    try:
+        receipts = _send(rpc, plan["transactions"])
+    except DeploymentReverted:
+        plan_path.unlink()
+        raise
     manifest = Manifest(
         chain_id=plan["chain_id"],
         genesis_hash=genesis_hash,
@@ -289,20 +300,25 @@ def _is_dead(rpc: Rpc, plan: Mapping[str, Any]) -> bool:
 
 
 def _send(rpc: Rpc, transactions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Send what is not yet included, in order, and return the receipts. Raises DeploymentFailed."""
+    """Send what is not yet included and return all receipts, in order.
+
+    Raises DeploymentFailed and DeploymentReverted.
+    """
+    refusals = {
+        transaction["hash"]: _broadcast(rpc, transaction)
+        for transaction in transactions
+        if _receipt(rpc, transaction) is None
+    }
     receipts = []
     for transaction in transactions:
-        receipt = _receipt(rpc, transaction)
+        refusal = refusals.get(transaction["hash"])
+        timeout_s = RECEIPT_TIMEOUT_S if refusal is None else LAGGING_RECEIPT_S
+        receipt = _wait_for_receipt(rpc, transaction, timeout_s)
         if receipt is None:
-            refusal = _broadcast(rpc, transaction)
-            receipt = _wait_for_receipt(
-                rpc, transaction, RECEIPT_TIMEOUT_S if refusal is None else LAGGING_RECEIPT_S
-            )
-            if receipt is None:
-                reason = refusal or f"not included within {RECEIPT_TIMEOUT_S} s"
-                raise DeploymentFailed(f"transaction {transaction['hash']}: {reason}")
+            reason = refusal or f"not included within {timeout_s} s"
+            raise DeploymentFailed(f"transaction {transaction['hash']}: {reason}")
         if int(receipt["status"], 16) != 1:
-            raise DeploymentFailed(f"transaction {transaction['hash']} reverted")
+            raise DeploymentReverted(f"transaction {transaction['hash']} reverted")
         receipts.append(receipt)
     return receipts
 

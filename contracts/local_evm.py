@@ -15,7 +15,7 @@ from eth.db.atomic import AtomicDB
 from eth.vm.forks.prague import PragueVM
 from eth.vm.spoof import SpoofTransaction
 from eth_hash.auto import keccak
-from trie import HexaryTrie
+from trie.hexary import HexaryTrie
 
 CHAIN_ID = 1337
 GENESIS_TIME_S = 1_760_000_000

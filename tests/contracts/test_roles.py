@@ -82,16 +82,20 @@ def test_a_wrong_caller_is_refused(world: World, name: str, caller: str) -> None
 
 @pytest.mark.parametrize("name", sorted(GUARDED))
 def test_a_right_caller_gets_past_the_guard(world: World, name: str) -> None:
+    """Some have nothing to act on yet, and say so."""
+    nothing_to_do = {
+        "unpause": "NotPaused",
+        "proposeUpgrade": "ImplementationWithoutCode",
+        "cancelUpgrade": "UpgradeNotProposed",
+        "upgradeToAndCall": "UpgradeNotProposed",
+    }
     allowed, data = GUARDED[name]
     for caller in allowed:
-        try:
+        if name in nothing_to_do:
+            with pytest.raises(Refused, match=nothing_to_do[name]):
+                world.do(CALLERS[caller], data)
+        else:
             world.do(CALLERS[caller], data)
-        except Refused as refused:
-            assert refused.code in {
-                "NotPaused",
-                "ImplementationWithoutCode",
-                "UpgradeNotProposed",
-            }
 
 
 @pytest.mark.parametrize("name", [name for name, (allowed, _) in GUARDED.items() if allowed == {"bank"}])

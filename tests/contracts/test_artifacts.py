@@ -1,0 +1,71 @@
+"""What is committed and what the checks of it say."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contracts import abi
+from contracts.compile import check
+from contracts.gas import SNAPSHOT, compare
+
+CODE_SIZE_LIMIT = 24_576  # EIP-170
+GAS_BAR = 17_500
+
+
+def test_every_contract_fits_the_code_size_limit() -> None:
+    for name in ("DigitalCurrency", "ERC1967Proxy"):
+        code = bytes.fromhex(abi.load_artifact(name)["deployedBytecode"][2:])
+        assert 0 < len(code) <= CODE_SIZE_LIMIT
+
+
+def test_the_artifacts_name_no_machine_path() -> None:
+    for path in Path(abi.__file__).parent.joinpath("artifacts").glob("*.json"):
+        text = path.read_text()
+        assert not any(word in text for word in ("/home", "/root", "/work", "/tmp", "node_modules"))
+
+
+def test_the_deployed_code_is_the_artifact(tmp_path: Path) -> None:
+    """But for the implementation's own address, which is written into it."""
+    from tests.contracts.world import World
+
+    world = World()
+    code = bytearray(world.evm.read_code(world.implementation))
+    for offset in abi.load_artifact("DigitalCurrency")["immutableOffsets"]:
+        assert code[offset : offset + 32] == bytes(12) + world.implementation
+        code[offset : offset + 32] = bytes(32)
+    assert code.hex() == abi.load_artifact("DigitalCurrency")["deployedBytecode"][2:]
+
+
+def test_a_changed_missing_or_stray_artifact_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("contracts.compile.ARTIFACTS", tmp_path)
+    built = {"A": "{}\n", "B": "{}\n"}
+    assert check(built) == ["A.json", "B.json"]
+    (tmp_path / "A.json").write_text("{}\n")
+    (tmp_path / "B.json").write_text("{ }\n")
+    (tmp_path / "C.json").write_text("{}\n")
+    assert check(built) == ["B.json", "C.json"]
+
+
+def test_without_node_the_check_says_so_and_passes(tmp_path: Path) -> None:
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    command = [sys.executable, "-m", "contracts.compile"]
+    run = subprocess.run([*command, "--check"], env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0
+    assert "Node is not installed" in run.stdout
+    assert subprocess.run(command, env=environment, capture_output=True, check=False).returncode == 1
+
+
+def test_a_payment_in_a_batch_of_500_is_below_the_bar() -> None:
+    assert json.loads(SNAPSHOT.read_text())["settle_per_payment_at_500"] <= GAS_BAR
+
+
+def test_what_costs_more_is_unknown_or_is_gone_fails_and_what_costs_less_is_told() -> None:
+    dearer, cheaper = compare({"a": 11, "b": 9, "c": 10, "new": 1}, {"a": 10, "b": 10, "c": 10, "old": 5})
+    assert dearer == ["a: 10 -> 11", "new: None -> 1", "old: 5 -> not measured"]
+    assert cheaper == ["b: 10 -> 9"]
