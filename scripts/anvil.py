@@ -11,8 +11,6 @@ than that, which its clients see as a reorganisation. The genesis time is kept, 
 import argparse
 import contextlib
 import gzip
-import http.client
-import json
 import logging
 import os
 import platform
@@ -26,8 +24,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from contracts.rpc import Rpc, RpcRefused
 from scripts.processes import tied_to_this_process
 from scripts.readiness import LOOPBACK, log_tail
 
@@ -60,26 +58,6 @@ def find_anvil() -> Path | None:
         return packaged
     found = shutil.which("anvil")
     return None if found is None else Path(found)
-
-
-class Rpc:
-    """A plain JSON-RPC client that keeps its connection."""
-
-    def __init__(self, port: int, timeout_s: float = 120.0) -> None:
-        self._connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
-
-    def __call__(self, method: str, *params: Any) -> Any:
-        """The result; AnvilError with the node's words otherwise."""
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        try:
-            self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
-            answer = json.loads(self._connection.getresponse().read())
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
-            raise
-        if "error" in answer:
-            raise AnvilError(f"{method}: {answer['error']}")
-        return answer["result"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +124,13 @@ class DurableAnvil:
                 stdout=log_file,
                 stderr=subprocess.STDOUT,
             )
-        self.rpc = Rpc(port)
+        self.rpc = Rpc(f"http://{LOOPBACK}:{port}").call
         self._wait_until_it_answers()
 
     def _wait_until_it_answers(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
-            with contextlib.suppress(OSError, http.client.HTTPException):
+            with contextlib.suppress(OSError):
                 head = self.rpc("eth_getBlockByNumber", "latest", False)
                 break
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -192,7 +170,7 @@ class DurableAnvil:
     def stop(self) -> None:
         """Save and end."""
         if self.process.poll() is None:
-            with contextlib.suppress(OSError, http.client.HTTPException, AnvilError):
+            with contextlib.suppress(OSError, RpcRefused):
                 self.save()
             self.process.terminate()
         self.process.wait()
@@ -248,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"chain at http://{LOOPBACK}:{options.port}, genesis {genesis}, block {number}", flush=True)
         keep_mining(anvil, stop)
         anvil.stop()
-    except (AnvilError, OSError, http.client.HTTPException) as error:
+    except (AnvilError, RpcRefused, OSError) as error:
         log.error("stopping: %s", error)  # noqa: TRY400  # no trace: the words say it
         anvil.process.kill()
         return 1

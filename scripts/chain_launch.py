@@ -1,21 +1,19 @@
 """Which chain a run uses, and how it starts. A data directory remembers its kind of chain."""
 
-import json
 import signal
 import sys
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from contracts.rpc import Rpc
 from scripts.anvil import find_anvil
 from scripts.processes import Child, ChildSpec, Supervisor
 from scripts.readiness import LOOPBACK, free_port
 
 DEFAULT_PORT = 8545
-RPC_TIMEOUT_S = 30
 START_TIMEOUT_S = 60.0
 
 
@@ -96,14 +94,8 @@ def fund(rpc_url: str, address: str, balance_wei: int = 10**24) -> None:
 
 
 def call_rpc(rpc_url: str, method: str, *params: Any) -> Any:
-    """One JSON-RPC call; RuntimeError with the node's words when it refuses."""
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-    request = urllib.request.Request(rpc_url, body, {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=RPC_TIMEOUT_S) as response:  # noqa: S310
-        answer = json.load(response)
-    if "error" in answer:
-        raise RuntimeError(f"{method}: {answer['error']['message']}")
-    return answer["result"]
+    """One JSON-RPC call. Raises RpcRefused, and OSError when nobody answers."""
+    return Rpc(rpc_url).call(method, *params)
 
 
 def _answers(rpc_url: str) -> bool:
