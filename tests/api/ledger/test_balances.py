@@ -58,13 +58,14 @@ async def test_pages_neither_repeat_nor_skip(pool: Pool, deposits: Deposits, lim
         await posting.write()
         seen: list[int] = []
         before: int | None = None
-        while True:
+        for _ in range(7):
             page = await list_entries(conn, payer, before=before, limit=limit)
             assert 1 <= len(page.entries) <= limit
             seen += [entry.entry_id for entry in page.entries]
             before = page.next_before
             if before is None:
                 break
+    assert before is None
     assert seen == sorted(set(seen), reverse=True)
     assert len(seen) == 7
 

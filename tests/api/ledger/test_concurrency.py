@@ -5,6 +5,7 @@ Two workers
 ├── that lock the same accounts in opposite orders do not wait for each other for ever
 ├── that resolve the same business at once resolve it once
 ├── that post the same source at once post it once
+├── that open the same accounts in opposite orders get the same accounts
 └── of which one resolves a business while the other adds a hold to it elsewhere: both holds are resolved
 """
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from api.database import Connection, Pool, connect_pool, run_in_transaction, transaction
 from api.ledger.balances import read_balance
+from api.ledger.chart import code_of, open_accounts
 from api.ledger.errors import DuplicateSource, InsufficientAvailable
 from api.ledger.journal import Hold, Posting
 from api.ledger.verify import verify_ledger
@@ -69,6 +71,17 @@ async def test_opposite_orders_of_accounts_do_not_deadlock(pool: Pool, deposits:
     )
     async with pool.acquire() as conn:
         assert await verify_ledger(conn) == []
+
+
+async def test_the_same_accounts_opened_in_opposite_orders_are_the_same(pool: Pool) -> None:
+    async def open_all(codes: list[str]) -> list[int]:
+        async with transaction(pool) as conn:
+            return await open_accounts(conn, "wallet", codes, "CZK")
+
+    for round_number in range(4):
+        codes = [code_of("wallet", f"{round_number}-{number}") for number in range(2000)]
+        forwards, backwards = await asyncio.gather(open_all(codes), open_all(codes[::-1]))
+        assert forwards == backwards[::-1]
 
 
 async def test_a_business_is_resolved_once(pool: Pool, deposits: Deposits) -> None:

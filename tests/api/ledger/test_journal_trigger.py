@@ -65,6 +65,7 @@ async def write(pool: Pool, entry_ids: list[int], legs: Legs) -> None:
         ("they balance only across own and memo", BALANCE),
         ("they balance only across entries", BALANCE),
         ("an account does not exist", ACCOUNT_EXISTS),
+        ("they balance on accounts that do not exist", ACCOUNT_EXISTS),
         ("an account is carried in another currency", ACCOUNT_EXISTS),
         ("the entry does not exist", ENTRY_IS_OF_THIS_TRANSACTION),
     ],
@@ -87,6 +88,7 @@ async def test_legs_are_refused_when(pool: Pool, chart: BankChart, case: str, co
             (2, chart.fees, "CZK", -10),
         ],
         "an account does not exist": [(1, chart.reserves, "CZK", 10), (1, 987654321, "CZK", -10)],
+        "they balance on accounts that do not exist": [(1, 987654321, "CZK", 10), (1, 987654322, "CZK", -10)],
         "an account is carried in another currency": [
             (1, chart.reserves, "CZK", 10),
             (1, euro.fees, "CZK", -10),
