@@ -58,6 +58,7 @@ class Run:
 
     book: Book
     opening_balance_minor: int
+    least_issuance_minor: int = 0
 
     @property
     def opening_total_minor(self) -> int:
@@ -67,7 +68,8 @@ class Run:
     @property
     def first_issuance_minor(self) -> int:
         """More than the whole book pays, as far as the reserves allow."""
-        return min(self.opening_total_minor, self.book.facts().total_minor * 5 // 4)
+        wanted_minor = max(self.book.facts().total_minor * 5 // 4, self.least_issuance_minor)
+        return min(self.opening_total_minor, wanted_minor)
 
 
 @dataclass(frozen=True, slots=True)

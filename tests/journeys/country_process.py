@@ -64,7 +64,7 @@ class CountryProcess:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "scripts.cli", "up", "--json", "--data", data, *map(str, arguments)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-                start_new_session=True, env=clean_environment(),
+                start_new_session=True, env=clean_environment(), preexec_fn=_hear_ctrl_c,
             )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -120,6 +120,11 @@ class Counters:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+
+def _hear_ctrl_c() -> None:
+    """A suite that runs in the background hands down that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def major(amount_minor: int) -> str:
