@@ -28,10 +28,18 @@ Pay = Callable[[World, Person, Person, int], str | None]
 
 
 def pay_in_batch(world: World, payer: Person, payee: Person, amount: int) -> str | None:
-    """Pay, and return the code of the refusal."""
-    bank = BANK_A if world.account(payer).participant == 1 else Person.named("bank b")
-    skipped = world.skips(world.sign(payer, payee, amount), sender=bank)
+    """Pay as the first record of its tiers, which is decided rule by rule; return the code of the refusal."""
+    skipped = world.skips(world.sign(payer, payee, amount))
     return skipped[0].name if skipped else None
+
+
+def pay_later_in_batch(world: World, payer: Person, payee: Person, amount: int) -> str | None:
+    """Pay after a record that met the same tiers, so that all rules are asked at once; return the code."""
+    nonce = world.account(payer).nonce
+    first = world.sign(payer, payee, 0, nonce=nonce)
+    skipped = world.skips(first, world.sign(payer, payee, amount, nonce=nonce + 1))
+    assert skipped.pop(0) is SkipReason.ZeroAmount
+    return skipped[1].name if skipped else None
 
 
 def pay_singly(world: World, payer: Person, payee: Person, amount: int) -> str | None:
@@ -43,7 +51,7 @@ def pay_singly(world: World, payer: Person, payee: Person, amount: int) -> str |
     return None
 
 
-@pytest.fixture(params=[pay_in_batch, pay_singly], ids=["batch", "single"])
+@pytest.fixture(params=[pay_in_batch, pay_later_in_batch, pay_singly], ids=["batch", "later", "single"])
 def pay(request: pytest.FixtureRequest) -> Pay:
     chosen: Pay = request.param
     return chosen

@@ -31,11 +31,18 @@ def pay_in_batch(world: World, payer: Person, payee: Person, amount: int) -> lis
     return world.settle(world.sign(payer, payee, amount))[:-1]
 
 
+def pay_later_in_batch(world: World, payer: Person, payee: Person, amount: int) -> list[Event]:
+    """After a record that met the same tiers; its Skipped and the BatchSettled are left out."""
+    nonce = world.account(payer).nonce
+    records = [world.sign(payer, payee, each, nonce=nonce + at) for at, each in enumerate((0, amount))]
+    return world.settle(*records)[:-2]
+
+
 def pay_singly(world: World, payer: Person, payee: Person, amount: int) -> list[Event]:
     return world.transfer(payer, payee, amount)
 
 
-@pytest.fixture(params=[pay_in_batch, pay_singly], ids=["batch", "single"])
+@pytest.fixture(params=[pay_in_batch, pay_later_in_batch, pay_singly], ids=["batch", "later", "single"])
 def pay(request: pytest.FixtureRequest) -> Pay:
     chosen: Pay = request.param
     return chosen
