@@ -54,7 +54,7 @@ def estimate_gas(view: ChainView, header: PragueBlockHeader, call: Call) -> int:
     cap: int = min(call.gas or header.gas_limit, header.gas_limit, CALL_GAS_LIMIT)
     computation = _run(view.state(header), call, cap)
     _raise_if_failed(computation)
-    limit: int = max(cap - computation.get_gas_remaining(), _floor_gas(call.data))
+    limit: int = max(cap - computation.get_gas_remaining(), floor_gas(call.data))
     for _ in range(ESTIMATE_ATTEMPTS):
         if limit >= cap:
             return cap
@@ -85,7 +85,7 @@ def _run(state: StateAPI, call: Call, gas: int) -> ComputationAPI:
     return executor.build_computation(executor.build_evm_message(transaction), transaction)
 
 
-def _floor_gas(data: bytes) -> int:
+def floor_gas(data: bytes) -> int:
     """EIP-7623: the least a transaction pays for its calldata."""
     zeros = data.count(0)
     tokens = zeros + STANDARD_TOKEN_COST * (len(data) - zeros)

@@ -19,6 +19,7 @@ from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
 
+from scripts.chain.calls import floor_gas
 from scripts.chain.engine import CHAIN_ID, ChainEngine, ChainView, MinedBlock
 from scripts.chain.mempool import Mempool, Refused
 
@@ -38,6 +39,14 @@ class Rhythm:
     block_time_s: float = 1.0
     idle_block_time_s: float = 5.0
     busy_s: float = 60.0
+
+    def spacing_s(
+        self, *, is_waiting: bool, since_transaction_s: float, since_request_s: float
+    ) -> float | None:
+        """Seconds from one block to the next; None when nobody would notice one."""
+        if is_waiting or since_transaction_s < self.busy_s:
+            return self.block_time_s
+        return self.idle_block_time_s if since_request_s < self.busy_s else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,8 @@ class ChainNode:
             transaction.validate()
         except ValidationError as error:
             raise Refused(f"invalid transaction: {error}") from error
+        if transaction.gas < max(transaction.intrinsic_gas, floor_gas(transaction.data)):
+            raise Refused("intrinsic gas too low")
         if transaction.gas > self.head.gas_limit:
             raise Refused("exceeds block gas limit")
         have = self.accounts().get_balance(transaction.sender)
@@ -176,19 +187,15 @@ class ChainNode:
         if not self._is_automatic:
             return None
         now = time.monotonic()
-        spacing_s = self._spacing_s(now)
+        spacing_s = self.rhythm.spacing_s(
+            is_waiting=len(self.mempool) > 0,
+            since_transaction_s=now - self._last_transaction_at,
+            since_request_s=now - self._last_request_at,
+        )
         if spacing_s is None:
             return None
         ahead_s: float = self.head.timestamp + 1 - (time.time() + self._clock_offset_s)
         return max(self._last_block_at + spacing_s - now, ahead_s, 0.0)
-
-    def _spacing_s(self, now: float) -> float | None:
-        rhythm = self.rhythm
-        if len(self.mempool) or now - self._last_transaction_at < rhythm.busy_s:
-            return rhythm.block_time_s
-        if now - self._last_request_at < rhythm.busy_s:
-            return rhythm.idle_block_time_s
-        return None
 
     async def _mine(self) -> MinedBlock:
         timestamp_s = self._take_timestamp()
