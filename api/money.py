@@ -41,14 +41,6 @@ class UnknownCurrency(FlorinError):
         )
 
 
-def exponent_of(currency: str) -> int:
-    """The ISO 4217 exponent of `currency`: 0, 2 or 3. Raises `UnknownCurrency`."""
-    try:
-        return CURRENCY_EXPONENTS[currency]
-    except KeyError:
-        raise UnknownCurrency(currency) from None
-
-
 def parse_amount(text: str, exponent: int) -> int:
     """The minor units of a decimal text such as `"1,000.00"`, exactly.
 
@@ -73,18 +65,3 @@ def format_amount(amount_minor: int, exponent: int) -> str:
     sign = "-" if amount_minor < 0 else ""
     whole, fraction = divmod(abs(amount_minor), 10**exponent)
     return f"{sign}{whole:,}.{fraction:0{exponent}d}" if exponent else f"{sign}{whole:,}"
-
-
-def require_amount(value: object) -> int:
-    """The positive whole amount of minor units that a JSON value must be.
-
-    Raises `MalformedAmount` for anything but an integer (`1.0`, `"1"` and `true` are none), for zero, for
-    negative amounts and beyond `MAX_AMOUNT_MINOR`.
-    """
-    if type(value) is not int:
-        raise MalformedAmount(value, "write a whole number of minor units")
-    if value <= 0:
-        raise MalformedAmount(value, "it must be above zero")
-    if value > MAX_AMOUNT_MINOR:
-        raise MalformedAmount(value, "it is larger than the books can hold")
-    return value

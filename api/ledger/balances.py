@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from api.database import Connection
-    from api.ledger.chart import AccountKind
 
 MAX_PAGE = 500
 
@@ -73,18 +72,6 @@ async def read_balances(conn: Connection, account_ids: Collection[int]) -> dict[
     if missing:
         raise UnknownAccount(missing)
     return found
-
-
-async def total_posted(conn: Connection, kind: AccountKind, currency: str) -> int:
-    """The sum of the posted balances of all accounts of one kind, on their normal side."""
-    total: int = await conn.fetchval(
-        """SELECT coalesce(sum(b.posted_minor), 0)::bigint
-             FROM ledger_accounts a JOIN ledger_balances b ON b.account_id = a.id
-            WHERE a.kind = $1 AND a.currency = $2""",
-        kind,
-        currency,
-    )
-    return total
 
 
 async def list_entries(

@@ -151,11 +151,6 @@ class Posting:
         account = self._account(account_id)
         return account.posted_minor - account.held_minor
 
-    def held_for(self, business_id: UUID) -> tuple[Hold, ...]:
-        """The unresolved holds of a business that was named to `open` or reserved here."""
-        self._require_loaded(business_id)
-        return tuple(open_hold.hold for open_hold in self._open_holds.get(business_id, ()))
-
     def reserve(self, hold: Hold) -> None:
         """Set money aside. Raises `InsufficientAvailable`."""
         available_minor = self.available(hold.account_id)
@@ -317,12 +312,6 @@ class Posting:
             account.is_changed = True
             self._pending.resolutions.append((open_hold, outcome, entry_index))
         return tuple(open_hold.hold for open_hold in resolved)
-
-
-async def posted_sources(conn: Connection, sources: Collection[str]) -> set[str]:
-    """Those of `sources` for which an entry exists."""
-    rows = await conn.fetch("SELECT source FROM ledger_entries WHERE source = ANY($1::text[])", list(sources))
-    return {row["source"] for row in rows}
 
 
 async def _lock(conn: Connection, account_ids: Collection[int]) -> dict[int, _Account]:

@@ -4,7 +4,7 @@ Entries of an account
 ├── come newest first, with the amount as the account sees it
 ├── come in pages that neither repeat nor skip one
 └── are none of another account
-Balances are of exactly the accounts asked for; totals are of one kind and currency
+Balances are of exactly the accounts asked for, and of accounts that exist
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.database import Pool, transaction
-from api.ledger.balances import list_entries, read_balance, total_posted
-from api.ledger.chart import open_chart
+from api.ledger.balances import list_entries, read_balance, read_balances
 from api.ledger.errors import UnknownAccount
 from api.ledger.journal import Entry, Leg, Posting
 from tests.api.ledger.conftest import transfer
@@ -70,13 +69,16 @@ async def test_pages_neither_repeat_nor_skip(pool: Pool, deposits: Deposits, lim
     assert len(seen) == 7
 
 
-async def test_totals_are_of_one_kind_and_currency(pool: Pool, chart: BankChart, deposits: Deposits) -> None:
-    await deposits(100, 250)
+async def test_a_balance_is_of_exactly_the_account_asked_for(
+    pool: Pool, chart: BankChart, deposits: Deposits
+) -> None:
+    first, second = await deposits(100, 250)
     async with transaction(pool) as conn:
-        await open_chart(conn, "bank", "EUR")
-        assert await total_posted(conn, "deposit", "CZK") == 350
-        assert await total_posted(conn, "deposit", "EUR") == 0
-        assert await total_posted(conn, "reserves", "CZK") == 350
-        assert (await read_balance(conn, chart.reserves)).code == "reserves"
+        found = await read_balances(conn, [second, chart.reserves])
+        assert {key: balance.posted_minor for key, balance in found.items()} == {
+            second: 250,
+            chart.reserves: 350,
+        }
+        assert (await read_balance(conn, first)).code == "deposit:customer-0"
         with pytest.raises(UnknownAccount):
-            await read_balance(conn, 987654321)
+            await read_balances(conn, [first, 987654321])
