@@ -9,7 +9,7 @@ import pytest
 
 from wallet_node.errors import KeystoreNotFound, MissingKey, TamperedKey, WrongPassphrase
 from wallet_node.keystore import files
-from wallet_node.keystore.envelopes import KeyDerivation
+from wallet_node.keystore.envelopes import DoesNotOpen, KeyDerivation, open_envelope, seal
 from wallet_node.keystore.files import Secrets, create, unlock
 
 PASSPHRASE = b"correct horse battery staple"
@@ -119,6 +119,17 @@ def test_a_key_of_another_keystore_with_the_same_claims_is_noticed(directory: Pa
     (directory / "seed.v1.json").write_bytes((other / "seed.v1.json").read_bytes())
     with pytest.raises(TamperedKey):
         unlock(directory, PASSPHRASE)
+
+
+@pytest.mark.parametrize("claim", [{"key_id": "b"}, {"version": 2}, {"address": "01"}, {"nonce": bytes(12)}])
+def test_an_envelope_opens_only_under_its_own_claims(claim: dict[str, object]) -> None:
+    kek = os.urandom(32)
+    envelope = seal(kek, "a", 1, "00", b"secret")
+    assert open_envelope(kek, envelope) == b"secret"
+    with pytest.raises(DoesNotOpen):
+        open_envelope(kek, files.msgspec.structs.replace(envelope, **claim))
+    with pytest.raises(DoesNotOpen):
+        open_envelope(os.urandom(32), envelope)
 
 
 def test_a_missing_key_file_is_named(directory: Path) -> None:
