@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from eth_hash.auto import keccak
+from sha3 import keccak_256
 
 DOMAIN_TYPEHASH = keccak(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -25,6 +26,7 @@ PAYMENT_TYPES: dict[str, list[dict[str, str]]] = {
 }
 
 _ADDRESS_PADDING = bytes(12)
+_PAYMENT_PREFIX = PAYMENT_TYPEHASH + _ADDRESS_PADDING
 
 
 @dataclass(frozen=True)
@@ -72,15 +74,15 @@ def payment_digest(
     separator: bytes, payee: bytes, amount_minor: int, nonce: int, valid_before_s: int
 ) -> bytes:
     """Return the 32 bytes that the payer signs. ``payee`` has 20 bytes; integers are unsigned."""
-    struct_hash = keccak(
-        PAYMENT_TYPEHASH
-        + _ADDRESS_PADDING
+    struct_hash = keccak_256(
+        _PAYMENT_PREFIX
         + payee
         + amount_minor.to_bytes(32, "big")
         + nonce.to_bytes(32, "big")
         + valid_before_s.to_bytes(32, "big")
-    )
-    return keccak(b"\x19\x01" + separator + struct_hash)
+    ).digest()
+    digest: bytes = keccak_256(b"\x19\x01" + separator + struct_hash).digest()
+    return digest
 
 
 def payment_typed_data(
