@@ -58,22 +58,39 @@ class BodyLimits:
         if refusal is not None:
             await problem_response(refusal)(scope, receive, send)
             return
-        received_bytes = 0
-        is_complete = False
+        await self._app(scope, *_limited(receive, send, scope, limit))
 
-        async def receive_within_limits() -> Message:
-            nonlocal received_bytes, is_complete
-            if is_complete:
-                return await receive()
-            try:
-                async with asyncio.timeout(PATIENCE_S):
-                    message = await receive()
-            except TimeoutError:
-                raise BodyTooSlow from None
-            received_bytes += len(message.get("body", b""))
-            if received_bytes > limit:
-                raise BodyTooLarge(limit)
-            is_complete = message["type"] != "http.request" or not message.get("more_body", False)
-            return message
 
-        await self._app(scope, receive_within_limits, send)
+def _limited(receive: Receive, send: Send, scope: Scope, limit_bytes: int) -> tuple[Receive, Send]:
+    """`receive` that stops at the limits, and `send` that then tells why, whatever the app makes of it."""
+    received_bytes = 0
+    is_complete = False
+    refusal: FlorinError | None = None
+    is_refused = False
+
+    async def receive_within_limits() -> Message:
+        nonlocal received_bytes, is_complete, refusal
+        if is_complete:
+            return await receive()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                message = await receive()
+        except TimeoutError:
+            refusal = BodyTooSlow()
+            raise refusal from None
+        received_bytes += len(message.get("body", b""))
+        if received_bytes > limit_bytes:
+            refusal = BodyTooLarge(limit_bytes)
+            raise refusal
+        is_complete = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    async def send_or_refuse(message: Message) -> None:
+        nonlocal is_refused
+        if refusal is not None and message["type"] == "http.response.start":
+            is_refused = True
+            await problem_response(refusal)(scope, receive, send)
+        elif not is_refused:
+            await send(message)
+
+    return receive_within_limits, send_or_refuse

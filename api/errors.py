@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 
 _HTTP_CODES: Final[dict[int, tuple[str, str]]] = {
+    400: ("MalformedRequest", "The request cannot be read."),
     401: ("Unauthenticated", "Send a valid API key as a bearer token."),
     403: ("Forbidden", "This caller may not do that."),
     404: ("NotFound", "There is nothing at this address."),

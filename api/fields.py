@@ -7,11 +7,12 @@ the field.
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.addresses import parse_address
+from api.addresses import address_text, parse_address
 from api.errors import FlorinError, MalformedRequest, UnknownField, validation_error
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ class _Address:
         from pydantic_core import core_schema
 
         return core_schema.no_info_after_validator_function(
-            parse_address, core_schema.str_schema(strict=True)
+            parse_address,
+            core_schema.str_schema(strict=True),
+            serialization=core_schema.plain_serializer_function_ser_schema(address_text),
         )
 
     def __get_pydantic_json_schema__(
@@ -87,10 +90,14 @@ class _Whole:
         return core_schema.int_schema(strict=True, ge=self.least, le=self.most)
 
 
+Identifier = Annotated[uuid.UUID, Field(strict=False)]
+"""An id in a body: JSON has only texts for it."""
+
 Address = Annotated[bytes, _Address()]
 PaymentAmount = Annotated[int, _Whole(1, MAX_PAYMENT_MINOR)]
 BookAmount = Annotated[int, _Whole(1, 2**62)]
 BookAmountOrZero = Annotated[int, _Whole(0, 2**62)]
+ParticipantNumber = Annotated[int, _Whole(1, 65535)]
 TierNumber = Annotated[int, _Whole(0, 255)]
 TierMask = Annotated[int, _Whole(0, 2**256 - 1)]
 HoldingLimit = Annotated[int, _Whole(0, 2**96 - 1)]

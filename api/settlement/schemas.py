@@ -12,6 +12,7 @@ from api.fields import (
     BookAmount,
     DisplayName,
     HoldingLimit,
+    ParticipantNumber,
     SpendingLimit,
     TierMask,
     TierNumber,
@@ -73,7 +74,7 @@ class ParticipantsAnswer(Answer):
 class ReserveDepositBody(Body):
     """Reserves that a participant brings to the central bank."""
 
-    participant_id: int
+    participant_id: ParticipantNumber
     amount_minor: BookAmount
 
 
@@ -89,7 +90,7 @@ class ReserveDepositAnswer(Answer):
 class ApprovalBody(Body):
     """Digital currency that a participant may mint against its reserves."""
 
-    participant_id: int
+    participant_id: ParticipantNumber
     amount_minor: BookAmount
 
 

@@ -1,0 +1,105 @@
+"""Every route of both kinds of institution, against every wrong caller.
+
+A route with a scope
+├── without key, or with a bad one: 401
+├── with a key that has every scope but the one: 403
+└── with a key that has only the one: something else
+    and the body is not even looked at before
+A public route: answers without key
+A route without a line in the table, or a line without a route: the app is not built
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from fastapi import APIRouter
+
+from api import main
+from api.database import transaction
+from api.identity.guard import GuardedRoute
+from api.identity.keys import create_key
+from api.identity.scopes import PAGE, PUBLIC, known_scopes, scopes_by_route
+from tests.api.offices import Office, open_office, settings_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.api.conftest import Database
+
+
+@pytest.fixture(params=["bank", "central_bank"])
+async def office(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Office]:
+    """Each kind of institution in turn, with an empty database."""
+    async with open_office(database, request.param) as opened:
+        yield opened
+
+
+def path_of(template: str) -> str:
+    return re.sub(r"\{[a-z_]*_id\}", str(uuid.uuid4()), template.replace("{participant_id}", "1")).replace(
+        "{tier}", "1"
+    )
+
+
+async def test_every_route_against_every_wrong_caller(office: Office) -> None:
+    kind = office.institution.settings.kind
+    async with transaction(office.institution.pool) as conn:
+        with_only = {s: await create_key(conn, s, [s], kind) for s in known_scopes(kind)}
+        without = {
+            s: await create_key(conn, f"not {s}", set(known_scopes(kind)) - {s}, kind)
+            for s in known_scopes(kind)
+        }
+    before = await office.state()
+    tried = 0
+    for (method, template), scope in scopes_by_route(kind).items():
+        if scope in {PUBLIC, PAGE}:
+            continue
+        statuses = []
+        for key in (None, "florin_wrong", without[scope], with_only[scope]):
+            headers = {"Authorization": f"Bearer {key}" if key else "", "Idempotency-Key": "k"}
+            response = await office.client.request(method, path_of(template), headers=headers, content=b"{")
+            statuses.append(response.status_code)
+        assert statuses[:3] == [401, 401, 403], (method, template)
+        assert statuses[3] not in {401, 403}, (method, template)
+        tried += 1
+    assert tried >= 9
+    assert await office.state() == before
+
+
+async def test_public_routes_need_no_key(office: Office) -> None:
+    for path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
+        response = await office.client.get(path, headers={"Authorization": ""})
+        assert response.status_code in {200, 503}, path
+
+
+async def test_a_bank_has_no_routes_of_a_central_bank(office: Office) -> None:
+    others = set(scopes_by_route("bank")) ^ set(scopes_by_route("central_bank"))
+    absent = others - set(scopes_by_route(office.institution.settings.kind))
+    for method, template in absent:
+        response = await office.client.request(method, path_of(template))
+        assert response.status_code in {404, 405}, (method, template)
+
+
+def test_a_route_that_the_table_does_not_know_cannot_be_made() -> None:
+    router = APIRouter(route_class=GuardedRoute)
+    with pytest.raises(LookupError):
+        router.get("/v1/secrets")(lambda: None)
+
+
+def test_an_app_with_an_unguarded_route_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    stray = APIRouter()
+    stray.get("/v1/customers")(lambda: None)
+    rooms = main._rooms
+    monkeypatch.setattr(main, "_rooms", lambda settings: [*rooms(settings), stray])
+    with pytest.raises(TypeError):
+        main.create_app(settings_for("postgresql://nowhere"))
+
+
+def test_an_app_that_lacks_a_route_of_the_table_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms = main._rooms
+    monkeypatch.setattr(main, "_rooms", lambda settings: rooms(settings)[:-1])
+    with pytest.raises(LookupError):
+        main.create_app(settings_for("postgresql://nowhere"))

@@ -1,0 +1,111 @@
+"""Tiers and participants at the central bank.
+
+What is asked for
+├── for the first time: one call of the contract by the governor
+├── again, while it is pending or once it is final: nothing is sent
+├── otherwise than what is pending or final: another call
+└── that makes no sense: a typed error, and nothing changes
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.addresses import address_text
+from contracts.abi import encode_set_participant, encode_set_tier
+from tests.api.offices import Office
+from tests.fakes.final_chain import OWN_INSTITUTION
+
+LIMITS = {"holding_limit_minor": 1_000, "per_payment_limit_minor": 900, "daily_limit_minor": 5_000}
+BANK = {"institution_address": address_text(OWN_INSTITUTION), "name": "Bank A", "tier": 3, "tier_mask": 6}
+
+
+async def calls(office: Office) -> list[tuple[str, str, bytes]]:
+    rows = await office.institution.pool.fetch(
+        "SELECT key_name, kind, data FROM chain_transactions ORDER BY seq"
+    )
+    return [tuple(row) for row in rows]
+
+
+async def make_final(office: Office) -> None:
+    await office.institution.pool.execute("UPDATE chain_transactions SET state = 'final'")
+
+
+async def test_a_tier_is_sent_once(central_bank: Office) -> None:
+    first = await central_bank.put("/v1/tiers/2", LIMITS)
+    assert (first.status_code, first.json()) == (200, {"tier": 2, **LIMITS, "state": "requested"})
+    assert await calls(central_bank) == [("governor", "set_tier", encode_set_tier(2, 1_000, 900, 5_000))]
+    assert (await central_bank.put("/v1/tiers/2", LIMITS)).json() == first.json()
+    await make_final(central_bank)
+    await central_bank.institution.pool.execute("INSERT INTO chain_tiers VALUES (2, 1000, 900, 5000)")
+    assert (await central_bank.put("/v1/tiers/2", LIMITS)).json()["state"] == "final"
+    assert len(await calls(central_bank)) == 1
+    assert (await central_bank.get("/v1/tiers")).json() == {
+        "tiers": [{"tier": 2, **LIMITS, "state": "final"}]
+    }
+
+
+async def test_a_change_of_mind_is_sent_even_back_to_what_is_final(central_bank: Office) -> None:
+    await central_bank.institution.pool.execute("INSERT INTO chain_tiers VALUES (2, 1000, 900, 5000)")
+    await central_bank.put("/v1/tiers/2", LIMITS | {"daily_limit_minor": 6_000})
+    assert (await central_bank.put("/v1/tiers/2", LIMITS)).json()["state"] == "requested"
+    assert [data for _, _, data in await calls(central_bank)] == [
+        encode_set_tier(2, 1_000, 900, 6_000),
+        encode_set_tier(2, 1_000, 900, 5_000),
+    ]
+
+
+async def test_the_largest_limits_are_taken(central_bank: Office) -> None:
+    widest = {
+        "holding_limit_minor": 2**96 - 1,
+        "per_payment_limit_minor": 2**64 - 1,
+        "daily_limit_minor": 2**64 - 1,
+    }
+    assert (await central_bank.put("/v1/tiers/255", widest)).status_code == 200
+
+
+async def test_a_participant_gets_reserves_and_is_sent_once(central_bank: Office) -> None:
+    first = (await central_bank.put("/v1/participants/1", BANK)).json()
+    assert first == {"participant_id": 1, **BANK, "state": "requested"}
+    assert (await central_bank.put("/v1/participants/1", BANK)).json() == first
+    assert await calls(central_bank) == [
+        ("governor", "set_participant", encode_set_participant(1, OWN_INSTITUTION, 3, 6))
+    ]
+    await make_final(central_bank)
+    await central_bank.institution.pool.execute(
+        "INSERT INTO chain_participants VALUES (1, $1, 6, 0)", OWN_INSTITUTION
+    )
+    await central_bank.chain.register(OWN_INSTITUTION, 1, 3)
+    assert (await central_bank.put("/v1/participants/1", BANK)).json()["state"] == "final"
+    assert len(await calls(central_bank)) == 1
+    listed = (await central_bank.get("/v1/participants")).json()["participants"]
+    assert listed == [first | {"state": "final"}]
+
+
+async def test_a_new_name_changes_nothing_on_chain(central_bank: Office) -> None:
+    await central_bank.put("/v1/participants/1", BANK)
+    renamed = (await central_bank.put("/v1/participants/1", BANK | {"name": "Bank Aleph"})).json()
+    assert renamed["name"] == "Bank Aleph"
+    assert len(await calls(central_bank)) == 1
+
+
+async def test_terms_that_make_no_sense_change_nothing(central_bank: Office) -> None:
+    before = await central_bank.state()
+    cases: list[tuple[str, Any, str]] = [
+        ("/v1/tiers/2", LIMITS | {"per_payment_limit_minor": 1_001}, "PerPaymentAboveHoldingLimit"),
+        ("/v1/tiers/2", LIMITS | {"daily_limit_minor": -1}, "AmountNotPositive"),
+        ("/v1/tiers/2", LIMITS | {"daily_limit_minor": 1.0}, "AmountNotInteger"),
+        ("/v1/tiers/2", LIMITS | {"daily_limit_minor": 2**64}, "AmountTooLarge"),
+        ("/v1/tiers/2", LIMITS | {"weekly_limit_minor": 1}, "UnknownField"),
+        ("/v1/tiers/256", LIMITS, "MalformedRequest"),
+        ("/v1/tiers/-1", LIMITS, "MalformedRequest"),
+        ("/v1/participants/0", BANK, "MalformedRequest"),
+        ("/v1/participants/65536", BANK, "MalformedRequest"),
+        ("/v1/participants/1", BANK | {"tier_mask": 2**256}, "MalformedRequest"),
+        ("/v1/participants/1", BANK | {"tier_mask": -1}, "MalformedRequest"),
+        ("/v1/participants/1", BANK | {"institution_address": "0x00"}, "MalformedRequest"),
+        ("/v1/participants/1", BANK | {"role": "governor"}, "UnknownField"),
+    ]
+    for path, body, code in cases:
+        assert (await central_bank.put(path, body)).json()["code"] == code, (path, body)
+    assert await central_bank.state() == before
