@@ -58,9 +58,10 @@ def test_killed_at_any_moment_it_restarts_with_whole_blocks(tmp_path: Path) -> N
         assert sender.nonce == mined
     assert seen
     before = history(chain)
-    chain.stop()
+    assert chain.stop() == 0
     chain.start()
-    assert history(chain) == before
+    for now, then in zip(history(chain), before, strict=True):
+        assert now[: len(then)] == then  # empty blocks may have been added
     chain.stop()
 
 
