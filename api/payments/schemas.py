@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from api.fields import Address, Answer, Body, CurrencyCode, DisplayName, Note, PaymentAmount, Reference
+from api.fields import Address, Answer, Body, CurrencyCode, DisplayName, Identifier, Note, PaymentAmount, Reference
 
 PaymentState = Literal["refused", "accepted", "submitted", "included", "final", "failed"]
 
@@ -32,7 +32,7 @@ class PaymentBody(Body):
     """A payment from a wallet of this bank, named by its reference or its id."""
 
     payer_wallet_reference: Reference | None = None
-    payer_wallet_id: uuid.UUID | None = None
+    payer_wallet_id: Identifier | None = None
     payee: PayeeBody
     amount_minor: PaymentAmount
     currency: CurrencyCode
@@ -54,7 +54,7 @@ class PaymentLine(PaymentBody):
 class TransferBody(Body):
     """A funding (deposit to wallet) or a redemption (wallet to deposit) of one wallet."""
 
-    wallet_id: uuid.UUID | None = None
+    wallet_id: Identifier | None = None
     wallet_reference: Reference | None = None
     amount_minor: PaymentAmount
 
