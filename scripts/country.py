@@ -69,6 +69,8 @@ class CountryStart:
 
         Raises AnotherChain, WrongChainKind, Unfunded and what the rooms below raise.
         """
+        # held while the country runs: a child that is restarted finds its port again
+        self._supervisor.watch(Service("ports", lambda: True, lambda: None, self._ports.release))
         with ThreadPoolExecutor(len(INSTITUTIONS) + 1) as threads:
             databases = threads.submit(self._start_databases)
             with self._steps.step("Keys", len(INSTITUTIONS)) as advance:

@@ -22,11 +22,17 @@ class PortClaims:
         self._directory.mkdir(mode=0o700, exist_ok=True)
 
     def claim(self, preferred: int) -> int:
-        """A port that is free and that nobody else has claimed, for as long as this process lives."""
+        """A port that is free and that nobody else has claimed. Raises NoFreePort."""
         port = free_port(preferred)
         while not self._lock(port):
             port = free_port()
         return port
+
+    def release(self) -> None:
+        """Lets go of all of them."""
+        for lock in self._locks:
+            os.close(lock)
+        self._locks.clear()
 
     def _lock(self, port: int) -> bool:
         lock = os.open(self._directory / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

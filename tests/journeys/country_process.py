@@ -19,6 +19,12 @@ from scripts.api_client import ApiClient
 from scripts.run_book import Offices
 
 START_TIMEOUT_S = 300
+HEARS_CTRL_C = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores it
+from scripts.cli import app
+app()
+"""
 
 
 @dataclass
@@ -62,9 +68,9 @@ class CountryProcess:
         data.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "scripts.cli", "up", "--json", "--data", data, *map(str, arguments)],
+                [sys.executable, "-c", HEARS_CTRL_C, "up", "--json", "--data", data, *map(str, arguments)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-                start_new_session=True, env=clean_environment(), preexec_fn=_hear_ctrl_c,
+                start_new_session=True, env=clean_environment(),
             )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -120,11 +126,6 @@ class Counters:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
-
-
-def _hear_ctrl_c() -> None:
-    """A suite that runs in the background hands down that SIGINT is ignored."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def major(amount_minor: int) -> str:
