@@ -1,0 +1,54 @@
+"""Ctrl-C at any stage of `florin up`: all that it started ends, nothing else does, and the next one goes on.
+
+an interruption
+├── before anything serves, while services start, or in the middle of the import
+│   └── ends every process of that country within seconds, and says so
+└── followed by the same command: the run ends as if nothing had happened
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import psutil
+
+from scripts.sample_book import SampleSize, write_sample_book
+from tests.journeys.country_process import CountryProcess, florin
+
+STAGES = ("Keys", "Institutions", "Standing orders")
+PATIENCE_S = 120
+
+
+def wait_for(country: CountryProcess, step: str, before: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while f"{step}:" not in country.messages[before:]:
+        assert country.process.poll() is None, country.messages
+        assert time.monotonic() < deadline, f"{step} was not reached:\n{country.messages}"
+        time.sleep(0.05)
+
+
+def processes_of(data: Path) -> list[psutil.Process]:
+    """Every process of this machine whose command line names the directory."""
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if any(str(data) in argument for argument in process.info["cmdline"] or ())
+    ]
+
+
+def test_ctrl_c_at_any_stage_ends_everything_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    book, data = tmp_path / "book", tmp_path / "data"
+    write_sample_book(book, SampleSize(customers=10, orders=12), seed=3)
+    for stage in STAGES:
+        before = len(data.with_suffix(".log").read_text()) if data.with_suffix(".log").exists() else 0
+        with CountryProcess(data, "--chain", "eth-tester", "--book", book) as country:
+            wait_for(country, stage, before)
+            assert country.stop() == 130, country.messages
+            _, alive = psutil.wait_procs(processes_of(data), timeout=5)
+            assert not alive, f"after {stage}: {[process.cmdline() for process in alive]}"
+            assert "Stopped everything" in country.messages[before:]
+    finished = florin("up", "--once", "--json", "--data", data)
+    assert finished.status == 0, finished.errors
+    assert finished.summary["payments_final"] == 12
+    assert finished.summary["difference_minor"] == 0
