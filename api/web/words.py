@@ -61,7 +61,7 @@ _CHINESE: Final = {
     "The payment was accepted. Watch it become final below.": "付款已受理,可在下方查看其进展。",
     "Payments": "付款记录",
     "No payments yet. The first one will show here, step by step.": "暂无付款。第一笔付款将在此逐步显示。",
-    "To": "付给",
+    "Unknown payee": "未知收款人",
     "From {name}": "来自 {name}",
     "Your account": "您的账户",
     "Your wallet": "您的钱包",
@@ -122,6 +122,9 @@ _CHINESE: Final = {
     "PayeeFrozen": "收款账户已被冻结。",
     "PayeeClosed": "收款账户已关闭。",
     "SelfPayment": "付款人与收款人相同。",
+    "InsufficientBalance": "结算时钱包余额不足。",
+    "Expired": "未能及时结算,款项未动,请重新付款。",
+    "FundingFailed": "未能从账户为钱包充值。",
     "PerPaymentLimitExceeded": "金额超过单笔限额。",
     "DailyLimitExceeded": "金额超过今日剩余限额。",
     "HoldingLimitExceeded": "超过持有上限。",
@@ -136,6 +139,25 @@ _CHINESE: Final = {
 }  # fmt: skip
 
 
+_PLAIN: Final = {
+    "AmountNotPositive": "The amount must be above zero.",
+    "AmountTooLarge": "The amount is larger than one payment can carry.",
+    "PayerFrozen": "The payer's account was frozen.",
+    "PayerClosed": "The payer's account was closed.",
+    "PayeeNotRegistered": "The payee's address is not registered.",
+    "PayeeFrozen": "The payee's account was frozen.",
+    "PayeeClosed": "The payee's account was closed.",
+    "PerPaymentLimitExceeded": "It was above the limit for one payment.",
+    "DailyLimitExceeded": "It was above what was left of the day's limit.",
+    "InsufficientBalance": "The wallet did not hold enough when it was settled.",
+    "HoldingLimitExceeded": "The payee had no room for it.",
+    "SelfPayment": "Payer and payee are the same.",
+    "Expired": "It was not settled in time. Nothing was taken: please pay again.",
+    "FundingFailed": "The wallet could not be funded from the account.",
+}
+"""Codes whose sentence is written for programs, or that come from the chain without one."""
+
+
 def translator(language: str) -> Translate:
     """A function that turns English words, with `{name}` placeholders, into `language`."""
 
@@ -146,11 +168,13 @@ def translator(language: str) -> Translate:
     return translate
 
 
-def reason_translator(language: str) -> Callable[[str, str], str]:
-    """A function that turns a refusal's code and English sentence into a sentence in `language`."""
+def reason_translator(language: str) -> Callable[..., str]:
+    """A function that turns a code, and its English sentence where there is one, into words in `language`."""
 
-    def translate(code: str, english: str) -> str:
-        return _CHINESE.get(code, english) if language == "zh" else english
+    def translate(code: str, english: str | None = None) -> str:
+        is_for_programs = code.startswith("Amount")
+        sentence = _PLAIN.get(code, code) if english is None or is_for_programs else english
+        return _CHINESE.get(code, sentence) if language == "zh" else sentence
 
     return translate
 
