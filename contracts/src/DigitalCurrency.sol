@@ -51,9 +51,6 @@ contract DigitalCurrency is Payments, Initializable, DelayedUpgrade {
         if (institution == address(0)) revert ZeroAddress();
         DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
         uint256 word = _requireChangeable($, institution, id);
-        if (word.has(AccountWord.INSTITUTION) && $.participants[id].institution != institution) {
-            revert AccountNotChangeable(institution);
-        }
 
         _retire($, id, institution);
         $.participants[id].institution = institution;

@@ -84,6 +84,13 @@ def test_the_last_usable_nonce_is_the_one_before_the_highest(world: World) -> No
     assert world.account(ALICE) == account
 
 
+def test_the_highest_nonce_is_as_unusable_for_a_later_record_of_a_batch(world: World) -> None:
+    first, highest = world.sign(ALICE, CAROL, 10), world.sign(ALICE, CAROL, 10, nonce=LAST)
+    assert world.skips(first, highest) == {1: SkipReason.NonceUsed}
+    account = world.account(ALICE)
+    assert (account.nonce, account.spent_today, account.balance) == (1, 10, 59_990)
+
+
 def test_single_payments_leave_the_nonce(world: World) -> None:
     world.transfer(ALICE, CAROL, 10)
     assert world.account(ALICE).nonce == 0
