@@ -127,6 +127,7 @@ class Supervisor:
         self._due: dict[str, float] = {}
         self._requests: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._hurry = threading.Event()
+        self._former_handlers: dict[signal.Signals, Any] = {}
         self._is_stopped = False
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._lock_file: int | None = None
@@ -140,12 +141,14 @@ class Supervisor:
         stop_leftovers(self._run_dir)
         if threading.current_thread() is threading.main_thread():
             for name in (signal.SIGTERM, signal.SIGHUP):
-                signal.signal(name, _leave)
+                self._former_handlers[name] = signal.signal(name, _leave)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        for name, handler in self._former_handlers.items():
+            signal.signal(name, handler)
 
     def start(self, spec: ChildSpec) -> Child:
         """Start a child and return at once; `wait_ready` waits for it."""
