@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 ARGS ?=
 WORKERS ?= 2
+ROUNDS ?= 20
 
 .PHONY: setup up test check bench contracts reset test-kill lock
 
@@ -24,7 +25,7 @@ test: $(READY)
 
 # the kill -9 story, many times over
 test-kill: $(READY)
-	@exec $(BIN)/pytest -p no:cacheprovider --run-kill tests/journeys $(ARGS)
+	@FLORIN_KILL_ROUNDS=$(ROUNDS) exec $(BIN)/pytest tests/kill $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .
