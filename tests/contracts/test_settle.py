@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from coincurve import PublicKey
+from eth_hash.auto import keccak
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts import abi
 from contracts.abi import AccountFlag, BatchSettled, Skipped, Transfer
 from contracts.batch import RECORD_BYTES, Record, SkipReason, pack
-from contracts.typed_data import PaymentDomain
+from contracts.typed_data import PaymentDomain, payment_digest
 from tests.contracts.world import (
     ALICE,
     BANK_A,
@@ -26,6 +28,7 @@ from tests.contracts.world import (
     World,
 )
 
+LOW_255_BITS = (1 << 255) - 1
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
@@ -174,17 +177,32 @@ def test_a_batch_under_another_expiry_pays_nobody(world: World) -> None:
     assert world.fingerprint() == before
 
 
-def test_the_malleable_twin_of_a_signature_is_refused(world: World) -> None:
-    """With s above half the order; 255 bits hold it only where s is next to the half, so s is made so."""
-    record = world.sign(ALICE, CAROL, 10)
+def signer_of(world: World, record: Record) -> Person:
+    """Whoever a signature would be of: nobody knows the key, but the address can be registered."""
+    digest = payment_digest(
+        world.domain.separator, record.payee, record.amount_minor, record.nonce, world.valid_before_s
+    )
     vs = int.from_bytes(record.vs, "big")
-    twin_s = ORDER - (vs & (1 << 255) - 1)
-    if twin_s < 1 << 255:
-        pytest.fail("this key and payment make a twin that fits: choose others")
-    just_above_half = ORDER // 2 + 1
-    for parity in (0, 1):
-        forged = record._replace(vs=(just_above_half | parity << 255).to_bytes(32, "big"))
-        assert world.skips(forged) == {0: SkipReason.BadSignature}
+    signature = record.r + (vs & LOW_255_BITS).to_bytes(32, "big") + bytes([vs >> 255])
+    key = PublicKey.from_signature_and_message(signature, digest, hasher=None)
+    return Person(b"", keccak(key.format(compressed=False)[1:])[12:])
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("parity", [0, 1])
+@pytest.mark.parametrize(("above_half", "reason"), [(0, None), (1, SkipReason.BadSignature)])
+def test_a_high_s_is_refused_whoever_signed(
+    world: World, place: int, parity: int, above_half: int, reason: SkipReason | None
+) -> None:
+    """255 bits hold an s above half the order, so the twin of somebody's signature could be sent."""
+    s = ORDER // 2 + above_half
+    record = world.sign(BOB, CAROL, 10)._replace(vs=(s | parity << 255).to_bytes(32, "big"))
+    signer = signer_of(world, record)
+    world.register(BANK_A, [signer], RETAIL_TIER)
+    world.transfer(BANK_A, signer, 1_000)
+    skipped = world.skips(*[world.sign(ALICE, CAROL, 0)] * place, record)
+    assert skipped.get(place) is reason
+    assert world.balance(signer) == (990 if reason is None else 1_000)
 
 
 @pytest.mark.parametrize(
