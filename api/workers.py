@@ -117,7 +117,9 @@ class Worker:
         if not self.reconciliation.is_waiting:
             self._reconcile_wake.clear()
             await _wait(self._reconcile_wake, RECONCILE_IDLE_S)
-        return "" if reconciled.is_reconciled else f"difference {reconciled.difference_minor}"
+        if reconciled is None or reconciled.is_reconciled:
+            return ""
+        return f"difference {reconciled.difference_minor}"
 
     async def _signer_step(self) -> str:
         keys = await self._signer.keys()
@@ -218,7 +220,7 @@ async def _serve_with_lease(settings: Settings) -> None:
     ):
         pool = await connect_pool(settings.database_url)
         try:
-            await require_own_chain(rpc, deployment)
+            await _require_own_chain(pool, rpc, deployment)
             async with transaction(pool) as connection:
                 await open_cursor(connection, rpc, deployment)
                 chart = await open_chart(connection, settings.kind, settings.currency)
@@ -234,6 +236,14 @@ async def _serve_with_lease(settings: Settings) -> None:
                 raise LeaseLost
         finally:
             pool.terminate()
+
+
+async def _require_own_chain(pool: Pool, rpc: RpcClient, deployment: Deployment) -> None:
+    try:
+        await require_own_chain(rpc, deployment)
+    except FlorinError as failure:
+        await report_health(pool, "chain", False, str(failure))
+        raise
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

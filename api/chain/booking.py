@@ -161,7 +161,12 @@ def _post(posting: Posting, chart: BankChart, plan: Plan) -> None:
                 posting.post(entry, planned.resolves)
                 break
             except BalanceWouldBeNegative as overdrawn:
-                detail = {"source": entry.source, "account_id": overdrawn.account_id}
+                diverted = [leg for leg in entry.legs if leg.account_id == overdrawn.account_id]
+                detail = {
+                    "source": entry.source,
+                    "account_id": overdrawn.account_id,
+                    "in_transit_minor": -sum(leg.amount_minor for leg in diverted),
+                }
                 plan.cases.append(Case("BooksBelowChain", detail, is_freezing=True))
                 entry = _diverted(entry, overdrawn.account_id, chart.in_transit_unidentified)
         else:

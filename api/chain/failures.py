@@ -63,10 +63,11 @@ async def fail_queued(connection: Connection, codes: Mapping[UUID, str]) -> None
 async def refuse_transaction(
     connection: Connection, transaction_id: UUID, kind: str, code: str, detail: str
 ) -> None:
-    """A prepared transaction that will never be sent: its holds end, a case is opened.
+    """A prepared transaction that will never be mined: its holds end, a case is opened.
 
     Records of a refused settlement stay batched until a final block's time has passed their last
-    `valid_before_s`: their signatures exist. Settlement is frozen, so that the queue does not follow them.
+    `valid_before_s`: their signatures exist. Settlement is frozen, so that the queue does not follow them,
+    unless the settlement had only come too late.
     """
     updated = await connection.execute(
         """UPDATE chain_transactions SET state = 'refused', outcome_code = $2
@@ -77,6 +78,8 @@ async def refuse_transaction(
     if updated != "UPDATE 1":
         return
     await void_business(connection, transaction_id)
+    if code == "BatchExpired":
+        return
     await open_case(
         connection,
         "TransactionRefused",

@@ -157,7 +157,9 @@ class BankPlanner:
         counter = wallet.deposit_account_id if wallet is not None and is_explained else None
         if counter is None:
             counter = self.chart.in_transit_unidentified
-            plan.cases.append(_case("UnidentifiedTransfer", event))
+            plan.cases.append(
+                _case("UnidentifiedTransfer", event, in_transit_minor=side * event.amount_minor)
+            )
         return [
             self._leg(self.chart.inventory, side * event.amount_minor),
             self._leg(counter, -side * event.amount_minor),
@@ -176,11 +178,13 @@ class BankPlanner:
         return Leg(account_id, self.chart.currency, amount_minor)
 
 
-def _case(kind: str, event: Transfer, is_freezing: bool = False) -> Case:
-    detail = {
+def _case(kind: str, event: Transfer, *, is_freezing: bool = False, in_transit_minor: int = 0) -> Case:
+    detail: dict[str, Any] = {
         "source": source_of(event),
         "payer": "0x" + event.payer.hex(),
         "payee": "0x" + event.payee.hex(),
         "amount_minor": event.amount_minor,
     }
+    if in_transit_minor:
+        detail["in_transit_minor"] = in_transit_minor
     return Case(kind, detail, is_freezing)

@@ -2,7 +2,7 @@
 
 Both sides are read as of the same final block, which no longer changes, so that any difference is a break: it
 freezes settlement and opens a case. Totals are compared in each run; accounts one by one where final blocks
-touched them, and all of the others in turn.
+touched them, and all of the others in turn. What waits in transit must be what the open cases explain.
 """
 
 from __future__ import annotations
@@ -49,6 +49,11 @@ SELECT COALESCE(sum(b.posted_minor), 0)::bigint AS books_minor,
        COALESCE(sum(abs(b.posted_minor - COALESCE(a.balance_minor, 0))), 0)::bigint AS apart_minor
   FROM outbox_registrations r JOIN ledger_balances b ON b.account_id = r.wallet_ledger_account_id
   LEFT JOIN chain_accounts a ON a.address = r.address
+"""
+
+_EXPLAINED = """
+SELECT COALESCE(sum((detail ->> 'in_transit_minor')::bigint), 0)::bigint FROM chain_cases
+ WHERE closed_at IS NULL AND detail ? 'in_transit_minor'
 """
 
 _ACCOUNTS = """
@@ -112,8 +117,11 @@ class Reconciliation:
         """Whether touched accounts have not been looked at yet."""
         return bool(self._touched)
 
-    async def run_once(self) -> Reconciled:
-        """Compare, store the result, and freeze settlement on a break."""
+    async def run_once(self) -> Reconciled | None:
+        """Compare, store the result, and freeze settlement on a break.
+
+        None while the currency itself is not final.
+        """
         chosen = list(self._touched)[:ACCOUNTS_EACH_RUN]
         async with (
             self._pool.acquire() as connection,
@@ -121,6 +129,8 @@ class Reconciliation:
         ):
             totals = await connection.fetchrow(_TOTALS, self._books.participant)
             assert totals is not None, "the cursor is written before the worker's tasks start"
+            if totals["final_number"] < self._deployment.deployed_block:
+                return None
             books = await self._book_totals(connection, totals)
             accounts = await self._accounts(connection, chosen)
         number = totals["final_number"]
@@ -157,7 +167,10 @@ class Reconciliation:
         held = totals["institution_minor"] or 0
         wallets = await connection.fetchrow(_WALLETS)
         assert wallets is not None
+        in_transit = await _posted(connection, chart.in_transit_unidentified)
+        explained = await connection.fetchval(_EXPLAINED)
         return {
+            "in_transit": (in_transit, explained, abs(in_transit - explained)),
             "inventory": (inventory, held, abs(inventory - held)),
             "custody": (custody, wallets["chain_minor"], abs(custody - wallets["chain_minor"])),
             "wallets": (wallets["books_minor"], wallets["chain_minor"], wallets["apart_minor"]),

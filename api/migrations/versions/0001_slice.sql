@@ -205,6 +205,7 @@ CREATE TABLE chain_transactions (
     outcome_code    text,
     created_at      timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX chain_transactions_nonces ON chain_transactions (key_name, nonce);
 CREATE INDEX chain_transactions_open ON chain_transactions (seq) WHERE state IN ('prepared', 'signed');
 
 CREATE TABLE outbox_payments (                                     -- signed-payment intents, in the order in which they were accepted

@@ -295,5 +295,6 @@ class Bank:
             {row["address"] for row in await self.pool.fetch("SELECT address FROM chain_accounts")}
         )
         reconciled = await self.reconciliation.run_once()
+        assert reconciled is not None
         assert reconciled.is_reconciled, reconciled
         assert await self.pool.fetchval("SELECT count(*) FROM chain_freezes") == 0
