@@ -216,12 +216,16 @@ def test_impossible_r_or_s_is_a_bad_signature(world: World, r: int, s: int) -> N
     assert world.fingerprint() == before
 
 
-def test_a_failed_recovery_does_not_pay_from_the_last_payer(world: World) -> None:
-    good = world.sign(ALICE, CAROL, 10)
-    bad = Record(CAROL.address, 10, 1, bytes(32), bytes(32))
+@pytest.mark.parametrize("nonce", [0, 1, 2])
+def test_a_failed_recovery_pays_neither_from_the_last_payer_nor_from_the_last_payee(
+    world: World, nonce: int
+) -> None:
+    """Both are the bank's customers with money, and their addresses are still in memory."""
+    good = world.sign(ALICE, BOB, 10)
+    bad = Record(CAROL.address, 10, nonce, bytes(32), bytes(32))
     assert world.skips(good, bad, bad) == {1: SkipReason.BadSignature, 2: SkipReason.BadSignature}
-    assert world.balance(CAROL) == 10
-    assert world.account(ALICE).nonce == 1
+    assert (world.balance(ALICE), world.balance(BOB), world.balance(CAROL)) == (59_990, 60_010, 0)
+    assert (world.account(ALICE).nonce, world.account(BOB).nonce) == (1, 0)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
