@@ -95,7 +95,7 @@ async def find_payees(
         signed_in = await _require_session(conn, page)
         view = await overview(conn, signed_in.customer_id, wallet)
         offered = await payees(conn, view.wallet["id"], _printable(search), _biller_of(payee))
-    return HTMLResponse(page.render("_payees.html", payees=offered, chosen=payee))
+    return HTMLResponse(page.render("_payees.html", payees=offered, chosen=payee, search=search))
 
 
 @router.post("/wallet/preflight")
@@ -179,6 +179,7 @@ def _wallet_page(
         signed_in=signed_in,
         view=view,
         payees=offered,
+        search=form.get("search", ""),
         chosen=form.get("payee", ""),
         form=form,
         reasons=reasons or [],

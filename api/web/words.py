@@ -46,6 +46,7 @@ _CHINESE: Final = {
     "Find a payee": "查找收款人",
     "Type a part of a name": "输入名称的一部分",
     "No payee has such a name.": "没有此名称的收款人。",
+    "This bank knows no billers yet: enter an address.": "本行尚无收费商户,请输入地址。",
     "Another address": "其他地址",
     "Paid before": "付过款",
     "Biller": "收费商户",
