@@ -10,6 +10,7 @@ from contracts.rpc import RpcRefused
 from scripts.api_client import RequestRefused, ServiceUnreachable
 from scripts.book import BookError
 from scripts.chain_launch import WrongChainKind
+from scripts.country import ChainUnreachable
 from scripts.data_directory import DataDirectoryError
 from scripts.institution_books import NoBooks
 from scripts.institutions import NodeFailed
@@ -20,9 +21,9 @@ from scripts.readiness import NoFreePort
 from scripts.run_book import StandsStill
 
 EXPECTED_ERRORS = (
-    AlreadyRunning, BookError, DataDirectoryError, DeploymentError, FlorinError, NoBooks, NodeFailed,
-    NoFreePort, OSError, PostgresError, ProcessError, RequestRefused, RpcRefused, ServiceUnreachable,
-    StandsStill, WrongChainKind,
+    AlreadyRunning, BookError, ChainUnreachable, DataDirectoryError, DeploymentError, FlorinError, NoBooks,
+    NodeFailed, NoFreePort, OSError, PostgresError, ProcessError, RequestRefused, RpcRefused,
+    ServiceUnreachable, StandsStill, WrongChainKind,
 )  # fmt: skip
 
 

@@ -18,11 +18,17 @@ from api.database import migrate
 from api.identity.keys import create_key, revoke_keys
 from api.identity.scopes import known_scopes
 from api.settings import Settings
-from contracts.deploy import Manifest, manifest_path, sandbox_deployer_key
+from contracts.deploy import Manifest, manifest_path, read_genesis_hash, sandbox_deployer_key
 from contracts.transactions import address_of, checksum_address
 from scripts import postgres
-from scripts.chain_launch import DEFAULT_PORT, call_rpc, launch_chain
-from scripts.data_directory import DataDirectory, RunningCountry, check_chain, write_durably
+from scripts.chain_launch import DEFAULT_PORT, launch_chain
+from scripts.data_directory import (
+    AnotherChain,
+    DataDirectory,
+    RunningCountry,
+    check_chain,
+    write_durably,
+)
 from scripts.deploy import deploy_currency
 from scripts.institutions import (
     INSTITUTIONS,
@@ -36,6 +42,15 @@ from scripts.progress import Steps
 READY_S = 120.0
 CALLER = "florin-up"
 LOCAL_KINDS = ("auto", "eth-tester", "anvil")
+
+
+class ChainUnreachable(Exception):
+    """No node answers at the chain's address."""
+
+    code = "ChainUnreachable"
+
+    def __init__(self, rpc_url: str, failure: OSError) -> None:
+        super().__init__(f"nothing answers at {rpc_url} ({failure}): start the chain there, or name another")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +67,19 @@ class Country:
     def url(self, slug: str) -> str:
         """The address of an institution's pages and API."""
         return f"http://{self.settings[slug].listen_host}:{self.settings[slug].listen_port}"
+
+
+def choose_chain(data: DataDirectory, asked: str) -> str:
+    """The kind of chain to start, or the URL to use. Raises AnotherChain where the books know another kind.
+
+    Two URLs may name the same chain: its genesis, compared once it answers, tells.
+    """
+    known = data.read_record().chain
+    if asked == "auto" or not known:
+        return known or asked
+    if asked != known and (asked in LOCAL_KINDS or known in LOCAL_KINDS):
+        raise AnotherChain(data.path, known, asked)
+    return asked
 
 
 class CountryStart:
@@ -71,6 +99,7 @@ class CountryStart:
         """
         # held while the country runs: a child that is restarted finds its port again
         self._supervisor.watch(Service("ports", lambda: True, lambda: None, self._ports.release))
+        chain = choose_chain(self._data, chain)
         with ThreadPoolExecutor(len(INSTITUTIONS) + 1) as threads:
             databases = threads.submit(self._start_databases)
             with self._steps.step("Keys", len(INSTITUTIONS)) as advance:
@@ -137,19 +166,20 @@ class CountryStart:
         return server
 
     def _start_chain(self, chain: str, keys: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
-        """Starts or finds the chain; its kind (or URL) and its RPC URL. Raises AnotherChain."""
+        """Starts or finds the chain: its kind or URL, its RPC URL. Raises AnotherChain, ChainUnreachable."""
         record = self._data.read_record()
         if chain in LOCAL_KINDS:
-            wanted = record.chain if chain == "auto" and record.chain else chain
             funded = [address for named in keys.values() for address in named.values()]
             funded.append(checksum_address(address_of(sandbox_deployer_key())))
-            launched = launch_chain(
-                self._supervisor, wanted, self._data.path / "chain", self._ports.claim(DEFAULT_PORT), funded
-            )
+            port = self._ports.claim(DEFAULT_PORT)
+            launched = launch_chain(self._supervisor, chain, self._data.path / "chain", port, funded)
             kind, rpc_url = str(launched.kind), launched.rpc_url
         else:
             kind = rpc_url = chain
-        genesis_hash = call_rpc(rpc_url, "eth_getBlockByNumber", "0x0", False)["hash"]
+        try:
+            genesis_hash = "0x" + read_genesis_hash(rpc_url).hex()
+        except OSError as failure:
+            raise ChainUnreachable(rpc_url, failure) from failure
         self._data.write_record(check_chain(self._data, record, kind, genesis_hash))
         return kind, rpc_url
 

@@ -152,7 +152,7 @@ class DataDirectory:
 
 def check_chain(data: DataDirectory, record: CountryRecord, chain: str, genesis_hash: str) -> CountryRecord:
     """The record with the chain that answers, if it is the one that the books know. Raises AnotherChain."""
-    if record.genesis_hash and (record.chain, record.genesis_hash) != (chain, genesis_hash):
+    if record.genesis_hash and record.genesis_hash != genesis_hash:
         raise AnotherChain(
             data.path, f"{record.chain} (genesis {record.genesis_hash})", f"{chain} (genesis {genesis_hash})"
         )

@@ -26,7 +26,7 @@ from api.money import parse_amount
 from scripts import run_book
 from scripts.api_client import ApiClient
 from scripts.command_errors import EXPECTED_ERRORS, print_error
-from scripts.country import Country, CountryStart
+from scripts.country import LOCAL_KINDS, Country, CountryStart
 from scripts.data_directory import DataDirectory
 from scripts.imported_book import ImportedBook, take_book
 from scripts.institutions import (
@@ -77,12 +77,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--opening-balance", type=_amount, metavar="AMOUNT", help="of each account (default 25000.00)"
     )
-    parser.add_argument("--chain", default="auto", help="auto, eth-tester, anvil, or an RPC URL")
+    parser.add_argument("--chain", type=_chain, default="auto", help="auto, eth-tester, anvil, or an RPC URL")
     parser.add_argument("--data", type=Path, default=Path(".florin"), help="where the country lives")
     parser.add_argument("--once", action="store_true", help="exit after the table")
     parser.add_argument("--json", action="store_true", help="print the summary as one last line of JSON")
     parser.add_argument("--skip-bad-rows", action="store_true", help="import the rest of a malformed book")
     return parser
+
+
+def _chain(text: str) -> str:
+    if text not in LOCAL_KINDS and not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(LOCAL_KINDS)}, nor a URL")
+    return text
 
 
 def _amount(text: str) -> int:

@@ -15,6 +15,7 @@ a country with a small book
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -158,12 +159,18 @@ def test_stopped_it_leaves_nothing_behind_and_goes_on_from_the_same_state(ample:
     data = ample.country.data
     for arguments, code in (
         (("--opening-balance", "1.00"), "AnotherBook"),
-        (("--chain", "anvil"), "WrongChainKind"),
+        (("--chain", "anvil"), "AnotherChain"),
     ):
         refused = florin("up", "--once", "--data", data, *arguments)
         assert refused.status == 1
         assert code in refused.errors, refused.errors
         assert "make reset" in refused.errors
+    (data / "chain").rename(data / "chain-aside")
+    refused = florin("up", "--once", "--data", data)
+    assert refused.status == 1
+    assert "AnotherChain" in refused.errors
+    shutil.rmtree(data / "chain")
+    (data / "chain-aside").rename(data / "chain")
     again = florin("up", "--once", "--json", "--data", data)
     assert again.status == 0, again.errors
     for same in ("payments_final", "payments_refused", "difference_minor", "supply_minor", "orders"):
