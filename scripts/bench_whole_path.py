@@ -132,6 +132,7 @@ async def _prepare(country: Country, offices: Offices, load: Load, steps: Steps)
     await run_book.import_people(offices, run, steps)
     await run_book.issue(offices, run, steps)
     await run_book.wait_for_wallets(offices, steps)
+    await run_book.wait_for_issuance(offices, steps)
 
 
 def _payment(number: int, load: Load) -> dict[str, Any]:

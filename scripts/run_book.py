@@ -114,6 +114,7 @@ async def import_and_send(
     await import_people(offices, run, steps)
     await issue(offices, run, steps)
     await wait_for_wallets(offices, steps)
+    await wait_for_issuance(offices, steps)
     await introduce_billers(offices, run, steps)
     await pay_orders(offices, run, steps)
 
@@ -210,6 +211,15 @@ async def wait_for_wallets(offices: Offices, steps: Steps) -> None:
                 return
             patience.saw(ready, total - ready)
             seen = ready
+            await asyncio.sleep(POLL_S)
+
+
+async def wait_for_issuance(offices: Offices, steps: Steps) -> None:
+    """Waits until what the paying bank mints is final; before that it could fund nobody."""
+    with steps.step("Digital currency at the paying bank"):
+        patience = _Patience("issuances")
+        while (await offices.paying_bank.get("/v1/issuances"))["pending_minor"]:
+            patience.saw(None, 1)
             await asyncio.sleep(POLL_S)
 
 
