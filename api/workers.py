@@ -156,10 +156,7 @@ class Worker:
             except ForeignChain:
                 raise
             except Exception as failure:
-                if isinstance(failure, FlorinError):
-                    logger.warning("%s: %s", component, failure)
-                else:
-                    logger.exception("%s failed", component)
+                logger.warning("%s: %s", component, failure, exc_info=not _is_weather(failure))
                 await self._report(component, is_ok=False, detail=f"{type(failure).__name__}: {failure}")
                 await asyncio.sleep(retry_s)
                 retry_s = min(retry_s * 2, LAST_RETRY_S)
@@ -204,10 +201,11 @@ async def serve(settings: Settings) -> None:
     while True:
         try:
             await _serve_with_lease(settings)
-        except* ForeignChain as foreign:
-            raise _first(foreign) from None
-        except* (FlorinError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failures:
-            logger.warning("starting again: %s", _first(failures))
+        except Exception as failure:
+            cause = _first(failure)
+            if isinstance(cause, ForeignChain):
+                raise cause from None
+            logger.warning("starting again: %s", cause, exc_info=None if _is_weather(cause) else failure)
         await asyncio.sleep(1)
 
 
@@ -246,9 +244,14 @@ async def _require_own_chain(pool: Pool, rpc: RpcClient, deployment: Deployment)
         raise
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _is_weather(failure: BaseException) -> bool:
+    """Whether the world around the worker failed, and not the worker."""
+    return isinstance(failure, FlorinError | OSError | asyncpg.PostgresError | asyncpg.InterfaceError)
+
+
+def _first(failure: BaseException) -> BaseException:
     """The first leaf of an exception group."""
-    leaf: BaseException = group
+    leaf = failure
     while isinstance(leaf, BaseExceptionGroup):
         leaf = leaf.exceptions[0]
     return leaf

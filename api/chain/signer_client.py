@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import aiohttp
 import msgspec
+from eth_hash.auto import keccak
 
 from api.addresses import address_text
 from api.chain.errors import SignerRefused, SignerUnavailable
@@ -184,9 +185,10 @@ class SignerClient:
             "nonce_floor": transaction.nonce_floor,
         }
         answer = msgspec.json.decode(await self._request("POST", "/v1/transactions:sign", body))
-        return SignedTransaction(
-            int(answer["nonce"]), bytes.fromhex(answer["raw"][2:]), bytes.fromhex(answer["hash"][2:])
-        )
+        raw, raw_hash = bytes.fromhex(answer["raw"][2:]), bytes.fromhex(answer["hash"][2:])
+        if keccak(raw) != raw_hash:
+            raise SignerUnavailable("the hash is not that of the signed bytes")
+        return SignedTransaction(int(answer["nonce"]), raw, raw_hash)
 
     async def _request(self, method: str, path: str, body: Any = None) -> bytes:
         if self._session is None:
