@@ -36,7 +36,7 @@ class Institution:
             raise UnknownCurrency(currency)
 
 
-def _institution_of(request: Request) -> Institution:
+async def _institution_of(request: Request) -> Institution:  # a plain function would go through a thread
     institution: Institution = request.app.state.institution
     return institution
 

@@ -101,13 +101,13 @@ def _rooms(settings: Settings) -> list[APIRouter]:
     from api.settlement.bank_routes import router as settlement_router
     from api.wallets.routes import router as wallets_router
 
-    return [
-        operations_router,
-        identity_router,
-        accounts_router,
-        wallets_router,
+    return [  # in the order in which they are tried: the busiest first
         payments_router,
+        wallets_router,
+        accounts_router,
+        identity_router,
         settlement_router,
+        operations_router,
     ]
 
 

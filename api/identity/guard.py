@@ -46,7 +46,7 @@ class GuardedRoute(APIRoute):
         return guarded
 
 
-def _caller_of(request: Request) -> Caller:
+async def _caller_of(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
 

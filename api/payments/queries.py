@@ -49,7 +49,8 @@ _PAYMENTS_OF_WALLET = f"""{_PAYMENT}
  WHERE p.id IN (
        (SELECT id FROM payments WHERE payer_wallet_id = $1 ORDER BY created_at DESC LIMIT $2)
        UNION ALL
-       (SELECT id FROM payments WHERE payee_wallet_id = $1 AND refusals IS NULL ORDER BY created_at DESC LIMIT $2))
+       (SELECT id FROM payments WHERE payee_wallet_id = $1 AND refusals IS NULL
+         ORDER BY created_at DESC LIMIT $2))
  ORDER BY p.created_at DESC LIMIT $2
 """  # noqa: S608 - put together from constants
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from api.database import run_in_transaction
 from api.errors import FlorinError
 from api.idempotency import require_key
 from api.identity.guard import By, GuardedRoute
+from api.identity.keys import Caller
 from api.identity.once import IDEMPOTENCY_HEADER, answer_once
-from api.institution import Here
+from api.institution import Here, Institution
 from api.ledger.gathering import Gatherer
 from api.ndjson import BulkExchange, bulk_openapi, require_ndjson
 from api.payments import billers, service
@@ -37,33 +38,29 @@ from api.payments.schemas import (
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["payments"])
 
 
-def _gatherer_of(request: Request) -> Gatherer[PaymentRequest, Outcome]:
+async def _submit(request: Request, make: Callable[[Institution, str, str], PaymentRequest]) -> Response:
+    """Have the payment decided together with those that arrive beside it. Raises `PaymentRefused`.
+
+    Looks institution and caller up itself: what FastAPI injects costs more than all the rules.
+    """
+    key = require_key(request.headers.get("idempotency-key"))
     gatherer: Gatherer[PaymentRequest, Outcome] = request.app.state.payments
-    return gatherer
-
-
-Gathered = Annotated[Gatherer[PaymentRequest, Outcome], Depends(_gatherer_of)]
-
-
-def _accepted(outcome: Outcome) -> Response:
-    """The answer to an accepted payment. Raises `PaymentRefused`."""
+    caller: Caller = request.state.caller
+    outcome = await gatherer.submit(make(request.app.state.institution, caller.name, key))
     outcome.require_accepted()
-    return JSONResponse(
-        {
-            "payment_id": str(outcome.payment_id),
-            "state": outcome.state,
-            "from_wallet_minor": outcome.from_wallet_minor,
-            "from_deposit_minor": outcome.from_deposit_minor,
-        },
-        status_code=202,
-    )
+    accepted = {
+        "payment_id": str(outcome.payment_id),
+        "state": outcome.state,
+        "from_wallet_minor": outcome.from_wallet_minor,
+        "from_deposit_minor": outcome.from_deposit_minor,
+    }
+    return JSONResponse(accepted, status_code=202)
 
 
 @router.post("/payments", status_code=202, response_model=PaymentAccepted, openapi_extra=IDEMPOTENCY_HEADER)
-async def pay(request: Request, here: Here, by: By, gathered: Gathered, body: PaymentBody) -> Response:
+async def pay(request: Request, body: PaymentBody) -> Response:
     """Pay from a wallet; what it lacks comes from the linked account. A refusal gives all its reasons."""
-    key = require_key(request.headers.get("idempotency-key"))
-    return _accepted(await gathered.submit(payment_request(here, by.name, key, body)))
+    return await _submit(request, lambda here, caller, key: payment_request(here, caller, key, body))
 
 
 @router.post("/payments:bulk", openapi_extra=bulk_openapi(PaymentLine, PaymentLineAnswer))
@@ -120,19 +117,21 @@ async def payment(here: Here, payment_id: uuid.UUID) -> Any:
 
 
 @router.post("/fundings", status_code=202, response_model=PaymentAccepted, openapi_extra=IDEMPOTENCY_HEADER)
-async def fund(request: Request, here: Here, by: By, gathered: Gathered, body: TransferBody) -> Response:
+async def fund(request: Request, body: TransferBody) -> Response:
     """Move money from the linked account into the wallet."""
-    key = require_key(request.headers.get("idempotency-key"))
-    return _accepted(await gathered.submit(transfer_request(here, by.name, key, "funding", body)))
+    return await _submit(
+        request, lambda here, caller, key: transfer_request(here, caller, key, "funding", body)
+    )
 
 
 @router.post(
     "/redemptions", status_code=202, response_model=PaymentAccepted, openapi_extra=IDEMPOTENCY_HEADER
 )
-async def redeem(request: Request, here: Here, by: By, gathered: Gathered, body: TransferBody) -> Response:
+async def redeem(request: Request, body: TransferBody) -> Response:
     """Move money from the wallet back to the linked account."""
-    key = require_key(request.headers.get("idempotency-key"))
-    return _accepted(await gathered.submit(transfer_request(here, by.name, key, "redemption", body)))
+    return await _submit(
+        request, lambda here, caller, key: transfer_request(here, caller, key, "redemption", body)
+    )
 
 
 @router.post("/billers", status_code=201, response_model=BillerAnswer, openapi_extra=IDEMPOTENCY_HEADER)

@@ -8,7 +8,17 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from api.fields import Address, Answer, Body, CurrencyCode, DisplayName, Identifier, Note, PaymentAmount, Reference
+from api.fields import (
+    Address,
+    Answer,
+    Body,
+    CurrencyCode,
+    DisplayName,
+    Identifier,
+    Note,
+    PaymentAmount,
+    Reference,
+)
 
 PaymentState = Literal["refused", "accepted", "submitted", "included", "final", "failed"]
 
