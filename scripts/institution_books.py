@@ -44,6 +44,17 @@ class Books:
     wallets: Mapping[bytes, int]
     projection: Mapping[bytes, int]
     projected_supply_minor: int
+    reserve_movements: tuple[tuple[str, int, int], ...] = ()
+    """What the chain moved in reserves accounts: code, block number, amount on the account's side."""
+
+    def reserves_at(self, code: str, block_number: int) -> int:
+        """A reserves account's balance without what blocks above `block_number` moved."""
+        later = (
+            amount_minor
+            for moved, block, amount_minor in self.reserve_movements
+            if moved == code and block > block_number
+        )
+        return self.accounts.get(code, 0) - sum(later)
 
     def sum_of(self, prefix: str) -> int:
         """The balances of all accounts whose code begins so."""
@@ -57,6 +68,14 @@ class NoBooks(Exception):
 
     def __init__(self, institution: str) -> None:
         super().__init__(f"the books of {institution} are still empty: run `florin up` first")
+
+
+_RESERVE_MOVEMENTS = """
+SELECT a.code, k.number, l.amount_minor * a.normal_side AS amount
+  FROM ledger_accounts a JOIN ledger_legs l ON l.account_id = a.id JOIN ledger_entries e ON e.id = l.entry_id
+  JOIN chain_blocks k ON e.source LIKE 'event:0x' || encode(k.hash, 'hex') || ':%'
+ WHERE a.kind IN ('reserves', 'reserves_of') AND e.source LIKE 'event:%'
+"""
 
 
 async def read_books(settings: Settings) -> Books:
@@ -81,6 +100,7 @@ async def read_books(settings: Settings) -> Books:
             )
             projection = await connection.fetch("SELECT address, balance_minor FROM chain_accounts")
             supply = await connection.fetchval("SELECT supply_minor FROM chain_currency")
+            movements = await connection.fetch(_RESERVE_MOVEMENTS)
     finally:
         await connection.close()
     by_id = {row["id"]: row["balance"] for row in accounts}
@@ -94,6 +114,7 @@ async def read_books(settings: Settings) -> Books:
         wallets={row["address"]: by_id[row["wallet_ledger_account_id"]] for row in wallets},
         projection={row["address"]: row["balance_minor"] for row in projection},
         projected_supply_minor=supply or 0,
+        reserve_movements=tuple((row["code"], row["number"], row["amount"]) for row in movements),
     )
 
 
@@ -135,8 +156,11 @@ def compare_with_chain(books: Books, chain: ReplayedChain) -> list[Check]:
 
 
 def compare_reserves(central_bank: Books, bank: Books) -> Check:
-    """What a bank has at the central bank: by its own books and, in the chain's place, the central bank's."""
-    owed = central_bank.accounts.get(code_of("reserves_of", bank.settings.participant_id), 0)
-    return Check(
-        bank.settings.institution, "reserves = at central bank", bank.accounts.get("reserves", 0), owed
-    )
+    """What a bank has at the central bank: by its own books and, in the chain's place, the central bank's.
+
+    One of them may follow the chain further than the other: both as of the block that both have seen.
+    """
+    block = min(central_bank.final_block, bank.final_block)
+    owed = central_bank.reserves_at(code_of("reserves_of", bank.settings.participant_id), block)
+    own = bank.reserves_at("reserves", block)
+    return Check(bank.settings.institution, "reserves = at central bank", own, owed)

@@ -24,6 +24,7 @@ from scripts.command_errors import EXPECTED_ERRORS, print_error
 from scripts.data_directory import DataDirectory
 from scripts.progress import Steps
 from scripts.reach_books import reach_books
+from scripts.verify_books import output_console
 
 ROWS_SHOWN = 10
 
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=Path(".florin"), help="where the country lives")
     parser.add_argument("--keep", action="store_true", help="keep the rebuilt projection where it differs")
     options = parser.parse_args(arguments)
-    console, output, is_identical = Console(stderr=True), Console(), True
+    console, output, is_identical = Console(stderr=True), output_console(), True
     try:
         with Steps(console) as steps, reach_books(DataDirectory(options.data), steps) as institutions:
             for settings in institutions:

@@ -40,7 +40,7 @@ from scripts.processes import Supervisor
 from scripts.progress import Steps
 from scripts.run_book import Offices, Run, RunOutcome
 from scripts.summary import Summary, print_summary
-from scripts.verify_books import print_verdict, verify
+from scripts.verify_books import output_console, print_verdict, verify
 
 WATCH_S = 0.5
 IMPORTED = "orders sent"
@@ -112,7 +112,7 @@ def _run(
     outcome = asyncio.run(_watched(supervisor, _run_book(country, data, imported, steps)))
     verdict = asyncio.run(_watched(supervisor, verify(list(country.settings.values()), steps)))
     summary = Summary(country, imported, outcome, verdict, policies, time.monotonic() - began_at)
-    output = Console()
+    output = output_console()
     if not verdict.holds:
         print_verdict(output, verdict, CURRENCY_EXPONENT)
     print_summary(output, summary)

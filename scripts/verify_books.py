@@ -26,8 +26,7 @@ from scripts.data_directory import DataDirectory
 from scripts.institution_books import Books, Check, compare_reserves, compare_with_chain, read_books
 from scripts.progress import Steps
 
-SETTLING_ATTEMPTS = 10
-SETTLING_PAUSE_S = 1.0
+UNFOLDED_WIDTH = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +61,7 @@ class Verdict:
 
 
 async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
-    """Verifies the books of these institutions, which share one chain.
-
-    While they run, two institutions may follow the chain to different blocks for a moment; their reserves are
-    then compared again, a few times.
-    """
-    for attempt in range(1, SETTLING_ATTEMPTS + 1):
-        verdict, is_level = await _verify_once(settings, steps)
-        if verdict.holds or is_level or attempt == SETTLING_ATTEMPTS:
-            return verdict
-        await asyncio.sleep(SETTLING_PAUSE_S)
-    raise AssertionError("the last attempt returns")
-
-
-async def _verify_once(settings: Sequence[Settings], steps: Steps) -> tuple[Verdict, bool]:
+    """Verifies the books of these institutions, which share one chain, each as of its own final block."""
     with steps.step("Journals", len(settings)) as advance:
         findings: list[Finding] = []
         books: list[Books] = []
@@ -100,9 +86,9 @@ async def _verify_once(settings: Sequence[Settings], steps: Steps) -> tuple[Verd
     central_banks = [each for each in books if each.settings.kind == "central_bank"]
     banks = [each for each in books if each.settings.kind == "bank"]
     checks += [compare_reserves(central_bank, bank) for central_bank in central_banks for bank in banks]
-    finals = {each.final_block for each in books}
-    supply_minor = history.after(min(finals)).supply_minor
-    return Verdict(min(finals), tuple(checks), tuple(findings), supply_minor), len(finals) == 1
+    block_number = min(each.final_block for each in books)
+    supply_minor = history.after(block_number).supply_minor
+    return Verdict(block_number, tuple(checks), tuple(findings), supply_minor)
 
 
 async def _journal_findings(settings: Settings) -> list[Finding]:
@@ -127,6 +113,11 @@ def _foundations(books: Sequence[Books]) -> list[Finding]:
         for each in books
         if (each.genesis_hash, each.contract) != (first.genesis_hash, first.contract)
     ]  # fmt: skip
+
+
+def output_console() -> Console:
+    """Standard output; wide where it is no terminal, so that no name is folded."""
+    return Console(width=None if sys.stdout.isatty() else UNFOLDED_WIDTH)
 
 
 def print_verdict(console: Console, verdict: Verdict, exponent: int) -> None:
@@ -179,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EXPECTED_ERRORS as error:
         print_error(console, error)
         return 1
-    print_verdict(Console(), verdict, settings[0].currency_exponent)
+    print_verdict(output_console(), verdict, settings[0].currency_exponent)
     return 0 if verdict.holds else 1
 
 

@@ -7,6 +7,7 @@ a country with a small book
 │   └── books and chain agree, also when they are replayed
 ├── with small ones, beside it: takes other ports, and refuses exactly what the oracle refuses
 ├── whose directory is in use: is not started twice
+├── whose database somebody changed by hand: verify-books names the places, rebuild-projection mends its own
 └── stopped with Ctrl-C
     ├── leaves no process behind
     ├── goes on from the same state, and pays nothing twice
@@ -15,18 +16,25 @@ a country with a small book
 
 from __future__ import annotations
 
+import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import psutil
 import pytest
 
-from scripts.institutions import INSTITUTIONS
+from api.settings import Settings
+from scripts.data_directory import DataDirectory
+from scripts.institution_books import read_books
+from scripts.institutions import INSTITUTIONS, InstitutionHome
+from scripts.postgres import start
 from scripts.sample_book import SampleSize, write_sample_book
 from tests.journeys.country_process import Counters, CountryProcess, florin
 from tests.journeys.expectations import expect_balances, orders_of
@@ -70,6 +78,25 @@ def small(ample: Side, book: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     arguments = ("--chain", "eth-tester", "--book", book, "--opening-balance", str(SMALL))
     with CountryProcess(data, *arguments) as country:
         yield Side(country, country.wait_for_table(), foretell(book, Terms(SMALL)))
+
+
+@contextmanager
+def administered(data: Path, database: str) -> Iterator[Callable[[str], None]]:
+    """Executes SQL in a database of a country that rests, as one who may do everything."""
+    server = start(data / "postgres")
+
+    def execute(statement: str) -> None:
+        async def run() -> None:
+            connection = await asyncpg.connect(server.admin_url_for(database))
+            await connection.execute(statement)
+            await connection.close()
+
+        asyncio.run(run())
+
+    try:
+        yield execute
+    finally:
+        server.stop()
 
 
 async def test_with_ample_balances_every_order_ends_final_and_every_balance_is_foretold(
@@ -131,6 +158,20 @@ async def test_the_page_of_a_bank_answers_with_its_name(ample: Side) -> None:
         assert "First Bank" in await page.text()
 
 
+async def test_no_money_appears_or_disappears(ample: Side) -> None:
+    homes = [InstitutionHome(DataDirectory(ample.country.data), plan) for plan in INSTITUTIONS]
+    central_bank, *banks = [await read_books(Settings.load(home.settings_file)) for home in homes]
+    brought_minor = int(AMPLE * 100) * len(ample.fate.deposits)
+    customers_minor = sum(bank.sum_of("deposit:") + bank.accounts["custody"] for bank in banks)
+    assert customers_minor == brought_minor
+    assert central_bank.accounts["assets"] == brought_minor
+    assert central_bank.sum_of("reserves:") + central_bank.accounts["circulation"] == brought_minor
+    assert (
+        sum(bank.accounts["inventory"] + bank.accounts["custody"] for bank in banks)
+        == (central_bank.accounts["circulation"])
+    )
+
+
 def test_a_directory_in_use_is_not_started_twice(ample: Side) -> None:
     second = florin("up", "--once", "--data", ample.country.data)
     assert second.status == 1
@@ -178,3 +219,29 @@ def test_stopped_it_leaves_nothing_behind_and_goes_on_from_the_same_state(ample:
     assert "Standing orders" not in again.errors, "nothing is sent again"
     verdict = florin("verify-books", "--data", data)
     assert verdict.status == 0, verdict.output + verdict.errors
+
+
+def test_what_somebody_changed_in_a_database_is_found_and_the_projection_rebuilt(ample: Side) -> None:
+    data = ample.country.data
+    assert ample.country.process.poll() is not None, "the country was stopped before"
+    with administered(data, "bank_b") as execute:
+        execute(
+            "UPDATE chain_accounts SET balance_minor = balance_minor + 1 WHERE participant = 2 AND tier = 2"
+        )
+        execute(
+            """UPDATE ledger_balances SET posted_minor = posted_minor + 1 WHERE account_id =
+               (SELECT ledger_account_id FROM accounts ORDER BY id LIMIT 1)"""
+        )
+    verdict = florin("verify-books", "--data", data)
+    assert verdict.status == 1
+    assert "posted balance" in verdict.output
+    assert "projection of 0x" in verdict.output
+    rebuilt = florin("rebuild-projection", "--data", data)
+    assert rebuilt.status == 1
+    assert "Second Bank: chain_accounts differs" in rebuilt.output
+    assert florin("rebuild-projection", "--data", data, "--keep").status == 1
+    assert florin("rebuild-projection", "--data", data).status == 0
+    verdict = florin("verify-books", "--data", data)
+    assert "projection of 0x" not in verdict.output
+    assert "posted balance" in verdict.output
+    assert verdict.output.count("expected") == 1
