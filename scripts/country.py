@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -141,17 +142,21 @@ class CountryStart:
 
     def _start_databases(self) -> dict[str, str]:
         server = self._start_postgres()
-        urls = {
-            slug: postgres.create_database(server, name, f"{name}_owner", f"{name}_app")
-            for slug, name in ((slug, home.database) for slug, home in self._homes.items())
-        }
+        suffix = f"_{self._suffix()}" if server.is_external else ""
+        app_urls = {}
+        for slug, home in self._homes.items():
+            name = f"{home.database}{suffix}"
+            urls = postgres.create_database(server, name, f"{name}_owner", f"{name}_app")
+            asyncio.run(migrate(urls.owner_url, f"{name}_app"))
+            app_urls[slug] = urls.app_url
+        return app_urls
 
-        async def migrate_all() -> None:
-            for slug, home in self._homes.items():
-                await migrate(urls[slug].owner_url, f"{home.database}_app")
-
-        asyncio.run(migrate_all())
-        return {slug: pair.app_url for slug, pair in urls.items()}
+    def _suffix(self) -> str:
+        """What tells this country's databases from another's on a server that somebody else runs."""
+        path = self._data.path / "database-suffix"
+        if not path.exists():
+            write_durably(path, secrets.token_hex(4).encode())
+        return path.read_text()
 
     def _start_postgres(self) -> postgres.Server:
         directory = self._data.path / "postgres"

@@ -114,7 +114,7 @@ class InstitutionHome:
 
     @property
     def database(self) -> str:
-        """The name of its database; its roles are named after it."""
+        """The name of its database on a server of the country's own; its roles are named after it."""
         return self.plan.slug.replace("-", "_")
 
     def make_keys(self) -> dict[str, str]:

@@ -55,8 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began_at = time.monotonic()
     data = DataDirectory(options.data)
     try:
-        with Supervisor(data.path) as supervisor, Steps(console) as steps:
-            summary = _run(options, data, supervisor, steps, began_at)
+        with Supervisor(data.path) as supervisor:
+            with Steps(console) as steps:
+                summary = _run(options, data, supervisor, steps, began_at)
+            _report(summary, is_json=options.json)
             if not options.once:
                 console.print("Everything runs. Ctrl-C stops it; the same command goes on from here.")
                 _stay(supervisor)
@@ -111,15 +113,18 @@ def _run(
     policies = asyncio.run(_policies(country))
     outcome = asyncio.run(_watched(supervisor, _run_book(country, data, imported, steps)))
     verdict = asyncio.run(_watched(supervisor, verify(list(country.settings.values()), steps)))
-    summary = Summary(country, imported, outcome, verdict, policies, time.monotonic() - began_at)
+    return Summary(country, imported, outcome, verdict, policies, time.monotonic() - began_at)
+
+
+def _report(summary: Summary, *, is_json: bool) -> None:
+    """Prints the table, every check where one failed, and the line of JSON."""
     output = output_console()
-    if not verdict.holds:
-        print_verdict(output, verdict, CURRENCY_EXPONENT)
+    if not summary.verdict.holds:
+        print_verdict(output, summary.verdict, CURRENCY_EXPONENT)
     print_summary(output, summary)
-    if options.json:
+    if is_json:
         sys.stdout.write(msgspec.json.encode(summary.as_json()).decode() + "\n")
-        sys.stdout.flush()
-    return summary
+    sys.stdout.flush()
 
 
 async def _run_book(

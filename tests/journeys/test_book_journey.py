@@ -236,11 +236,9 @@ def test_what_somebody_changed_in_a_database_is_found_and_the_projection_rebuilt
     assert verdict.status == 1
     assert "posted balance" in verdict.output
     assert "projection of 0x" in verdict.output
-    rebuilt = florin("rebuild-projection", "--data", data)
+    rebuilt = florin("rebuild-projection", "--data", data, "--keep")
     assert rebuilt.status == 1
     assert "Second Bank: chain_accounts differs" in rebuilt.output
-    assert florin("rebuild-projection", "--data", data, "--keep").status == 1
-    assert florin("rebuild-projection", "--data", data).status == 0
     verdict = florin("verify-books", "--data", data)
     assert "projection of 0x" not in verdict.output
     assert "posted balance" in verdict.output
