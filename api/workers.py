@@ -46,7 +46,7 @@ LEASE_KEY: Final = 0x464C574F524B  # "FLWORK": one worker for each institution's
 HEALTH_EVERY_S: Final = 2.0
 IDLE_RELAY_S: Final = 0.5
 RECONCILE_EVERY_S: Final = 3.0
-RECONCILE_IDLE_S: Final = 30.0
+RECONCILE_IDLE_S: Final = 15.0
 FIRST_RETRY_S: Final = 0.1
 LAST_RETRY_S: Final = 5.0
 
