@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import Depends, Request
 
+from api.ledger.chart import BankChart, CentralBankChart
 from api.money import UnknownCurrency
 
 if TYPE_CHECKING:
@@ -29,6 +30,18 @@ class Institution:
     def id_for(self, kind: str, *names: str) -> uuid.UUID:
         """The id of what a caller has named: the same names give the same id, at this institution only."""
         return uuid.uuid5(_NAMESPACE, "\x1f".join((self.settings.institution, kind, *names)))
+
+    @property
+    def bank_chart(self) -> BankChart:
+        """A bank's fixed accounts; only a bank's rooms ask."""
+        assert isinstance(self.chart, BankChart), "this room belongs to banks"
+        return self.chart
+
+    @property
+    def central_bank_chart(self) -> CentralBankChart:
+        """The central bank's fixed accounts; only its rooms ask."""
+        assert isinstance(self.chart, CentralBankChart), "this room belongs to the central bank"
+        return self.chart
 
     def require_currency(self, currency: str) -> None:
         """Raise `UnknownCurrency` unless this institution carries `currency`."""

@@ -98,7 +98,7 @@ async def _book_opening_deposits(conn: Connection, institution: Institution, ope
     bringing = [row for row in opened if row["opening_deposit_minor"] > 0]
     if not bringing:
         return
-    reserves, currency = institution.chart.reserves, institution.settings.currency
+    reserves, currency = institution.bank_chart.reserves, institution.settings.currency
     posting = await Posting.open(conn, [reserves, *(row["ledger_account_id"] for row in bringing)])
     for row in bringing:
         amount = row["opening_deposit_minor"]

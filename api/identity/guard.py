@@ -22,7 +22,7 @@ class GuardedRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         super().__init__(path, endpoint, **options)
-        (method,) = self.methods
+        (method,) = options["methods"]
         self.scope_needed = scope_of(method, path)
         if self.scope_needed not in {PUBLIC, PAGE}:
             self.openapi_extra = {

@@ -15,7 +15,6 @@ from api.chain.outbox import PaymentIntent, enqueue_payments
 from api.database import TransactionConflict, run_in_transaction
 from api.errors import FlorinError
 from api.ledger.balances import read_balances
-from api.ledger.chart import BankChart
 from api.ledger.journal import Hold, Posting
 from api.money import UnknownCurrency
 from api.payments import queries
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from api.database import Connection
     from api.institution import Institution
+    from api.ledger.chart import BankChart
     from api.payments.requests import PaymentRequest
 
 _COLUMNS = (
@@ -79,7 +79,7 @@ async def pay_in(
     directory = await Directory.load(conn, requests, moment["institution"])
     resolved = [directory.resolve(request) for request in requests]
     parties = [each for each in resolved if each is not None]
-    chart = _chart_of(institution)
+    chart = institution.bank_chart
     posting = await Posting.open(conn, _accounts_of(parties, chart) if parties else ())
     decided = await queries.decided_payments(conn, [request.payment_id for request in requests])
     situation = await Situation.load(conn, moment, parties)
@@ -101,7 +101,7 @@ async def preflight(conn: Connection, institution: Institution, request: Payment
     resolved = directory.resolve(request)
     if resolved is None:
         raise UnknownWallet(str(request.wallet))
-    chart = _chart_of(institution)
+    chart = institution.bank_chart
     balances = await read_balances(conn, _accounts_of([resolved], chart))
     funds = _funds_of(resolved, chart, lambda account_id: balances[account_id].available_minor)
     situation = await Situation.load(conn, moment, [resolved])
@@ -198,11 +198,6 @@ class _Batch:
         except asyncpg.UniqueViolationError as conflict:
             raise TransactionConflict from conflict
         await enqueue_payments(conn, self._intents)
-
-
-def _chart_of(institution: Institution) -> BankChart:
-    assert isinstance(institution.chart, BankChart), "only a bank has wallets"
-    return institution.chart
 
 
 def _accounts_of(resolved: Sequence[Resolved], chart: BankChart) -> set[int]:

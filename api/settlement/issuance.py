@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from api.chain.outbox import TransactionIntent, enqueue_transaction
 from api.ledger.balances import read_balances
-from api.ledger.chart import BankChart
 from api.ledger.journal import Hold, Posting
 from api.settlement import queries
 from api.settlement.errors import (
@@ -33,7 +32,7 @@ async def mint(
 
     Raises `MintAllowanceExceeded`, `InsufficientReserves` and `FlowFrozen`.
     """
-    chart = _chart_of(institution)
+    chart = institution.bank_chart
     await _require_flowing(conn)
     posting = await Posting.open(conn, [chart.reserves])  # the lock also makes mintings take turns
     allowed, pending = await queries.mint_allowance(conn, institution.settings.participant_id)
@@ -51,7 +50,7 @@ async def return_to_central_bank(
     conn: Connection, institution: Institution, issuance_id: uuid.UUID, amount_minor: int
 ) -> dict[str, Any]:
     """Hold the bank's own digital currency and burn it. Raises `InsufficientInventory` and `FlowFrozen`."""
-    chart = _chart_of(institution)
+    chart = institution.bank_chart
     await _require_flowing(conn)
     posting = await Posting.open(conn, [chart.inventory])
     available = posting.available(chart.inventory)
@@ -64,7 +63,7 @@ async def return_to_central_bank(
 
 async def allowance(conn: Connection, institution: Institution) -> dict[str, Any]:
     """What this bank may still mint, and what it could mint and return."""
-    chart = _chart_of(institution)
+    chart = institution.bank_chart
     allowed, pending = await queries.mint_allowance(conn, institution.settings.participant_id)
     balances = await read_balances(conn, [chart.reserves, chart.inventory])
     return {
@@ -105,8 +104,3 @@ async def _require_flowing(conn: Connection) -> None:
     reason = await queries.freeze_reason(conn, "issuance")
     if reason is not None:
         raise FlowFrozen("issuance", reason)
-
-
-def _chart_of(institution: Institution) -> BankChart:
-    assert isinstance(institution.chart, BankChart), "only a bank mints and returns"
-    return institution.chart

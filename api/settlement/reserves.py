@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from api.chain.outbox import TransactionIntent, enqueue_transaction
-from api.ledger.chart import CentralBankChart
 from api.ledger.errors import InsufficientAvailable
 from api.ledger.journal import Entry, Hold, Leg, Posting
 from api.settlement import queries
@@ -26,8 +25,7 @@ async def deposit_reserves(
 ) -> dict[str, Any]:
     """Book reserves that a participant brings: Dr assets, Cr reserves. Raises `UnknownParticipant`."""
     account_id = await _reserves_account(conn, participant_id)
-    chart, currency = institution.chart, institution.settings.currency
-    assert isinstance(chart, CentralBankChart), "only the central bank keeps reserves for others"
+    chart, currency = institution.central_bank_chart, institution.settings.currency
     posting = await Posting.open(conn, [chart.assets, account_id])
     legs = (Leg(chart.assets, currency, amount_minor), Leg(account_id, currency, -amount_minor))
     posting.post(Entry("reserve_deposit", f"reserve-deposit:{deposit_id}", deposit_id, legs))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from api.errors import NotFound
-from api.ledger.chart import CentralBankChart
 from api.settlement import queries
 from api.settlement.errors import BlockNotFinal
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 async def supply(conn: Connection, institution: Institution, block_number: int | None) -> dict[str, Any]:
     """Total supply and circulation as of a final block (default: the newest). Raises `BlockNotFinal`."""
     block = await _final_block(conn, block_number)
-    chart = institution.chart
-    assert isinstance(chart, CentralBankChart), "only the central bank has circulation"
+    chart = institution.central_bank_chart
     supply_minor, _ = await queries.holdings_at(conn, 0, block)
     return {
         "block_number": block,

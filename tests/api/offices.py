@@ -117,9 +117,7 @@ class BankOffice(Office):
     @property
     def chart(self) -> BankChart:
         """The bank's fixed accounts."""
-        chart = self.institution.chart
-        assert isinstance(chart, BankChart)
-        return chart
+        return self.institution.bank_chart
 
     async def furnish(self) -> None:
         """Everything that a first payment needs."""
