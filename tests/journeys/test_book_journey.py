@@ -239,7 +239,3 @@ def test_what_somebody_changed_in_a_database_is_found_and_the_projection_rebuilt
     rebuilt = florin("rebuild-projection", "--data", data, "--keep")
     assert rebuilt.status == 1
     assert "Second Bank: chain_accounts differs" in rebuilt.output
-    verdict = florin("verify-books", "--data", data)
-    assert "projection of 0x" not in verdict.output
-    assert "posted balance" in verdict.output
-    assert verdict.output.count("expected") == 1
