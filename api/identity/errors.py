@@ -27,6 +27,14 @@ class UnknownScope(FlorinError):
         super().__init__("UnknownScope", 422, sentence, scope=scope)
 
 
+class InvalidCallerName(FlorinError):
+    """A name for a caller that could be mistaken for a customer's, or that cannot be shown."""
+
+    def __init__(self, name: str) -> None:
+        sentence = "A caller's name has 1 to 64 letters, digits, points, hyphens and underscores."
+        super().__init__("InvalidCallerName", 422, sentence, name=name)
+
+
 class ReferenceInUse(FlorinError):
     """A reference that already names a thing with other content; the same content gets the same answer."""
 

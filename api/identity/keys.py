@@ -7,13 +7,14 @@ another of the same name without a retry becoming a second payment.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from api.identity.errors import Unauthenticated, UnknownScope
+from api.identity.errors import InvalidCallerName, Unauthenticated, UnknownScope
 from api.identity.scopes import known_scopes
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 KEY_PREFIX: Final = "florin_"
 _SECRET_BYTES: Final = 32
+_NAME: Final = re.compile(
+    r"[A-Za-z0-9._-]{1,64}"
+)  # customers on the pages are callers with a colon in their names
 _FRESH_S: Final = 2.0
 _MAX_REMEMBERED: Final = 1024
 
@@ -36,7 +40,12 @@ class Caller:
 
 
 async def create_key(conn: Connection, name: str, scopes: Collection[str], kind: str) -> str:
-    """Make a key with `scopes` and return its text, which is nowhere else. Raises `UnknownScope`."""
+    """Make a key with `scopes` and return its text, which is nowhere else.
+
+    Raises `InvalidCallerName` and `UnknownScope`.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidCallerName(name)
     known = known_scopes(kind)
     for scope in scopes:
         if scope not in known:

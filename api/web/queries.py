@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection
 
     from api.database import Connection
 
@@ -56,21 +55,6 @@ async def billers_paid_before(conn: Connection, wallet_id: uuid.UUID, limit: int
                ON p.biller_id = b.id
             ORDER BY p.at DESC LIMIT $2""",
         wallet_id,
-        limit,
-    )
-
-
-async def movements(conn: Connection, account_ids: Collection[int], limit: int) -> list[Any]:
-    """Booked entries on any of these ledger accounts, newest first; positive raised the account."""
-    return await conn.fetch(
-        """SELECT e.id, e.kind, e.booked_at, g.kind AS account_kind,
-                  (sum(l.amount_minor) * g.normal_side)::bigint AS amount_minor
-             FROM ledger_legs l
-             JOIN ledger_entries e ON e.id = l.entry_id
-             JOIN ledger_accounts g ON g.id = l.account_id
-            WHERE l.account_id = ANY($1)
-            GROUP BY e.id, g.id ORDER BY e.id DESC LIMIT $2""",
-        list(account_ids),
         limit,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from api.errors import NotFound
-from api.ledger.balances import read_balances
+from api.ledger.balances import AccountEntry, list_entries, read_balance
 from api.payments.queries import billers_named, payments_of_wallet
 from api.wallets.queries import wallets_of_customer
 from api.web import queries
@@ -36,6 +36,14 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
+class Movement:
+    """A booked entry on the wallet or on the account; positive raised it."""
+
+    is_of_wallet: bool
+    entry: AccountEntry
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """One wallet with its account, payments and movements."""
 
@@ -44,18 +52,17 @@ class Overview:
     wallet_money: Money
     account_money: Money | None
     payments: list[dict[str, Any]]
-    movements: list[Any]
+    movements: list[Movement]
 
 
 async def overview(conn: Connection, customer_id: uuid.UUID, wallet_id: str | None) -> Overview:
     """A customer's wallet (by default the first). Raises `NotFound` for one that is not theirs."""
     wallets = await wallets_of_customer(conn, customer_id)
     wallet = choose_wallet(wallets, wallet_id)
-    account_ids = [wallet["ledger_account_id"]]
+    deposit_id = wallet["deposit_ledger_account_id"]
     account_money = None
-    if wallet["deposit_ledger_account_id"] is not None:
-        account_ids.append(wallet["deposit_ledger_account_id"])
-        balance = (await read_balances(conn, account_ids[1:]))[account_ids[1]]
+    if deposit_id is not None:
+        balance = await read_balance(conn, deposit_id)
         account_money = Money(balance.posted_minor, balance.available_minor)
     rows = await payments_of_wallet(conn, wallet["id"], SHOWN_PAYMENTS)
     return Overview(
@@ -64,7 +71,7 @@ async def overview(conn: Connection, customer_id: uuid.UUID, wallet_id: str | No
         wallet_money=Money(wallet["posted_minor"], wallet["available_minor"]),
         account_money=account_money,
         payments=[_shown_payment(row, wallet["id"]) for row in rows],
-        movements=await queries.movements(conn, account_ids, SHOWN_MOVEMENTS),
+        movements=await _movements(conn, wallet["ledger_account_id"], deposit_id),
     )
 
 
@@ -86,6 +93,17 @@ async def payees(
         for reference, name in names.items()
     ]
     return offered[:SHOWN_PAYEES]
+
+
+async def _movements(conn: Connection, wallet_account_id: int, deposit_id: int | None) -> list[Movement]:
+    """The newest entries on both ledger accounts, newest first."""
+    found = []
+    for account_id in (wallet_account_id, deposit_id):
+        if account_id is not None:
+            page = await list_entries(conn, account_id, limit=SHOWN_MOVEMENTS)
+            found += [Movement(account_id == wallet_account_id, entry) for entry in page.entries]
+    found.sort(key=lambda movement: (movement.entry.entry_id, movement.is_of_wallet), reverse=True)
+    return found[:SHOWN_MOVEMENTS]
 
 
 def choose_wallet(wallets: list[Any], wallet_id: str | None) -> Any:

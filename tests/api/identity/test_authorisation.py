@@ -47,9 +47,9 @@ def path_of(template: str) -> str:
 async def test_every_route_against_every_wrong_caller(office: Office) -> None:
     kind = office.institution.settings.kind
     async with transaction(office.institution.pool) as conn:
-        with_only = {s: await create_key(conn, s, [s], kind) for s in known_scopes(kind)}
+        with_only = {s: await create_key(conn, "with-only", [s], kind) for s in known_scopes(kind)}
         without = {
-            s: await create_key(conn, f"not {s}", set(known_scopes(kind)) - {s}, kind)
+            s: await create_key(conn, "without", set(known_scopes(kind)) - {s}, kind)
             for s in known_scopes(kind)
         }
     before = await office.state()

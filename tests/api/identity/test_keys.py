@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.database import transaction
-from api.identity.errors import UnknownScope
+from api.identity.errors import InvalidCallerName, UnknownScope
 from api.identity.keys import KeyRing, create_key, revoke_keys
 from api.identity.scopes import known_scopes
 from tests.api.offices import BankOffice, payment
@@ -95,6 +95,12 @@ async def test_a_replaced_key_keeps_its_callers_references(bank: BankOffice) -> 
 async def test_a_scope_that_no_route_asks_for_cannot_be_given(bank: BankOffice) -> None:
     with pytest.raises(UnknownScope):
         await new_key(bank, "auditor", "everything")
+
+
+@pytest.mark.parametrize("name", ["", "customer:8c1f", "a b", "ü", "n" * 65])
+async def test_a_caller_cannot_be_named_like_a_customer_or_unreadably(bank: BankOffice, name: str) -> None:
+    with pytest.raises(InvalidCallerName):
+        await new_key(bank, name, "wallets:read")
 
 
 def test_the_two_kinds_of_institution_have_their_own_scopes() -> None:

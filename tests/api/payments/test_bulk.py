@@ -7,6 +7,7 @@ The lines of a bulk request
 ├── with a known reference and the same content: the same answer; with other content: an error
 ├── more than fit one transaction: chunks, all of them
 ├── too long: an error in its place
+├── sent by a client that reads nothing before it has sent everything: answered all the same
 └── whose request broke off: what was answered is done, and sending all again completes it
 A body that is not said to be JSON lines: refused
 """
@@ -15,9 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvicorn
 
 from api.ndjson import CHUNK_LINES, MAX_LINE_BYTES
 from tests.api.offices import OPENING_MINOR, BankOffice, payment
@@ -165,6 +168,37 @@ async def test_a_request_that_broke_off_is_completed_by_sending_it_again(bank: B
     answers = await bank.bulk("/v1/payments:bulk", lines)
     assert {each["state"] for each in answers} == {"accepted"}
     assert (await bank.held())["deposit:a-1"] == 2 * CHUNK_LINES
+
+
+async def test_a_client_that_sends_everything_before_it_reads_is_answered(bank: BankOffice) -> None:
+    config = uvicorn.Config(bank.app, lifespan="off", log_level="error", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        lines = b"{}\n" * 20_000
+        answer = await asyncio.to_thread(send_then_read, listening.getsockname()[1], bank.key, lines)
+        server.should_exit = True
+        await serving
+    assert answer.count(b'"MalformedRequest"') == 20_000
+
+
+def send_then_read(port: int, key: str, body: bytes) -> bytes:
+    """A client with a small window, whose answers would fill every buffer on the way while it still sends."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(60)
+        client.connect(("127.0.0.1", port))
+        head = (
+            f"POST /v1/payments:bulk HTTP/1.1\r\nHost: bank\r\nAuthorization: Bearer {key}\r\n"
+            f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        )
+        client.sendall(head.encode())
+        for start in range(0, len(body), 3_000):
+            client.sendall(body[start : start + 3_000])
+        pieces = []
+        while piece := client.recv(65_536):
+            pieces.append(piece)
+        return b"".join(pieces)
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", ""])
