@@ -3,7 +3,7 @@
 a country with a small book
 ├── with ample opening balances
 │   ├── every order ends final, and every balance is what the oracle says
-│   ├── its bank's page shows a customer's balances
+│   ├── a sample customer signs in on the bank's page, pays, and watches the payment become final
 │   └── books and chain agree, also when they are replayed
 ├── with small ones, beside it: takes other ports, and refuses exactly what the oracle refuses
 ├── whose directory is in use: is not started twice
@@ -17,6 +17,7 @@ a country with a small book
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import asyncpg
 import psutil
 import pytest
@@ -39,8 +39,14 @@ from scripts.sample_book import SampleSize, write_sample_book
 from tests.journeys.country_process import Counters, CountryProcess, florin
 from tests.journeys.expectations import expect_balances, orders_of
 from tests.journeys.oracle import Fate, Terms, foretell
+from tests.journeys.visitor import Visitor, field
 
 SIZE = SampleSize(customers=20, orders=40)
+FINAL_BY_HAND = re.compile(  # within one item of the list
+    r'by hand(?:(?!<li class="payment ).)*?aria-current="step">final(?:(?!<li class="payment ).)*?'
+    r'Block [0-9,]+</span>\s*<code title="0x[0-9a-f]{64}"',
+    re.DOTALL,
+)
 AMPLE, SMALL = Decimal("25000.00"), Decimal("5000.00")
 
 
@@ -149,13 +155,16 @@ async def test_the_institutions_reconcile_by_themselves(ample: Side) -> None:
             assert (state["is_reconciled"], state["difference_minor"], state["freezes"]) == (True, 0, [])
 
 
-async def test_the_page_of_a_bank_answers_with_its_name(ample: Side) -> None:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(ample.summary["addresses"]["bank-a"] + "/") as page,
-    ):
-        assert page.status == 200
-        assert "First Bank" in await page.text()
+async def test_a_sample_customer_signs_in_pays_and_watches_the_payment_become_final(ample: Side) -> None:
+    async with Visitor(ample.summary["addresses"]["bank-a"]) as visitor:
+        home = await visitor.open("/")
+        assert "First Bank" in home
+        chosen = {name: field(home, name) for name in ("form_token", "customer_id")}
+        wallet = await visitor.send("/sandbox/sign-in", chosen)
+        payment = {name: field(wallet, name) for name in ("form_token", "intention", "wallet", "payee")}
+        sent = await visitor.send("/wallet/payments", {**payment, "amount": "1.25", "note": "by hand"})
+        assert "by hand" in sent
+        await visitor.hear(f"/wallet/events?wallet={payment['wallet']}", FINAL_BY_HAND)
 
 
 async def test_no_money_appears_or_disappears(ample: Side) -> None:
