@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 KEY_PREFIX: Final = "florin_"
 _SECRET_BYTES: Final = 32
-_NAME: Final = re.compile(
-    r"[A-Za-z0-9._-]{1,64}"
-)  # customers on the pages are callers with a colon in their names
+_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")  # a customer on the pages has a colon in its name
 _FRESH_S: Final = 2.0
 _MAX_REMEMBERED: Final = 1024
 

@@ -173,28 +173,35 @@ async def test_a_request_that_broke_off_is_completed_by_sending_it_again(bank: B
 async def test_a_client_that_sends_everything_before_it_reads_is_answered(bank: BankOffice) -> None:
     config = uvicorn.Config(bank.app, lifespan="off", log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.socket() as listening:
+        make_small(listening)  # what it accepts is as small
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
         serving = asyncio.create_task(server.serve(sockets=[listening]))
-        lines = b"{}\n" * 20_000
+        lines = (b"{" + b" " * 200 + b"}\n") * 5_000
         answer = await asyncio.to_thread(send_then_read, listening.getsockname()[1], bank.key, lines)
         server.should_exit = True
         await serving
-    assert answer.count(b'"MalformedRequest"') == 20_000
+    assert answer.count(b'"MalformedRequest"') == 5_000
+
+
+def make_small(end: socket.socket) -> None:
+    for direction in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        end.setsockopt(socket.SOL_SOCKET, direction, 4096)
 
 
 def send_then_read(port: int, key: str, body: bytes) -> bytes:
-    """A client with a small window, whose answers would fill every buffer on the way while it still sends."""
+    """The answers would fill every buffer on the way while this client still sends."""
     with socket.socket() as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.settimeout(60)
+        make_small(client)
+        client.settimeout(20)
         client.connect(("127.0.0.1", port))
         head = (
             f"POST /v1/payments:bulk HTTP/1.1\r\nHost: bank\r\nAuthorization: Bearer {key}\r\n"
             f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         )
         client.sendall(head.encode())
-        for start in range(0, len(body), 3_000):
-            client.sendall(body[start : start + 3_000])
+        client.sendall(body)
         pieces = []
         while piece := client.recv(65_536):
             pieces.append(piece)
