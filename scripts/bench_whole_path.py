@@ -23,7 +23,7 @@ from scripts.names import person_name
 from scripts.processes import Supervisor
 from scripts.progress import Steps
 from scripts.run_book import Offices, Run
-from scripts.verify_books import verify
+from scripts.verify_books import verify, wait_until_level
 
 FUNDING_MINOR = 100_000
 AMOUNT_MINOR = 100
@@ -66,6 +66,7 @@ def measure_whole_path(load: Load, steps: Steps) -> dict[str, Any]:
         with Supervisor(data.path) as supervisor:
             country = CountryStart(data, supervisor, steps).run(load.chain)
             figures = asyncio.run(_measure(country, load, steps))
+            asyncio.run(wait_until_level(list(country.settings.values()), steps))
             verdict = asyncio.run(verify(list(country.settings.values()), steps))
     return {**figures, "difference_minor": verdict.difference_minor, "books_hold": verdict.holds}
 

@@ -15,10 +15,10 @@ from scripts.data_directory import DataDirectoryError
 from scripts.institution_books import NoBooks
 from scripts.institutions import NodeFailed
 from scripts.leftovers import AlreadyRunning
+from scripts.patience import StandsStill
 from scripts.postgres import PostgresError
 from scripts.processes import ProcessError
 from scripts.readiness import NoFreePort
-from scripts.run_book import StandsStill
 
 EXPECTED_ERRORS = (
     AlreadyRunning, BookError, ChainUnreachable, DataDirectoryError, DeploymentError, FlorinError, NoBooks,

@@ -70,6 +70,18 @@ class NoBooks(Exception):
         super().__init__(f"the books of {institution} are still empty: run `florin up` first")
 
 
+async def final_block(settings: Settings) -> int:
+    """How far an institution's books follow the chain. Raises NoBooks."""
+    connection = await asyncpg.connect(settings.database_url)
+    try:
+        number: int | None = await connection.fetchval("SELECT final_number FROM chain_cursor")
+    finally:
+        await connection.close()
+    if number is None:
+        raise NoBooks(settings.institution)
+    return number
+
+
 _RESERVE_MOVEMENTS = """
 SELECT a.code, k.number, l.amount_minor * a.normal_side AS amount
   FROM ledger_accounts a JOIN ledger_legs l ON l.account_id = a.id JOIN ledger_entries e ON e.id = l.entry_id

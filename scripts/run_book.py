@@ -7,7 +7,6 @@ run that was interrupted anywhere is begun again from its first line and changes
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,6 +15,7 @@ from datetime import datetime
 from scripts.api_client import ApiClient, Json
 from scripts.book import Book
 from scripts.names import payee_name
+from scripts.patience import Patience
 from scripts.progress import Steps
 
 CUSTOMER_TIER, BILLER_TIER, INSTITUTION_TIER = 1, 2, 3
@@ -91,18 +91,6 @@ class RunOutcome:
     def is_accounted_for(self) -> bool:
         """Whether every order ended in one of the two ways."""
         return self.final + self.refused == self.orders
-
-
-class StandsStill(Exception):
-    """Something that the run waits for has not moved for longer than any part of it takes."""
-
-    code = "StandsStill"
-
-    def __init__(self, what: str, waiting: int, waited_s: float) -> None:
-        super().__init__(
-            f"{waiting} {what} still wait and none has moved for {waited_s:.0f} s: see the logs in the data "
-            "directory, then run the same command again; it continues where this one stopped"
-        )
 
 
 async def import_and_send(
@@ -202,7 +190,7 @@ async def wait_for_wallets(offices: Offices, steps: Steps) -> None:
     total = sum(int(summary["requested"]) + int(summary["ready"]) for summary in summaries)
     with steps.step("Wallets ready on chain", total) as advance:
         seen = 0
-        patience = _Patience("wallets")
+        patience = Patience("wallets")
         while True:
             summaries = [await bank.get("/v1/wallets:summary") for bank in banks]
             ready = sum(int(summary["ready"]) for summary in summaries)
@@ -217,7 +205,7 @@ async def wait_for_wallets(offices: Offices, steps: Steps) -> None:
 async def wait_for_issuance(offices: Offices, steps: Steps) -> None:
     """Waits until what the paying bank mints is final; before that it could fund nobody."""
     with steps.step("Digital currency at the paying bank"):
-        patience = _Patience("issuances")
+        patience = Patience("issuances")
         while (await offices.paying_bank.get("/v1/issuances"))["pending_minor"]:
             patience.saw(None, 1)
             await asyncio.sleep(POLL_S)
@@ -261,7 +249,7 @@ async def wait_for_orders(offices: Offices, run: Run, steps: Steps) -> RunOutcom
     orders = len(run.book.orders)
     with steps.step("Orders ended", orders) as advance:
         seen = 0
-        patience = _Patience("orders")
+        patience = Patience("orders")
         while True:
             summary = await offices.paying_bank.get("/v1/payments:summary", since_reference_prefix="order-")
             outcome = _outcome(orders, summary)
@@ -303,22 +291,3 @@ async def _addresses(bank: ApiClient) -> dict[str, str]:
         if page["next_after"] is None:
             return addresses
         query["after"] = page["next_after"]
-
-
-class _Patience:
-    """Waiting that ends when nothing has moved for too long."""
-
-    LONGEST_S = 180.0
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._last: object = None
-        self._moved_at = time.monotonic()
-
-    def saw(self, progress: object, waiting: int) -> None:
-        """Notes how far things are. Raises StandsStill."""
-        now = time.monotonic()
-        if progress != self._last:
-            self._last, self._moved_at = progress, now
-        if now - self._moved_at > self.LONGEST_S:
-            raise StandsStill(self._what, waiting, now - self._moved_at)

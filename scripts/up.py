@@ -40,7 +40,7 @@ from scripts.processes import Supervisor
 from scripts.progress import Steps
 from scripts.run_book import Offices, Run, RunOutcome
 from scripts.summary import Summary, print_summary
-from scripts.verify_books import output_console, print_verdict, verify
+from scripts.verify_books import output_console, print_verdict, verify, wait_until_level
 
 WATCH_S = 0.5
 IMPORTED = "orders sent"
@@ -112,7 +112,9 @@ def _run(
     country = CountryStart(data, supervisor, steps).run(options.chain)
     policies = asyncio.run(_policies(country))
     outcome = asyncio.run(_watched(supervisor, _run_book(country, data, imported, steps)))
-    verdict = asyncio.run(_watched(supervisor, verify(list(country.settings.values()), steps)))
+    settings = list(country.settings.values())
+    asyncio.run(_watched(supervisor, wait_until_level(settings, steps)))
+    verdict = asyncio.run(_watched(supervisor, verify(settings, steps)))
     return Summary(country, imported, outcome, verdict, policies, time.monotonic() - began_at)
 
 

@@ -23,10 +23,19 @@ from api.money import format_amount
 from api.settings import Settings
 from scripts.chain_replay import ChainHistory, state_differences
 from scripts.data_directory import DataDirectory
-from scripts.institution_books import Books, Check, compare_reserves, compare_with_chain, read_books
+from scripts.institution_books import (
+    Books,
+    Check,
+    compare_reserves,
+    compare_with_chain,
+    final_block,
+    read_books,
+)
+from scripts.patience import Patience
 from scripts.progress import Steps
 
 UNFOLDED_WIDTH = 150
+LEVEL_POLL_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,24 @@ class Verdict:
     def holds(self) -> bool:
         """Whether nothing differs anywhere."""
         return self.difference_minor == 0 and not self.findings
+
+
+async def wait_until_level(settings: Sequence[Settings], steps: Steps) -> None:
+    """Waits until every institution follows the chain as far as the foremost does now. Raises StandsStill."""
+    patience = Patience("institutions")
+    foremost = 0
+    with steps.step("Institutions level", len(settings)) as advance:
+        level = 0
+        while True:
+            blocks = [await final_block(each) for each in settings]
+            foremost = foremost or max(blocks)
+            behind = sum(1 for block in blocks if block < foremost)
+            advance(len(settings) - behind - level)
+            level = len(settings) - behind
+            if not behind:
+                return
+            patience.saw(tuple(blocks), behind)
+            await asyncio.sleep(LEVEL_POLL_S)
 
 
 async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
