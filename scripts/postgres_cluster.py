@@ -8,6 +8,8 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -16,6 +18,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from scripts.leftovers import process_birth
+
 SUPERUSER = "postgres"
 UNPRIVILEGED_USERS = ("postgres", "nobody")
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -23,6 +27,8 @@ SOCKET_PATH_BYTES = 107
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 LEAVING_TIMEOUT_S = 20
+ANSWER_TIMEOUT_S = 2.0
+SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")
 STILL_LEAVING = ("pre-existing shared memory block", "lock file")  # a killed postmaster's children
 
 # Passwords are random 256-bit strings, which hashing many times over would make no harder to guess.
@@ -84,15 +90,28 @@ class Cluster:
         with self._exclusively():
             if not (self._data / "PG_VERSION").exists():
                 self._create()
-            if self.postmaster_pid() is None:
-                self._start()
-            self._wait_until_it_accepts()
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while not self._answers():
+                if time.monotonic() > deadline:
+                    raise PostgresError(f"PostgreSQL does not answer; see {self._data / 'server.log'}")
+                if self.postmaster_pid() is None:
+                    self._start()
+                else:
+                    time.sleep(0.05)  # it recovers, or has been killed and is not gone yet
 
     def stop(self) -> None:
         """Shut down quickly and cleanly, if it runs."""
         with self._exclusively():
-            if self.postmaster_pid() is not None:
-                self._run("pg_ctl", "stop", "-w", "-m", "fast", "-t", str(STOP_TIMEOUT_S))
+            pid = self.postmaster_pid()
+            if pid is None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)  # PostgreSQL's fast shutdown
+            deadline = time.monotonic() + STOP_TIMEOUT_S
+            while self.postmaster_pid() == pid:
+                if time.monotonic() > deadline:
+                    raise PostgresError(f"PostgreSQL does not stop; see {self._data / 'server.log'}")
+                time.sleep(0.02)
 
     # the directory
 
@@ -165,12 +184,8 @@ class Cluster:
             return None
 
     def _is_postmaster(self, pid: int) -> bool:
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if process_birth(pid) is None:
             return False
-        except PermissionError:
-            pass
         if sys.platform != "linux":
             return True
         try:
@@ -179,14 +194,42 @@ class Cluster:
             return False
         return b"postgres" in command and os.fsencode(self._data) in command
 
-    def _forget_reused_pid(self) -> None:
-        """A recorded id that another program has now would keep the postmaster from starting."""
+    def _answers(self) -> bool:
+        """Whether the postmaster takes part in its protocol; one that has just been killed no longer does."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(ANSWER_TIMEOUT_S)
+                connection.connect(str(self.socket_dir() / SOCKET_NAME))
+                connection.sendall(SSL_REQUEST)
+                answers = connection.recv(1) in (b"N", b"S")
+        except OSError:
+            return False
+        return answers and self._says_ready()
+
+    def _says_ready(self) -> bool:
+        with contextlib.suppress(FileNotFoundError, IndexError):
+            return (self._data / "postmaster.pid").read_text().splitlines()[7].strip() == "ready"
+        return False
+
+    def _forget_stale_pid(self) -> None:
+        """A recorded id that now names something else would keep the postmaster from starting.
+
+        It is forgotten only when nobody works in the data directory any more: a killed postmaster's children
+        leave it a moment later than their parent.
+        """
         pid = self._recorded_pid()
-        if pid is None or self._is_postmaster(pid):
+        if pid is None or self._is_postmaster(pid) or self._is_worked_in():
             return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, 0)
             (self._data / "postmaster.pid").unlink()
+
+    def _is_worked_in(self) -> bool:
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if (process / "cwd").readlink() == self._data:
+                    return True
+        return False
 
     def _start(self) -> None:
         if self._owner is not None:
@@ -194,10 +237,10 @@ class Cluster:
         socket_dir = self.socket_dir()
         self._make_private_dir(socket_dir)
         self._write_settings(socket_dir)
-        self._forget_reused_pid()
         log = self._data / "server.log"
         deadline = time.monotonic() + LEAVING_TIMEOUT_S
         while True:
+            self._forget_stale_pid()
             log_start = log.stat().st_size if log.exists() else 0
             try:
                 self._run("pg_ctl", "start", "-w", "-t", str(START_TIMEOUT_S), "-l", str(log))
@@ -209,18 +252,6 @@ class Cluster:
                 time.sleep(0.1)
             else:
                 return
-
-    def _wait_until_it_accepts(self) -> None:
-        """An adopted postmaster may still be recovering."""
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            with contextlib.suppress(FileNotFoundError):
-                lines = (self._data / "postmaster.pid").read_text().splitlines()
-                if len(lines) >= 8 and lines[7].strip() == "ready":
-                    return
-            if time.monotonic() > deadline:
-                raise PostgresError(f"PostgreSQL is not ready; see {self._data / 'server.log'}")
-            time.sleep(0.05)
 
     def _run(self, program: str, *arguments: str, data: Path | None = None) -> None:
         command = [str(self._binaries / program), "-D", str(data or self._data), *arguments]

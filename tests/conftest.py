@@ -21,14 +21,28 @@ if TYPE_CHECKING:
 RUN_DIRECTORY = "FLORIN_TEST_RUN_DIRECTORY"
 """Where the processes of one run (pytest-xdist's workers) find what they share; the first one makes it."""
 
+FAILED = pytest.StashKey[bool]()
+
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 """Test databases need not survive the machine's own crash; a killed process loses nothing by this."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """The first process of a run makes the shared directory; workers inherit it."""
+    """The first process of a run makes the shared directory; workers inherit it.
+
+    Temporary directories are in it too: each start of pytest closes its usual one, pytest-of-USER, to others,
+    and PostgreSQL is one when we are root.
+    """
     if not hasattr(config, "workerinput"):
         os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="florin-test-")
+        if config.option.basetemp is None:
+            config.option.basetemp = Path(os.environ[RUN_DIRECTORY]) / "tmp"
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Logs and databases of a run that failed are kept to be looked at."""
+    session.config.stash[FAILED] = exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -37,7 +51,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         directory = Path(os.environ.pop(RUN_DIRECTORY))
         if (directory / "postgres" / "cluster").exists():
             Cluster(directory / "postgres").stop()
-        shutil.rmtree(directory)
+        if config.stash.get(FAILED, False):
+            print(f"\nkept: {directory}")
+        else:
+            shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")
