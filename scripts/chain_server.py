@@ -113,7 +113,11 @@ async def serve(node: ChainNode, host: str, port: int) -> None:
     runner = web.AppRunner(RpcServer(node).application(), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
-    await site.start()
+    try:
+        await site.start()
+    except OSError as error:
+        node.close()
+        sys.exit(f"cannot serve on {host}:{port}: {error.strerror}; choose another --port")
     mining = asyncio.create_task(node.run())
     bound = runner.addresses[0][1]
     genesis, number = node.genesis_hash.hex(), node.head.block_number

@@ -1,9 +1,12 @@
 """The development chain as its clients see it; chain.tree lists what it promises."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from chain_process import (
@@ -353,3 +356,11 @@ def test_an_empty_chain_makes_blocks_while_it_is_asked(chain: ChainProcess) -> N
     chain.call("eth_sendRawTransaction", chain.new_sender().sign())
     head = chain.number("eth_blockNumber")
     eventually(lambda: chain.number("eth_blockNumber") >= head + 2)
+
+
+def test_a_taken_port_is_named(chain: ChainProcess, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scripts.chain_server", "--data", str(tmp_path)]
+    command += ["--port", chain.url.rpartition(":")[2]]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "choose another --port" in ended.stderr
