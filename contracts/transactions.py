@@ -1,4 +1,4 @@
-"""Signed EIP-1559 transactions and the addresses they create, without the seconds of eth-account's imports.
+"""EIP-1559 transactions as bytes and the addresses they create, without the seconds of eth-account's imports.
 
 eth-account is the tests' oracle: the bytes are identical.
 """
@@ -39,6 +39,12 @@ class Transaction:
         """The 32 bytes that the sender signs (EIP-1559)."""
         return keccak(DYNAMIC_FEE_TYPE + _encode_list(self._fields()))
 
+    def signed(self, signature: bytes) -> tuple[bytes, bytes]:
+        """The raw bytes and their hash, from a signature r 32 | s 32 | recovery id 1."""
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        raw = self.with_signature(signature[64], r, s)
+        return raw, keccak(raw)
+
     def with_signature(self, y_parity: int, r: int, s: int) -> bytes:
         """Return the raw bytes that eth_sendRawTransaction takes; their keccak is the transaction's hash."""
         return DYNAMIC_FEE_TYPE + _encode_list([*self._fields(), *map(_encode_integer, (y_parity, r, s))])
@@ -47,10 +53,7 @@ class Transaction:
         """Return the raw bytes, signed by a private key in this process."""
         from coincurve import PrivateKey
 
-        signature = PrivateKey(private_key).sign_recoverable(self.signing_hash, hasher=None)
-        return self.with_signature(
-            signature[64], int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
-        )
+        return self.signed(PrivateKey(private_key).sign_recoverable(self.signing_hash, hasher=None))[0]
 
 
 def address_of(private_key: bytes) -> bytes:

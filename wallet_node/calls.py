@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+from contracts.transactions import Transaction as UnsignedTransaction
 from wallet_node.deployment import Deployment
 from wallet_node.errors import Refusal, RefusedByNode
 from wallet_node.intents import MAXIMUM_INTEGER, Transaction, address_bytes, identifier_bytes
@@ -11,7 +12,6 @@ from wallet_node.keystore.provider import KeyProvider
 from wallet_node.nonces import Content, Fees, Signing, allocate_nonce, decide_transaction_attempt
 from wallet_node.policy import Policy, TransactionFacts
 from wallet_node.signing import verify
-from wallet_node.transactions import UnsignedTransaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class TransactionSigner:
             value=intent.value,
             data=data,
         )
-        digest = unsigned.digest()
+        digest = unsigned.signing_hash
         if decided.is_new:
             entry = Attempt(intent_id, domain, decided.nonce, content, decided.attempt, decided.terms, digest)
             page = Page(first_attempts=[entry]) if known is None else Page(later_attempts=[entry])

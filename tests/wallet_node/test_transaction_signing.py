@@ -17,9 +17,9 @@ from node_builders import (
 )
 
 from contracts.abi import SELECTORS
+from contracts.transactions import Transaction as ContractTransaction
 from wallet_node.errors import RefusedByNode
 from wallet_node.node import WalletNode
-from wallet_node.transactions import UnsignedTransaction
 
 MINT = "0x" + SELECTORS["mint(uint256)"].hex()
 SETTLE = "0x" + SELECTORS["settle(bytes,uint64)"].hex()
@@ -76,10 +76,12 @@ def test_data_of_every_length_class_is_encoded_as_eth_account_does(home: Home, s
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 255, 256, 2**63 - 1])
 def test_integers_have_no_leading_zeros_in_any_field(value: int) -> None:
-    unsigned = UnsignedTransaction(CHAIN_ID, value, value, value, 21_000 + value, b"\x11" * 20, value, b"")
+    unsigned = ContractTransaction(CHAIN_ID, value, value, value, 21_000 + value, b"\x11" * 20, value, b"")
     from wallet_node.keystore.software_key import SoftwareKey
 
-    raw, transaction_hash = unsigned.signed(SoftwareKey(INSTITUTION_SECRET).sign_digest(unsigned.digest()))
+    raw, transaction_hash = unsigned.signed(
+        SoftwareKey(INSTITUTION_SECRET).sign_digest(unsigned.signing_hash)
+    )
     asked = transaction(
         "0x",
         to="0x" + "11" * 20,
