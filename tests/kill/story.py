@@ -86,7 +86,7 @@ class KilledRun:
 
         async def ask() -> None:
             async with Counters(self.data, summary["addresses"]) as offices:
-                answers = await orders_of(offices, self.book)
+                answers = await orders_of(offices, self.book, fate.refusals)
                 assert {order: answer["reasons"] for order, answer in answers.items()} == fate.refusals
                 await expect_balances(offices, fate, OPENING)
 
