@@ -26,7 +26,6 @@ from scripts.chain_launch import DEFAULT_PORT, launch_chain
 from scripts.data_directory import (
     AnotherChain,
     DataDirectory,
-    RunningCountry,
     check_chain,
     write_durably,
 )
@@ -125,10 +124,7 @@ class CountryStart:
             for binding in bindings:
                 binding.result()
         self._start_services(settings.values())
-        country = Country(kind, rpc_url, manifest, settings, api_keys, keys)
-        addresses = {slug: country.url(slug) for slug in settings}
-        self._data.write_running(RunningCountry(os.getpid(), kind, rpc_url, addresses))
-        return country
+        return Country(kind, rpc_url, manifest, settings, api_keys, keys)
 
     def start_databases(self) -> dict[str, str]:
         """PostgreSQL alone, with a migrated database for each institution; the application's URLs."""

@@ -1,10 +1,9 @@
-"""Where one country lives on disk: who may use it now, and what it was built from.
+"""Where one country lives on disk, and what it was built from.
 
-DATA/lock             held by the process that runs the country
-DATA/country.json     what the books were built on: the chain's kind and genesis, the book, the steps done
-DATA/running.json     the addresses of the running country, for the other commands
-DATA/book/            the generated book
-DATA/postgres, chain, manifests, logs, run, <institution>/   each process's own
+DATA/country.json    what the books were built on: the chain's kind and genesis, the book, the steps done
+DATA/book            the book that was imported, given or generated
+DATA/run             the lock of the process that runs the country, and its children's ids
+DATA/postgres, chain, manifests, logs, <institution>    each process's own
 """
 
 from __future__ import annotations
@@ -76,16 +75,6 @@ class CountryRecord:
     done: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class RunningCountry:
-    """Where a running country answers. `institutions` maps each slug to its API's address."""
-
-    process_id: int
-    chain: str
-    rpc_url: str
-    institutions: dict[str, str]
-
-
 class DataDirectory:
     """The files that the commands share. Only the process that holds the directory may write them."""
 
@@ -96,11 +85,6 @@ class DataDirectory:
     def country_file(self) -> Path:
         """The record's file."""
         return self.path / "country.json"
-
-    @property
-    def running_file(self) -> Path:
-        """Where a running country says how to reach it."""
-        return self.path / "running.json"
 
     @property
     def manifests(self) -> Path:
@@ -129,14 +113,6 @@ class DataDirectory:
         """Replaces the record, whole or not at all."""
         write_durably(self.country_file, msgspec.json.format(msgspec.json.encode(record)))
 
-    def read_running(self) -> RunningCountry | None:
-        """Where the country answers, or None while nobody runs it."""
-        try:
-            running = msgspec.json.decode(self.running_file.read_bytes(), type=RunningCountry)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
-        return running if self.is_held() else None
-
     def is_held(self) -> bool:
         """Whether a process runs the country of this directory."""
         try:
@@ -144,10 +120,6 @@ class DataDirectory:
         except AlreadyRunning:
             return True
         return False
-
-    def write_running(self, running: RunningCountry) -> None:
-        """Says how to reach the running country."""
-        write_durably(self.running_file, msgspec.json.encode(running))
 
 
 def check_chain(data: DataDirectory, record: CountryRecord, chain: str, genesis_hash: str) -> CountryRecord:
