@@ -97,8 +97,8 @@ class CountryStart:
 
         Raises AnotherChain, WrongChainKind, Unfunded and what the rooms below raise.
         """
-        # held while the country runs: a child that is restarted finds its port again
-        self._supervisor.watch(Service("ports", lambda: True, lambda: None, self._ports.release))
+        # ports are held while the country runs: a child that is restarted finds its own again
+        self._supervisor.watch(Service("ports and sockets", lambda: True, lambda: None, self._let_go))
         chain = choose_chain(self._data, chain)
         with ThreadPoolExecutor(len(INSTITUTIONS) + 1) as threads:
             databases = threads.submit(self._start_databases)
@@ -135,6 +135,12 @@ class CountryStart:
         """The chain alone, which must be there already; its RPC URL."""
         with self._steps.step("Chain"):
             return self._start_chain(chain, {})[1]
+
+    def _let_go(self) -> None:
+        """What is left to do when every process has ended."""
+        self._ports.release()
+        for home in self._homes.values():
+            home.clear_socket()
 
     def _start_databases(self) -> dict[str, str]:
         server = self._start_postgres()

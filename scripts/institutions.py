@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -111,6 +112,11 @@ class InstitutionHome:
             return beside
         digest = hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"florin-{digest}" / "wallet-node.sock"
+
+    def clear_socket(self) -> None:
+        """Removes what was made for the socket outside of the data directory."""
+        if self.socket.parent != self.directory:
+            shutil.rmtree(self.socket.parent, ignore_errors=True)
 
     @property
     def database(self) -> str:
