@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
@@ -94,9 +94,17 @@ class RunOutcome:
 
 
 async def import_and_send(
-    offices: Offices, run: Run, institutions: dict[int, tuple[str, str]], steps: Steps
+    offices: Offices,
+    run: Run,
+    institutions: dict[int, tuple[str, str]],
+    level: Callable[[], Awaitable[None]],
+    steps: Steps,
 ) -> None:
-    """Everything up to the last order's acceptance; see `set_terms` for `institutions`."""
+    """Everything up to the last order's acceptance; see `set_terms` for `institutions`.
+
+    `level` waits until every institution has followed the chain as far as the foremost has: the paying bank
+    must know on chain the wallets that the billing bank has seen registered.
+    """
     await set_terms(offices, institutions, steps)
     await bring_reserves(offices, run, steps)
     await import_people(offices, run, steps)
@@ -104,6 +112,7 @@ async def import_and_send(
     await wait_for_wallets(offices, steps)
     await wait_for_issuance(offices, steps)
     await introduce_billers(offices, run, steps)
+    await level()
     await pay_orders(offices, run, steps)
 
 

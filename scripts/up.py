@@ -146,7 +146,11 @@ async def _run_book(
                 for plan in INSTITUTIONS
                 if plan.kind == "bank"
             }
-            await run_book.import_and_send(offices, run, participants, steps)
+
+            async def level() -> None:
+                await wait_until_level(list(country.settings.values()), steps)
+
+            await run_book.import_and_send(offices, run, participants, level, steps)
             record.done.append(IMPORTED)
             data.write_record(record)
         return await run_book.wait_for_orders(offices, run, steps)
