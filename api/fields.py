@@ -7,6 +7,8 @@ the field.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 MAX_PAYMENT_MINOR: Final = 2**40 - 1
 """The largest amount that one signed payment can carry: the packed record gives it five bytes."""
+
+MAX_BOOK_MINOR: Final = 2**53 - 1
+"""The largest amount of one booking: every JSON reader holds it exactly, a balance a thousand of them."""
 
 _AMOUNT_CODES: Final = {
     "greater_than_equal": "AmountNotPositive",
@@ -95,13 +100,37 @@ Identifier = Annotated[uuid.UUID, Field(strict=False)]
 
 Address = Annotated[bytes, _Address()]
 PaymentAmount = Annotated[int, _Whole(1, MAX_PAYMENT_MINOR)]
-BookAmount = Annotated[int, _Whole(1, 2**62)]
-BookAmountOrZero = Annotated[int, _Whole(0, 2**62)]
+BookAmount = Annotated[int, _Whole(1, MAX_BOOK_MINOR)]
+BookAmountOrZero = Annotated[int, _Whole(0, MAX_BOOK_MINOR)]
 ParticipantNumber = Annotated[int, _Whole(1, 65535)]
 TierNumber = Annotated[int, _Whole(0, 255)]
 TierMask = Annotated[int, _Whole(0, 2**256 - 1)]
 HoldingLimit = Annotated[int, _Whole(0, 2**96 - 1)]
 SpendingLimit = Annotated[int, _Whole(0, 2**64 - 1)]
+
+
+class DuplicateField(FlorinError):
+    """A JSON object that names a field twice: readers differ in which of the two they believe."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(
+            "DuplicateField", 400, "A field stands twice in one object: send it once.", field=field
+        )
+
+
+def refuse_duplicate_fields(text: bytes) -> None:
+    """Raises `DuplicateField`. What is no JSON at all passes: its reader says so better."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise DuplicateField(twice[:100].encode("ascii", "backslashreplace").decode())
+        return found
+
+    with contextlib.suppress(ValueError, RecursionError):
+        json.loads(text, object_pairs_hook=unique)
 
 
 class AmountRefused(FlorinError):

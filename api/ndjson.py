@@ -16,7 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from api.errors import FlorinError, MalformedRequest, problem
-from api.fields import refusal_of
+from api.fields import refusal_of, refuse_duplicate_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -124,7 +124,10 @@ class BulkExchange(Response, Generic[Line]):
         if text is None:
             return LineTooLong()
         try:
+            refuse_duplicate_fields(text)
             return self._adapter.validate_json(text)
+        except FlorinError as error:
+            return error
         except ValidationError as error:
             return refusal_of(error.errors(include_input=False, include_context=False, include_url=False))
 

@@ -141,7 +141,8 @@ class Supervisor:
         stop_leftovers(self._run_dir)
         if threading.current_thread() is threading.main_thread():
             for name in (signal.SIGTERM, signal.SIGHUP):
-                self._former_handlers[name] = signal.signal(name, _leave)
+                if signal.getsignal(name) != signal.SIG_IGN:  # nohup means it
+                    self._former_handlers[name] = signal.signal(name, _leave)
         self._thread.start()
         return self
 

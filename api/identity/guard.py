@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 
+from api.fields import refuse_duplicate_fields
 from api.identity.errors import ScopeMissing
 from api.identity.keys import Caller, KeyRing
 from api.identity.scopes import PAGE, PUBLIC, scope_of
@@ -41,6 +42,8 @@ class GuardedRoute(APIRoute):
                 if self.scope_needed not in caller.scopes:
                     raise ScopeMissing(self.scope_needed)
                 request.state.caller = caller
+                if self.body_field is not None:
+                    refuse_duplicate_fields(await request.body())
             return await handle(request)
 
         return guarded

@@ -43,6 +43,20 @@ class BalanceWouldBeNegative(FlorinError):
         self.change_minor = change_minor
 
 
+class BalanceTooLarge(FlorinError):
+    """An entry that would take an account beyond what a balance can hold."""
+
+    def __init__(self, account_id: int, posted_minor: int, change_minor: int) -> None:
+        super().__init__(
+            "BalanceTooLarge",
+            422,
+            "With this amount the account would hold more than the books can count: book a smaller one.",
+            posted_minor=posted_minor,
+            change_minor=change_minor,
+        )
+        self.account_id = account_id
+
+
 class UnbalancedEntry(FlorinError):
     """Legs that differ, that mix own and memo accounts, or that use an account of another currency."""
 

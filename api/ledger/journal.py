@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
 from api.ledger.errors import (
+    BalanceTooLarge,
     BalanceWouldBeNegative,
     DuplicateSource,
     HoldsMoved,
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from api.database import Connection
+
+
+MAX_BALANCE_MINOR: Final = 2**63 - 1
+"""What a bigint holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,7 @@ class Posting:
         """Book the entry, and resolve every unresolved hold of the business `resolves` as posted.
 
         Returns the holds that it resolved. Raises `UnbalancedEntry`, `DuplicateSource` (for a source that
-        this posting holds already; `write` finds older ones) or `BalanceWouldBeNegative`.
+        this posting holds already; `write` finds older ones), `BalanceWouldBeNegative` or `BalanceTooLarge`.
         """
         if entry.source in self._sources:
             raise DuplicateSource(entry.source)
@@ -185,6 +190,8 @@ class Posting:
             is_short = change_minor < 0 and account.posted_minor + change_minor < 0
             if is_short and not account.may_be_negative:
                 raise BalanceWouldBeNegative(account_id, account.posted_minor, change_minor)
+            if abs(account.posted_minor + change_minor) > MAX_BALANCE_MINOR:
+                raise BalanceTooLarge(account_id, account.posted_minor, change_minor)
         for account_id, change_minor in changes.items():
             account = self._accounts[account_id]
             account.posted_minor += change_minor

@@ -9,7 +9,7 @@ from api.addresses import address_text
 from api.chain.outbox import TransactionIntent, enqueue_transaction
 from api.ledger.chart import code_of, open_accounts
 from api.settlement import queries
-from api.settlement.errors import PerPaymentAboveHoldingLimit
+from api.settlement.errors import AccountOfAnotherParticipant, PerPaymentAboveHoldingLimit
 from contracts.abi import encode_set_participant, encode_set_tier
 
 if TYPE_CHECKING:
@@ -41,8 +41,14 @@ async def tiers(conn: Connection) -> dict[str, Any]:
 async def set_participant(
     conn: Connection, institution: Institution, participant_id: int, body: ParticipantBody
 ) -> dict[str, Any]:
-    """Make a bank a participant, or change it: its reserves account here, its account and tiers on chain."""
-    await _take_turns(conn, f"participant {participant_id}")
+    """Make a bank a participant, or change it: its reserves account here, its account and tiers on chain.
+
+    Raises `AccountOfAnotherParticipant`.
+    """
+    await _take_turns(conn, "participants")
+    owner = await queries.participant_at(conn, body.institution_address)
+    if owner is not None and owner != participant_id:
+        raise AccountOfAnotherParticipant(owner)
     code = code_of("reserves_of", participant_id)
     (account_id,) = await open_accounts(conn, "reserves_of", [code], institution.settings.currency)
     await conn.execute(

@@ -17,6 +17,18 @@ class UnknownParticipant(FlorinError):
         )
 
 
+class AccountOfAnotherParticipant(FlorinError):
+    """An institution's account that another participant has already: the chain would refuse it."""
+
+    def __init__(self, participant_id: int) -> None:
+        super().__init__(
+            "AccountOfAnotherParticipant",
+            422,
+            f"This address is the account of participant {participant_id}: each participant needs its own.",
+            participant_id=participant_id,
+        )
+
+
 class PerPaymentAboveHoldingLimit(FlorinError):
     """A tier whose limit for one payment is above what the account may hold."""
 

@@ -27,6 +27,14 @@ async def participant_on_chain(conn: Connection, participant_id: int) -> tuple[b
     return None if row is None else (row[0], row[1], int(row[2]))
 
 
+async def participant_at(conn: Connection, institution_address: bytes) -> int | None:
+    """The participant that was asked for with this account, or None."""
+    found: int | None = await conn.fetchval(
+        "SELECT id FROM participants WHERE institution_address = $1", institution_address
+    )
+    return found
+
+
 async def participants(conn: Connection | Pool) -> list[Any]:
     """The participants as they were asked for."""
     return await conn.fetch(

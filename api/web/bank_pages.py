@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import uuid
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import ValidationError
@@ -22,6 +23,8 @@ from api.web.errors import NotSignedIn
 from api.web.live import News, stream_fragments
 from api.web.rendering import Page, PageRoute
 from api.web.wallet_view import Overview, overview, payees
+
+_CHOSEN_BILLER: Final = re.compile(r"biller:([!-~]{1,100})")
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -160,7 +163,7 @@ async def events(request: Request, wallet: WalletId = "") -> Response:
             "payments": page.render("_payments.html", view=view),
         }
 
-    return stream_fragments(request, news, render)
+    return stream_fragments(request, news, signed_in.customer_id, render)
 
 
 def _wallet_page(
@@ -197,8 +200,9 @@ async def _require_session(conn: Any, page: Page) -> SignedIn:
 
 
 def _biller_of(choice: str) -> str | None:
-    """The biller's reference in the value of a chosen payee."""
-    return choice.removeprefix("biller:") if choice.startswith("biller:") else None
+    """The biller's reference in the value of a chosen payee; None for what cannot be one."""
+    found = _CHOSEN_BILLER.fullmatch(choice)
+    return found[1] if found else None
 
 
 def _names_payee(form: dict[str, str]) -> bool:

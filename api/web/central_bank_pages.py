@@ -35,7 +35,7 @@ async def events(request: Request) -> Response:
     async def render() -> dict[str, str] | None:
         return {"overview": page.render("_overview.html", **await _overview(page))}
 
-    return stream_fragments(request, news, render)
+    return stream_fragments(request, news, None, render)
 
 
 async def _overview(page: Page) -> dict[str, Any]:

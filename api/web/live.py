@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CHANNELS: Final = ("florin_outbox", "florin_final")
 MAX_WATCHERS: Final = 500
+MAX_WATCHERS_EACH: Final = 8
 LEAST_PAUSE_S: Final = 0.3
 LOOK_ANYWAY_S: Final = 2.0
 KEEP_ALIVE_S: Final = 15.0
@@ -34,7 +35,7 @@ class News:
     """Wakes every watcher when something was accepted or became final, and every two seconds in any case."""
 
     def __init__(self) -> None:
-        self._watchers: set[asyncio.Event] = set()
+        self._watchers: dict[asyncio.Event, object] = {}
         self.is_stopping: Callable[[], bool] = lambda: False
 
     @asynccontextmanager
@@ -56,17 +57,21 @@ class News:
             pass
         watcher.clear()
 
-    def watch(self) -> asyncio.Event:
-        """A new watcher. Raises `TooManyListeners`."""
-        if len(self._watchers) >= MAX_WATCHERS:
+    def watch(self, owner: object) -> asyncio.Event:
+        """A new watcher of `owner`: a customer has few pages open, and each renders for itself.
+
+        None has no limit of its own. Raises `TooManyListeners`.
+        """
+        of_owner = sum(each == owner for each in self._watchers.values())
+        if len(self._watchers) >= MAX_WATCHERS or (owner is not None and of_owner >= MAX_WATCHERS_EACH):
             raise TooManyListeners
         watcher = asyncio.Event()
-        self._watchers.add(watcher)
+        self._watchers[watcher] = owner
         return watcher
 
     def forget(self, watcher: asyncio.Event) -> None:
         """End a watcher."""
-        self._watchers.discard(watcher)
+        self._watchers.pop(watcher, None)
 
     async def _listen(self, database_url: str) -> None:
         while True:
@@ -82,10 +87,10 @@ class News:
 
 
 def stream_fragments(
-    request: Request, news: News, render: Callable[[], Awaitable[dict[str, str] | None]]
+    request: Request, news: News, owner: object, render: Callable[[], Awaitable[dict[str, str] | None]]
 ) -> StreamingResponse:
     """Server-sent events: what `render` returns as event -> HTML, again when it changed; None ends it."""
-    watcher = news.watch()
+    watcher = news.watch(owner)
 
     async def events() -> AsyncIterator[str]:
         sent: dict[str, str] = {}

@@ -33,6 +33,7 @@ from api.errors import DatabaseUnavailable
 from api.ledger.balances import read_balance, read_balances
 from api.ledger.chart import code_of, open_accounts, open_chart
 from api.ledger.errors import (
+    BalanceTooLarge,
     BalanceWouldBeNegative,
     DuplicateSource,
     InsufficientAvailable,
@@ -104,6 +105,24 @@ async def test_legs_of_one_account_add_up(pool: Pool, chart: BankChart, deposits
         assert posting.posted(account) == 500
         await posting.write()
         assert (await read_balance(conn, chart.fees)).posted_minor == 500
+    assert await verify_ledger_in(pool) == []
+
+
+async def test_an_entry_beyond_what_a_balance_holds_is_refused_and_changes_nothing(
+    pool: Pool, chart: BankChart, deposits: Deposits
+) -> None:
+    (account,) = await deposits(1000)
+    most = 2**63 - 1 - 1000
+    async with transaction(pool) as conn:
+        posting = await Posting.open(conn, [account, chart.reserves])
+        for amount in (most + 1, 2**64):
+            legs = (Leg(chart.reserves, "CZK", amount), Leg(account, "CZK", -amount))
+            with pytest.raises(BalanceTooLarge):
+                posting.post(Entry("test", "too-large", None, legs))
+        assert posting.posted(account) == 1000
+        legs = (Leg(chart.reserves, "CZK", most), Leg(account, "CZK", -most))
+        posting.post(Entry("test", "largest", None, legs))
+        await posting.write()
     assert await verify_ledger_in(pool) == []
 
 

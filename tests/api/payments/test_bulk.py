@@ -60,6 +60,7 @@ async def test_a_malformed_line_is_answered_in_its_place_and_harms_no_other(bank
             line("p-6", payer_wallet_reference="w-404"),
             "",
             line("p-7"),
+            json.dumps(line("p-8"))[:-1] + ', "amount_minor": 2}',
         ],
     )
     assert [(each["reference"], each["state"], each.get("code")) for each in answers] == [
@@ -71,6 +72,7 @@ async def test_a_malformed_line_is_answered_in_its_place_and_harms_no_other(bank
         ("p-5", "error", "UnknownCurrency"),
         ("p-6", "error", "UnknownWallet"),
         ("p-7", "accepted", None),
+        ("p-8", "error", "DuplicateField"),
     ]
     assert answers[1]["line"] == 2
     recorded = await bank.institution.pool.fetch("SELECT reference FROM payments ORDER BY reference")

@@ -15,6 +15,7 @@ Preflight: the same verdict, and the state is byte-identical
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -394,4 +395,14 @@ async def test_transfers_read_their_bodies_strictly(bank: BankOffice, path: str)
     ):
         response = await bank.post(path, body)
         assert response.json()["code"] == code
+    assert await bank.state() == before
+
+
+async def test_a_field_that_stands_twice_is_refused_and_changes_nothing(bank: BankOffice) -> None:
+    before = await bank.state()
+    body = json.dumps(payment(1))[:-1] + ', "amount_minor": 2}'
+    headers = {"content-type": "application/json", "idempotency-key": "twice"}
+    refused = await bank.client.post("/v1/payments", content=body, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "DuplicateField")
+    assert refused.json()["field"] == "amount_minor"
     assert await bank.state() == before

@@ -82,6 +82,15 @@ async def test_a_participant_gets_reserves_and_is_sent_once(central_bank: Office
     assert listed == [first | {"state": "final"}]
 
 
+async def test_two_participants_cannot_have_one_account(central_bank: Office) -> None:
+    await central_bank.put("/v1/participants/1", BANK)
+    before = await central_bank.state()
+    refused = await central_bank.put("/v1/participants/2", BANK)
+    assert (refused.status_code, refused.json()["code"]) == (422, "AccountOfAnotherParticipant")
+    assert refused.json()["participant_id"] == 1
+    assert await central_bank.state() == before
+
+
 async def test_a_new_name_changes_nothing_on_chain(central_bank: Office) -> None:
     await central_bank.put("/v1/participants/1", BANK)
     renamed = (await central_bank.put("/v1/participants/1", BANK | {"name": "Bank Aleph"})).json()

@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from api.web.errors import TooManyListeners
+from api.web.live import MAX_WATCHERS_EACH, News
 from tests.api.offices import CURRENCY, BankOffice, Office, open_office, payment
 from tests.api.web.conftest import HIDDEN, Visitor, form_of, visit
 
@@ -181,6 +183,7 @@ async def test_a_payment_can_go_to_an_address(bank: BankOffice, visitor: Visitor
         ({"amount": ""}, "Enter an amount"),
         ({"payee": ""}, "Choose a payee"),
         ({"payee": "biller:nobody"}, "no such payee"),
+        ({"payee": "biller:\0"}, "Choose a payee"),
         ({"payee": "address", "address": "0x12"}, "40 hexadecimal digits"),
         ({"note": "n" * 141}, "140 characters"),
     ],
@@ -336,3 +339,20 @@ async def test_the_central_bank_shows_the_currency(central_bank: Office, citizen
     assert "<script>" not in page.replace('<script src="', "")
     assert "Not compared yet" in page
     assert CURRENCY in page
+
+
+async def test_a_chosen_payee_that_cannot_be_one_is_no_choice(visitor: Visitor) -> None:
+    await visitor.sign_in("Customer 1")
+    for choice in ("biller:%00", "biller:a%20b", "biller:", "biller:" + "x" * 101):
+        found = await visitor.get(f"/wallet/payees?payee={choice}")
+        assert found.status_code == 200, choice
+
+
+def test_one_customer_watches_a_few_pages_and_leaves_room_for_others() -> None:
+    news = News()
+    watching = [news.watch("alice") for _ in range(MAX_WATCHERS_EACH)]
+    with pytest.raises(TooManyListeners):
+        news.watch("alice")
+    news.watch("bob")
+    news.forget(watching[0])
+    news.watch("alice")
