@@ -128,6 +128,14 @@ def test_the_day_ends_at_midnight_utc(world: World, pay: Pay) -> None:
     assert (account.spent_today, account.day) == (40_000, midnight // 86_400)
 
 
+def test_days_are_counted_on_when_their_16_bits_end(world: World, pay: Pay) -> None:
+    world.evm.set_time((2**16 + 3) * 86_400)  # in 2149
+    assert pay(world, ALICE, BANK_A, 50_000) is None
+    assert pay(world, ALICE, BANK_A, 30_001) is not None
+    account = world.account(ALICE)
+    assert (account.day, account.spent_today, account.participant) == (3, 50_000, 1)
+
+
 @pytest.mark.parametrize("start", [2**64 - 11, 2**64 - 10, 2**64 - 2, 2**64 - 1])
 def test_without_a_daily_limit_spending_saturates_and_never_refuses(
     world: World, pay: Pay, start: int

@@ -154,7 +154,10 @@ def test_another_banks_payment_never_flows_on(world: World) -> None:
     refused_with(world, BANK_A, MERCHANT, MERCHANT_HOLDING + 1, 1)
 
 
-def test_an_institution_as_payee_is_refused_above_its_limit(world: World) -> None:
+@pytest.mark.parametrize("flag", [AccountFlag.REGISTERED, AccountFlag.LINKED])
+def test_an_institution_as_payee_is_refused_above_its_limit(world: World, flag: AccountFlag) -> None:
+    """Linked too, if it was a customer once: it would be its own bank."""
+    world.mark(BANK_B, flag)
     world.set_tier(0, SUPPLY + 10)
     refused_with(world, ALICE, BANK_B, 11, 1)
     world.transfer(ALICE, BANK_B, 10)
