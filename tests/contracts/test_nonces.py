@@ -96,7 +96,11 @@ def test_single_payments_leave_the_nonce(world: World) -> None:
     assert world.account(ALICE).nonce == 0
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(attempts=st.lists(st.tuples(st.integers(0, 12), st.sampled_from([1, 7, 50_001])), max_size=15))
 def test_random_batches_follow_the_rule(world: World, attempts: list[tuple[int, int]]) -> None:
     world.set_account(ALICE, nonce=0, balance=60_000, spent_today=0)

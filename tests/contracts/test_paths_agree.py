@@ -41,7 +41,11 @@ def story(events: list[Event]) -> list[tuple[bytes, bytes, int] | tuple[bytes, i
     ]
 
 
-@settings(max_examples=45, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=45,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     payer=st.sampled_from([ALICE, BOB, BANK_A]),
     payee=st.sampled_from([ALICE, BOB, CAROL, MERCHANT, UNLINKED, BANK_A, BANK_B]),

@@ -129,7 +129,7 @@ def test_the_day_ends_at_midnight_utc(world: World, pay: Pay) -> None:
 
 
 def test_days_are_counted_on_when_their_16_bits_end(world: World, pay: Pay) -> None:
-    world.evm.set_time((2**16 + 3) * 86_400)  # in 2149
+    world.evm.set_time((2**17 + 3) * 86_400)  # they end in 2149 and again in 2328
     assert pay(world, ALICE, BANK_A, 50_000) is None
     assert pay(world, ALICE, BANK_A, 30_001) is not None
     account = world.account(ALICE)
