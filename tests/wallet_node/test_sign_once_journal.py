@@ -176,7 +176,11 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(steps=STEPS)
 def test_under_random_histories_nonces_are_used_once_and_repeats_repeat(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, int, int, int, int, bool]]

@@ -45,7 +45,7 @@ histories = st.lists(st.lists(verbs, min_size=1, max_size=6), min_size=1, max_si
 @settings(
     max_examples=40,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_the_books_hold_after_any_history(
     pool: Pool, deposits: Deposits, history: list[list[tuple[object, ...]]]
