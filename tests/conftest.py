@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from scripts.postgres import Server, start
 from scripts.postgres_cluster import Cluster
