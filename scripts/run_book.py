@@ -183,13 +183,24 @@ async def import_people(offices: Offices, run: Run, steps: Steps) -> None:
 
 
 async def issue(offices: Offices, run: Run, steps: Steps) -> None:
-    """The paying bank mints what it was allowed."""
+    """The paying bank mints what it was allowed, once that is final: earlier it would be refused for good."""
     if run.first_issuance_minor == 0:
         return
     with steps.step("First issuance"):
-        await offices.paying_bank.post(
-            "/v1/issuances", {"amount_minor": run.first_issuance_minor}, key="first-issuance"
-        )
+        patience = Patience("allowances")
+        while not await _may_ask_for_issuance(offices, run):
+            patience.saw(None, 1)
+            await asyncio.sleep(POLL_S)
+        body = {"amount_minor": run.first_issuance_minor}
+        await offices.paying_bank.post("/v1/issuances", body, key="first-issuance")
+
+
+async def _may_ask_for_issuance(offices: Offices, run: Run) -> bool:
+    """Whether the allowance is there, or was used already (then asking again gets the same answer)."""
+    allowance = await offices.paying_bank.get("/v1/issuances")
+    if allowance["available_minor"] >= run.first_issuance_minor or allowance["pending_minor"]:
+        return True
+    return bool((await offices.central_bank.get("/v1/supply"))["supply_minor"])
 
 
 async def wait_for_wallets(offices: Offices, steps: Steps) -> None:
