@@ -105,9 +105,9 @@ class CountryProcess:
         return found
 
     def stop(self) -> int:
-        """Ctrl-C; the exit status."""
+        """Ctrl-C, which a terminal sends to the whole foreground group; the exit status."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(timeout=60)
 
 

@@ -16,7 +16,7 @@ import psutil
 from scripts.sample_book import SampleSize, write_sample_book
 from tests.journeys.country_process import CountryProcess, florin
 
-STAGES = ("Chain", "Standing orders")
+STAGES = ("Book", "Keys", "Standing orders")
 PATIENCE_S = 120
 
 
