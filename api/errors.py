@@ -12,7 +12,7 @@ import uuid
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from fastapi import FastAPI, Request
     from fastapi.responses import JSONResponse
@@ -64,6 +64,14 @@ class UnknownField(FlorinError):
         super().__init__(
             "UnknownField", 400, f"The field {field!r} is not known.", field=field, fields=list(fields)
         )
+
+
+class UnsupportedMediaType(FlorinError):
+    """A body in another form than the one that its route reads."""
+
+    def __init__(self, expected: str) -> None:
+        sentence = f"Send the body as {expected}, and say so in Content-Type."
+        super().__init__("UnsupportedMediaType", 415, sentence, expected=expected)
 
 
 class NotFound(FlorinError):
@@ -121,7 +129,7 @@ def validation_error(found: Sequence[Mapping[str, Any]]) -> FlorinError:
 
     The rejected values are not repeated: they may be secrets.
     """
-    fields = [{"field": _path_of(item["loc"]), "problem": str(item["msg"])} for item in found]
+    fields = [{"field": _path_of(item), "problem": _problem_of(item)} for item in found]
     for item, named in zip(found, fields, strict=True):
         if item["type"] == "extra_forbidden":
             return UnknownField(named["field"], fields)
@@ -129,16 +137,30 @@ def validation_error(found: Sequence[Mapping[str, Any]]) -> FlorinError:
     return MalformedRequest(f"The request is not well formed: {listed}.", fields)
 
 
-def _path_of(location: Sequence[str | int]) -> str:
+def _path_of(item: Mapping[str, Any]) -> str:
     """Where pydantic found it, without the outer `body`, `query` or `path` when something follows."""
-    parts = [str(part) for part in location]
+    if item["type"] == "json_invalid":
+        return "body"  # what follows there is a position in the text
+    parts = [str(part) for part in item["loc"]]
     if len(parts) > 1 and parts[0] in {"body", "query", "path", "header"}:
         parts = parts[1:]
     return ".".join(parts)
 
 
-def install_error_handlers(app: FastAPI) -> None:
-    """Make every refusal and failure of `app` answer as a problem document; a 500 reveals nothing inside."""
+def _problem_of(item: Mapping[str, Any]) -> str:
+    """What pydantic found, without the regular expression that found it."""
+    if item["type"] == "string_pattern_mismatch":
+        return "It is blank, or holds a character that it may not hold"
+    return str(item["msg"])
+
+
+def install_error_handlers(
+    app: FastAPI, refusal_of: Callable[[Sequence[Mapping[str, Any]]], FlorinError] = validation_error
+) -> None:
+    """Make every refusal and failure of `app` answer as a problem document; a 500 reveals nothing inside.
+
+    `refusal_of` turns what pydantic found in a request into the refusal that names it.
+    """
     import asyncpg
     from fastapi.exceptions import RequestValidationError
     from starlette.exceptions import HTTPException
@@ -149,31 +171,38 @@ def install_error_handlers(app: FastAPI) -> None:
 
     async def on_validation_error(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        return problem_response(validation_error(error.errors()))
+        return problem_response(refusal_of(error.errors()))
 
     async def on_http_error(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        code, sentence = _HTTP_CODES.get(error.status_code, ("RequestRefused", "The request was refused."))
-        return problem_response(FlorinError(code, error.status_code, sentence), error.headers)
+        return problem_response(http_refusal(error.status_code), error.headers)
 
-    async def on_database_error(request: Request, error: Exception) -> JSONResponse:
-        if not _is_of_the_database(error):
-            return await on_any_error(request, error)
-        logger.warning("the database is not reachable: %s", error)
-        return problem_response(DatabaseUnavailable())
-
-    async def on_any_error(request: Request, error: Exception) -> JSONResponse:
-        incident = str(uuid.uuid4())
-        logger.error("incident %s: %s %s", incident, request.method, request.url.path, exc_info=error)
-        sentence = "Something failed on our side: tell us the incident number."
-        return problem_response(FlorinError("InternalError", 500, sentence, incident=incident))
+    async def on_failure(request: Request, error: Exception) -> JSONResponse:
+        return problem_response(failure_of(request, error))
 
     app.add_exception_handler(FlorinError, on_florin_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)
     app.add_exception_handler(HTTPException, on_http_error)
     for perhaps_unreachable in (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-        app.add_exception_handler(perhaps_unreachable, on_database_error)
-    app.add_exception_handler(Exception, on_any_error)
+        app.add_exception_handler(perhaps_unreachable, on_failure)
+    app.add_exception_handler(Exception, on_failure)
+
+
+def http_refusal(status: int) -> FlorinError:
+    """What the framework refuses by a bare status, such as a path that does not exist."""
+    code, sentence = _HTTP_CODES.get(status, ("RequestRefused", "The request was refused."))
+    return FlorinError(code, status, sentence)
+
+
+def failure_of(request: Request, error: Exception) -> FlorinError:
+    """An exception that nobody foresaw, logged; the caller learns the number under which it is in the log."""
+    if _is_of_the_database(error):
+        logger.warning("the database is not reachable: %s", error)
+        return DatabaseUnavailable()
+    incident = str(uuid.uuid4())
+    logger.error("incident %s: %s %s", incident, request.method, request.url.path, exc_info=error)
+    sentence = "Something failed on our side: tell us the incident number."
+    return FlorinError("InternalError", 500, sentence, incident=incident)
 
 
 def _is_of_the_database(error: Exception) -> bool:

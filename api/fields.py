@@ -54,10 +54,19 @@ class Answer(BaseModel):
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[!-~]+$")]
 """A caller's own name for a thing: visible ASCII without spaces."""
 
-DisplayName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\p{Cc}]+$")]
-"""A name that people read: any script, no control characters."""
+_UNSEEN: Final = r"\p{Cc}\p{Zl}\p{Zp}\u{200B}\u{200E}\u{200F}\u{202A}-\u{202E}\u{2060}-\u{206F}\u{FEFF}"
+"""Controls, line breaks, and what is invisible or turns the text around it (Unicode TR 36, 3.2); the joiners
+U+200C and U+200D are not among them, as some scripts need them."""
 
-Note = Annotated[str, StringConstraints(max_length=140, pattern=r"^[^\p{Cc}]*$")]
+DisplayName = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=200, pattern=rf"^[^{_UNSEEN}]*[\p{{L}}\p{{N}}\p{{P}}\p{{S}}][^{_UNSEEN}]*$"
+    ),
+]
+"""A name that people read: any script, and something to see."""
+
+Note = Annotated[str, StringConstraints(max_length=140, pattern=rf"^[^{_UNSEEN}]*$")]
 """A remark that travels with a payment inside the bank; never on chain."""
 
 CurrencyCode = Annotated[str, StringConstraints(min_length=1, max_length=10)]

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.exceptions import RequestValidationError
 
 from api.body_limits import BodyLimits
 from api.database import connect_pool, is_migrated, transaction
-from api.errors import FlorinError, install_error_handlers, problem_response
+from api.errors import FlorinError, install_error_handlers
 from api.fields import refusal_of
 from api.identity.guard import GuardedRoute
 from api.identity.keys import KeyRing, create_key
@@ -31,12 +30,10 @@ from api.ledger.gathering import Gatherer
 from api.operations.metrics import MeasureRequests, Metrics
 from api.settings import Settings
 from api.web import pages
+from api.web.security_headers import SecurityHeaders
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-
-    from fastapi import Request
-    from starlette.responses import Response
 
     from api.payments.pay import Outcome
     from api.payments.requests import PaymentRequest
@@ -55,7 +52,7 @@ class SchemaNotCurrent(FlorinError):
 def create_app(settings: Settings) -> FastAPI:
     """The HTTP service of one institution, with the routes of its kind.
 
-    Raises `LookupError` (or `TypeError`) unless routes and the table of scopes match, one to one.
+    Raises what `require_scopes` does.
     """
     app = FastAPI(
         title=f"Florin: {settings.institution_name}",
@@ -67,16 +64,17 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url=None,
         separate_input_output_schemas=False,
     )
+    install_error_handlers(app, refusal_of)
     app.state.metrics = Metrics()
     app.state.resources = []
-    routers = [*_rooms(settings), *pages.install(app, settings)]
-    _require_scopes(routers, settings.kind)
+    pages.install(app)
+    routers = routers_of(settings.kind)
+    require_scopes(routers, settings.kind)
     for router in routers:
         app.include_router(router)
-    install_error_handlers(app)
-    app.add_exception_handler(RequestValidationError, _on_malformed_request)
     app.add_middleware(BodyLimits)
     app.add_middleware(MeasureRequests, metrics=app.state.metrics)
+    app.add_middleware(SecurityHeaders)
     return app
 
 
@@ -87,14 +85,14 @@ POSTs that change something need an `Idempotency-Key`; bulk lines carry a `refer
 """
 
 
-def _rooms(settings: Settings) -> list[APIRouter]:
+def routers_of(kind: str) -> list[APIRouter]:
     """The routes of an institution of this kind, room by room."""
     from api.operations.routes import router as operations_router
 
-    if settings.kind == "central_bank":
+    if kind == "central_bank":
         from api.settlement.central_bank_routes import router as central_bank_router
 
-        return [operations_router, central_bank_router]
+        return [operations_router, central_bank_router, *pages.page_routers(kind)]
     from api.accounts.routes import router as accounts_router
     from api.identity.routes import router as identity_router
     from api.payments.routes import router as payments_router
@@ -108,6 +106,7 @@ def _rooms(settings: Settings) -> list[APIRouter]:
         identity_router,
         settlement_router,
         operations_router,
+        *pages.page_routers(kind),
     ]
 
 
@@ -142,8 +141,11 @@ def _gatherer(institution: Institution) -> Gatherer[PaymentRequest, Outcome]:
     return Gatherer(run_batch)
 
 
-def _require_scopes(routers: Sequence[APIRouter], kind: str) -> None:
-    """Every route is guarded by the table of scopes, and every line of the table has its route."""
+def require_scopes(routers: Sequence[APIRouter], kind: str) -> None:
+    """Raises unless every route is guarded by the table of scopes, and every line of the table has its route.
+
+    `TypeError` names a route that is not guarded, `LookupError` the lines that one side has alone.
+    """
     served = set()
     for route in (route for router in routers for route in router.routes):
         if not isinstance(route, GuardedRoute):
@@ -152,11 +154,6 @@ def _require_scopes(routers: Sequence[APIRouter], kind: str) -> None:
     listed = set(scopes_by_route(kind))
     if served != listed:
         raise LookupError(f"routes and scopes differ: {sorted(served ^ listed)}")
-
-
-async def _on_malformed_request(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    return problem_response(refusal_of(error.errors()))
 
 
 async def _create_key(settings: Settings, name: str, scopes: Sequence[str]) -> str:

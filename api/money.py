@@ -29,7 +29,9 @@ class MalformedAmount(FlorinError):
     """A text or a JSON value that is not an exact amount of the currency."""
 
     def __init__(self, value: object, why: str) -> None:
-        super().__init__("MalformedAmount", 400, f"{value!r} is not an amount: {why}.", value=str(value))
+        text = str(value)
+        shown = text if len(text) <= 40 else f"{text[:40]}…"  # one that repeats it all helps nobody
+        super().__init__("MalformedAmount", 400, f"{shown!r} is not an amount: {why}.", value=shown)
 
 
 class UnknownCurrency(FlorinError):

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from api.errors import FlorinError, MalformedRequest, problem
+from api.errors import FlorinError, UnsupportedMediaType, problem
 from api.fields import refusal_of, refuse_duplicate_fields
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ MAX_LINE_BYTES: Final = 16 * 1024
 logger = logging.getLogger(__name__)
 
 Line = TypeVar("Line", bound=BaseModel)
+
+
+class _Text(NamedTuple):
+    """A line as it came, counted from 1 with the empty ones; None stands for one that is too long."""
+
+    number: int
+    text: bytes | None
 
 
 class LineTooLong(FlorinError):
@@ -85,8 +92,9 @@ class BulkExchange(Response, Generic[Line]):
         first_line = 1
         try:
             async for chunk in _chunks_of(self._request.stream()):
-                answers.put_nowait(await self._answer(chunk, first_line))
-                first_line += len(chunk)
+                first_line = chunk[0].number
+                answers.put_nowait(await self._answer(chunk))
+                first_line = chunk[-1].number + 1
         except FlorinError as error:
             answers.put_nowait(self._encode(error_line(error, None, first_line)) + b"\n")
         except Exception:
@@ -97,10 +105,10 @@ class BulkExchange(Response, Generic[Line]):
         finally:
             answers.put_nowait(None)
 
-    async def _answer(self, chunk: Sequence[bytes | None], first_line: int) -> bytes:
+    async def _answer(self, chunk: Sequence[_Text]) -> bytes:
         answers: list[dict[str, Any] | None] = []
         lines: list[Line] = []
-        for number, text in enumerate(chunk, start=first_line):
+        for number, text in chunk:
             line = self._parse(text)
             if isinstance(line, FlorinError):
                 answers.append(error_line(line, _reference_in(text), number))
@@ -109,7 +117,7 @@ class BulkExchange(Response, Generic[Line]):
                 answers.append(None)
         decided = iter(zip(lines, await self._decide(lines) if lines else (), strict=True))
         encoded = bytearray()
-        for number, answer in enumerate(answers, start=first_line):
+        for (number, _), answer in zip(chunk, answers, strict=True):
             given = answer
             if given is None:
                 line, outcome = next(decided)
@@ -142,31 +150,33 @@ def _reference_in(text: bytes | None) -> str | None:
     return reference[:100] if isinstance(reference, str) and reference.isprintable() else None
 
 
-async def _chunks_of(stream: AsyncIterator[bytes]) -> AsyncIterator[list[bytes | None]]:
-    """The request's lines, up to `CHUNK_LINES` together; None stands for one that is too long."""
+async def _chunks_of(stream: AsyncIterator[bytes]) -> AsyncIterator[list[_Text]]:
+    """The request's lines that are not empty, up to `CHUNK_LINES` together."""
     pending = bytearray()
     is_skipping = False
-    lines: list[bytes | None] = []
+    number = 0
+    lines: list[_Text] = []
     async for piece in stream:
         pending += piece
         *whole, rest = bytes(pending).split(b"\n")
         pending = bytearray(rest)
         for text in whole:
+            number += 1
             if is_skipping:
                 is_skipping = False
                 continue
             if text.strip():
-                lines.append(text if len(text) <= MAX_LINE_BYTES else None)
+                lines.append(_Text(number, text if len(text) <= MAX_LINE_BYTES else None))
             if len(lines) == CHUNK_LINES:
                 yield lines
                 lines = []
         if len(pending) > MAX_LINE_BYTES:
             if not is_skipping:
-                lines.append(None)
+                lines.append(_Text(number + 1, None))
             is_skipping = True
             pending.clear()
     if pending.strip() and not is_skipping:
-        lines.append(bytes(pending))
+        lines.append(_Text(number + 1, bytes(pending)))
     if lines:
         yield lines
 
@@ -190,4 +200,4 @@ def require_ndjson(request: Request) -> None:
     """Raise unless the body says that it is JSON lines."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in {MEDIA_TYPE, "application/jsonl", "application/ndjson"}:
-        raise MalformedRequest(f"Send {MEDIA_TYPE}: one JSON object a line.", [])
+        raise UnsupportedMediaType(f"{MEDIA_TYPE}, one JSON object a line")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 
+from api.errors import UnsupportedMediaType
 from api.fields import refuse_duplicate_fields
 from api.identity.errors import ScopeMissing
 from api.identity.keys import Caller, KeyRing
@@ -43,10 +44,18 @@ class GuardedRoute(APIRoute):
                     raise ScopeMissing(self.scope_needed)
                 request.state.caller = caller
                 if self.body_field is not None:
+                    _require_json(request)
                     refuse_duplicate_fields(await request.body())
             return await handle(request)
 
         return guarded
+
+
+def _require_json(request: Request) -> None:
+    """Raises `UnsupportedMediaType` unless the body says that it is JSON."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json":
+        raise UnsupportedMediaType("application/json")
 
 
 async def _caller_of(request: Request) -> Caller:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from api.addresses import address_text
-from api.errors import FlorinError, MalformedRequest
+from api.errors import FlorinError, MalformedRequest, failure_of
 from api.fields import refusal_of
 from api.identity.guard import GuardedRoute
 from api.institution import Institution
@@ -31,36 +31,24 @@ if TYPE_CHECKING:
 HERE: Final = Path(__file__).parent
 _DAY_S: Final = 24 * 60 * 60
 
-SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-
 
 class PageRoute(GuardedRoute):
-    """A route whose refusals are pages, and whose answers all carry the security headers."""
+    """A route whose refusals and failures are pages."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def paged(request: Request) -> Response:
             try:
-                response = await handle(request)
+                return await handle(request)
             except NotSignedIn:
-                response = RedirectResponse("/", status_code=303)
+                return RedirectResponse("/", status_code=303)
             except FlorinError as refusal:
-                response = Page(request).refusal(refusal)
+                return Page(request).refusal(refusal)
             except RequestValidationError as error:
-                response = Page(request).refusal(refusal_of(error.errors()))
-            for name, value in SECURITY_HEADERS.items():
-                response.headers.setdefault(name, value)
-            return response
+                return Page(request).refusal(refusal_of(error.errors()))
+            except Exception as error:
+                return Page(request).refusal(failure_of(request, error))
 
         return paged
 

@@ -23,7 +23,7 @@ from api.database import transaction
 from api.identity.guard import GuardedRoute
 from api.identity.keys import create_key
 from api.identity.scopes import PAGE, PUBLIC, known_scopes, scopes_by_route
-from tests.api.offices import Office, open_office, settings_for
+from tests.api.offices import Office, open_office
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -89,17 +89,23 @@ def test_a_route_that_the_table_does_not_know_cannot_be_made() -> None:
         router.get("/v1/secrets")(lambda: None)
 
 
-def test_an_app_with_an_unguarded_route_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+KINDS = pytest.mark.parametrize("kind", ["bank", "central_bank"])
+
+
+@KINDS
+def test_an_app_with_an_unguarded_route_is_not_built(kind: str) -> None:
     stray = APIRouter()
     stray.get("/v1/customers")(lambda: None)
-    rooms = main._rooms
-    monkeypatch.setattr(main, "_rooms", lambda settings: [*rooms(settings), stray])
     with pytest.raises(TypeError):
-        main.create_app(settings_for("postgresql://nowhere"))
+        main.require_scopes([*main.routers_of(kind), stray], kind)
 
 
-def test_an_app_that_lacks_a_route_of_the_table_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    rooms = main._rooms
-    monkeypatch.setattr(main, "_rooms", lambda settings: rooms(settings)[:-1])
+@KINDS
+def test_an_app_that_lacks_a_route_of_the_table_is_not_built(kind: str) -> None:
     with pytest.raises(LookupError):
-        main.create_app(settings_for("postgresql://nowhere"))
+        main.require_scopes(main.routers_of(kind)[:-1], kind)
+
+
+@KINDS
+def test_an_app_with_just_the_routes_of_the_table_is_built(kind: str) -> None:
+    main.require_scopes(main.routers_of(kind), kind)

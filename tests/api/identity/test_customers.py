@@ -5,6 +5,7 @@ A customer
 ├── with a known reference and the same name: the same answer, whatever the key
 ├── with a known reference and another name: refused
 ├── named in any script, or hostile: kept as it is
+├── whose name cannot be seen, or turns the text around it: refused
 └── that cannot be read: a typed error, and nothing changes
 """
 
@@ -21,7 +22,8 @@ NAMES = [
     "Jana Nováková",
     "李明",
     '"><script>alert(1)</script>',
-    "\u202eevil",
+    "نامه‌رسان",  # a joiner that Persian needs
+    " J. ",
     "'; DROP TABLE customers; --",
     "x" * 200,
 ]
@@ -34,6 +36,20 @@ async def test_a_customer_keeps_its_name(bank: BankOffice, name: str) -> None:
     shown = await bank.get(f"/v1/customers/{made.json()['customer_id']}")
     assert shown.json() | {"created_at": ""} == made.json() | {"created_at": ""}
     assert shown.json()["name"] == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", " ", "\u00a0\u3000", "\u200b", "\u200d", "\u202eevil", "a\u2066b", "a\nb", "a\u2028b", "\ufeffa"],
+)
+async def test_a_name_that_misleads_the_eye_is_refused(bank: BankOffice, name: str) -> None:
+    before = await bank.state(without=["idempotency_keys"])
+    response = await bank.post("/v1/customers", {"reference": "c-2", "name": name})
+    assert (response.status_code, response.json()["code"]) == (400, "MalformedRequest")
+    (field,) = response.json()["fields"]
+    assert field["field"] == "name"
+    assert "\\" not in field["problem"]
+    assert await bank.state(without=["idempotency_keys"]) == before
 
 
 async def test_the_same_customer_again_gets_the_same_answer(bank: BankOffice) -> None:
