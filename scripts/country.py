@@ -100,6 +100,8 @@ class CountryStart:
         # ports are held while the country runs: a child that is restarted finds its own again
         self._supervisor.watch(Service("ports and sockets", lambda: True, lambda: None, self._let_go))
         chain = choose_chain(self._data, chain)
+        if chain not in LOCAL_KINDS:
+            _genesis_hash(chain)  # nothing is worth starting without it
         with ThreadPoolExecutor(len(INSTITUTIONS) + 1) as threads:
             databases = threads.submit(self._start_databases)
             with self._steps.step("Keys", len(INSTITUTIONS)) as advance:
@@ -174,31 +176,37 @@ class CountryStart:
 
     def _start_chain(self, chain: str, keys: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
         """Starts or finds the chain: its kind or URL, its RPC URL. Raises AnotherChain, ChainUnreachable."""
-        record = self._data.read_record()
         if chain in LOCAL_KINDS:
             funded = [address for named in keys.values() for address in named.values()]
             funded.append(checksum_address(address_of(sandbox_deployer_key())))
-            port = self._ports.claim(DEFAULT_PORT)
+            port = self._claim_port("chain", "the chain", DEFAULT_PORT)
             launched = launch_chain(self._supervisor, chain, self._data.path / "chain", port, funded)
             kind, rpc_url = str(launched.kind), launched.rpc_url
         else:
             kind = rpc_url = chain
-        try:
-            genesis_hash = "0x" + read_genesis_hash(rpc_url).hex()
-        except OSError as failure:
-            raise ChainUnreachable(rpc_url, failure) from failure
-        self._data.write_record(check_chain(self._data, record, kind, genesis_hash))
+        genesis_hash = _genesis_hash(rpc_url)
+        self._data.write_record(check_chain(self._data, self._data.read_record(), kind, genesis_hash))
         return kind, rpc_url
+
+    def _claim_port(self, name: str, who: str, preferred: int) -> int:
+        """The port of the last start, the preferred one, or, where that is taken, a free one, aloud."""
+        record = self._data.read_record()
+        wished = record.ports.get(name, preferred)
+        port = self._ports.claim(wished)
+        if port != wished:
+            self._steps.say(f"Port {wished} is taken: {who} serves on {port} instead.")
+        if record.ports.get(name) != port:
+            record.ports[name] = port
+            self._data.write_record(record)
+        return port
 
     def _write_settings(
         self, urls: Mapping[str, str], rpc_url: str, manifest: Manifest
     ) -> dict[str, Settings]:
-        """Each institution's settings; a taken port is replaced by a free one, aloud."""
+        """Each institution's settings."""
         settings = {}
         for slug, home in self._homes.items():
-            port = self._ports.claim(home.plan.port)
-            if port != home.plan.port:
-                self._steps.say(f"Port {home.plan.port} is taken: {home.plan.name} serves on {port} instead.")
+            port = self._claim_port(slug, home.plan.name, home.plan.port)
             path = manifest_path(self._data.manifests, manifest.genesis_hash)
             settings[slug] = home.settings(database_url=urls[slug], port=port, rpc_url=rpc_url, manifest=path)
         return settings
@@ -232,3 +240,11 @@ class CountryStart:
             for child in children:
                 self._supervisor.wait_ready(child, timeout_s=READY_S)
                 advance(1)
+
+
+def _genesis_hash(rpc_url: str) -> str:
+    """The hash of the chain's first block. Raises ChainUnreachable."""
+    try:
+        return "0x" + read_genesis_hash(rpc_url).hex()
+    except OSError as failure:
+        raise ChainUnreachable(rpc_url, failure) from failure

@@ -62,7 +62,8 @@ class UnknownFormat(DataDirectoryError):
 class CountryRecord:
     """What a country was built from. Empty texts: not known yet.
 
-    `chain` is `eth-tester`, `anvil` or an RPC URL; `done` names the steps that need no repeating.
+    `chain` is `eth-tester`, `anvil` or an RPC URL; `ports` is what each service listened on last;
+    `done` names the steps that need no repeating.
     """
 
     format: int = FORMAT
@@ -72,6 +73,7 @@ class CountryRecord:
     book_fingerprint: str = ""
     opening_balance_minor: int = 0
     is_skipping_bad_rows: bool = False
+    ports: dict[str, int] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
 
 

@@ -3,6 +3,7 @@
 florin up
 ├── with a malformed row: names file and line, and records no book
 ├── with a directory that is no book: names the missing file
+├── with a chain that does not answer: names it, and starts nothing
 ├── with an amount, or a chain, that is none: shows the usage
 └── verify-books and rebuild-projection without a country: say to run `florin up` first
 """
@@ -30,6 +31,13 @@ def test_a_malformed_row_is_named_and_nothing_is_imported(tmp_path: Path) -> Non
     assert "MalformedBookRow: order.csv line 4" in refused.errors
     assert "--skip-bad-rows" in refused.errors
     assert DataDirectory(tmp_path / "data").read_record().book_fingerprint == ""
+
+
+def test_a_chain_that_does_not_answer_is_named_before_anything_is_started(tmp_path: Path) -> None:
+    refused = florin("up", "--once", "--data", tmp_path / "data", "--chain", "http://127.0.0.1:9")
+    assert refused.status == 1
+    assert "ChainUnreachable: nothing answers at http://127.0.0.1:9" in refused.errors
+    assert not (tmp_path / "data" / "postgres").exists()
 
 
 def test_a_directory_without_a_book_is_refused(tmp_path: Path) -> None:
