@@ -57,7 +57,7 @@ class BulkExchange(Response, Generic[Line]):
 
     `decide` takes up to `CHUNK_LINES` well-formed lines and returns one answer for each, in order; it acts in
     one database transaction, and is safe to repeat. A malformed line is answered in its place, and `decide`
-    never sees it.
+    never sees it. Raises `UnsupportedMediaType` unless the request says that it is JSON lines.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class BulkExchange(Response, Generic[Line]):
         line_type: type[Line],
         decide: Callable[[Sequence[Line]], Awaitable[Sequence[dict[str, Any] | FlorinError]]],
     ) -> None:
+        _require_ndjson(request)
         super().__init__(media_type=MEDIA_TYPE)
         self._request = request
         self._adapter = TypeAdapter(line_type)
@@ -196,7 +197,7 @@ def bulk_openapi(line: type[BaseModel], answer: type[BaseModel]) -> dict[str, An
     }
 
 
-def require_ndjson(request: Request) -> None:
+def _require_ndjson(request: Request) -> None:
     """Raise unless the body says that it is JSON lines."""
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind not in {MEDIA_TYPE, "application/jsonl", "application/ndjson"}:

@@ -15,9 +15,8 @@ from typing import Any, Self, TypeVar
 import aiohttp
 import msgspec
 
-LINES_IN_ONE_REQUEST = 2_000
 PASSING_STATUSES = frozenset({425, 429, 500, 502, 503, 504})
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+LONGEST_PAUSE_S = 2.0
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -44,11 +43,25 @@ class RequestRefused(Exception):
 
 
 class ApiClient:
-    """One institution's API, called with one key. An async context manager."""
+    """One institution's API, called with one key. An async context manager.
 
-    def __init__(self, base_url: str, api_key: str, *, patience_s: float = 180.0) -> None:
+    `patience_s` is how long a request is sent again, `first_pause_s` the first of the growing pauses between;
+    `lines_at_once` is the size of the requests that a bulk request is sent in.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        *,
+        patience_s: float = 180.0,
+        first_pause_s: float = 0.1,
+        lines_at_once: int = 2_000,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self._patience_s = patience_s
+        self._first_pause_s = first_pause_s
+        self._lines_at_once = lines_at_once
         self._headers = {"Authorization": f"Bearer {api_key}"}
         self._session: aiohttp.ClientSession | None = None
 
@@ -84,8 +97,8 @@ class ApiClient:
         `on_progress` gets the number of newly answered lines.
         """
         answers: list[Json] = []
-        for start in range(0, len(lines), LINES_IN_ONE_REQUEST):
-            part = lines[start : start + LINES_IN_ONE_REQUEST]
+        for start in range(0, len(lines), self._lines_at_once):
+            part = lines[start : start + self._lines_at_once]
             answers += await self._bulk_part(path, part)
             on_progress(len(part))
         return answers
@@ -119,7 +132,7 @@ class ApiClient:
         if self._session is None:
             raise RuntimeError("an ApiClient is used inside `async with`")
         url = self.base_url + path
-        began_at, pause_s, last = time.monotonic(), FIRST_PAUSE_S, "nothing"
+        began_at, pause_s, last = time.monotonic(), self._first_pause_s, "nothing"
         while True:
             try:
                 async with self._session.request(method, url, **options) as answer:

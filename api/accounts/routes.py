@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -11,12 +10,11 @@ from starlette.responses import Response
 
 from api.accounts import service
 from api.accounts.schemas import AccountAnswer, AccountBody, EntriesAnswer
-from api.database import run_in_transaction
-from api.errors import FlorinError
 from api.identity.guard import By, GuardedRoute
-from api.identity.once import IDEMPOTENCY_HEADER, answer_once
+from api.identity.making import make_many, make_one
+from api.identity.once import IDEMPOTENCY_HEADER
 from api.institution import Here
-from api.ndjson import BulkExchange, bulk_openapi, require_ndjson
+from api.ndjson import bulk_openapi
 
 router = APIRouter(prefix="/v1/accounts", route_class=GuardedRoute, tags=["accounts"])
 
@@ -24,25 +22,13 @@ router = APIRouter(prefix="/v1/accounts", route_class=GuardedRoute, tags=["accou
 @router.post("", status_code=201, response_model=AccountAnswer, openapi_extra=IDEMPOTENCY_HEADER)
 async def open_account(request: Request, here: Here, by: By, body: AccountBody) -> Response:
     """Open a deposit account for a customer and book what it brings."""
-
-    async def work(conn: Any) -> dict[str, Any] | FlorinError:
-        (outcome,) = await service.open_deposit_accounts(conn, here, [body])
-        return outcome
-
-    return await answer_once(request, here, by, body, status=201, work=work)
+    return await make_one(request, here, by, body, service.open_deposit_accounts)
 
 
 @router.post(":bulk", openapi_extra=bulk_openapi(AccountBody, AccountAnswer))
 async def open_accounts(request: Request, here: Here) -> Any:
     """Open many deposit accounts: one JSON object a line, in order; safe to repeat."""
-    require_ndjson(request)
-
-    async def decide(lines: Sequence[AccountBody]) -> list[dict[str, Any] | FlorinError]:
-        return await run_in_transaction(
-            here.pool, lambda conn: service.open_deposit_accounts(conn, here, lines)
-        )
-
-    return BulkExchange(request, AccountBody, decide)
+    return make_many(request, here, AccountBody, service.open_deposit_accounts)
 
 
 @router.get("/{account_id}", response_model=AccountAnswer)

@@ -43,9 +43,9 @@ class GuardedRoute(APIRoute):
                 if self.scope_needed not in caller.scopes:
                     raise ScopeMissing(self.scope_needed)
                 request.state.caller = caller
-                if self.body_field is not None:
+                if self.body_field is not None and (body := await request.body()):
                     _require_json(request)
-                    refuse_duplicate_fields(await request.body())
+                    refuse_duplicate_fields(body)
             return await handle(request)
 
         return guarded

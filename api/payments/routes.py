@@ -9,15 +9,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from api.database import run_in_transaction
 from api.errors import FlorinError
 from api.idempotency import require_key
 from api.identity.guard import By, GuardedRoute
 from api.identity.keys import Caller
-from api.identity.once import IDEMPOTENCY_HEADER, answer_once
+from api.identity.making import make_many, make_one
+from api.identity.once import IDEMPOTENCY_HEADER
 from api.institution import Here, Institution
 from api.ledger.gathering import Gatherer
-from api.ndjson import BulkExchange, bulk_openapi, require_ndjson
+from api.ndjson import BulkExchange, bulk_openapi
 from api.payments import billers, service
 from api.payments.pay import Outcome, pay_all, preflight
 from api.payments.requests import PaymentRequest, payment_request, transfer_request
@@ -66,7 +66,6 @@ async def pay(request: Request, body: PaymentBody) -> Response:
 @router.post("/payments:bulk", openapi_extra=bulk_openapi(PaymentLine, PaymentLineAnswer))
 async def pay_many(request: Request, here: Here, by: By) -> Any:
     """Pay many: one JSON object a line, decided in their order; safe to repeat."""
-    require_ndjson(request)
 
     async def decide(lines: Sequence[PaymentLine]) -> list[dict[str, Any] | FlorinError]:
         outcomes = await pay_all(
@@ -137,23 +136,13 @@ async def redeem(request: Request, body: TransferBody) -> Response:
 @router.post("/billers", status_code=201, response_model=BillerAnswer, openapi_extra=IDEMPOTENCY_HEADER)
 async def introduce_biller(request: Request, here: Here, by: By, body: BillerBody) -> Response:
     """Make a biller known to this bank's customers."""
-
-    async def work(conn: Any) -> dict[str, Any] | FlorinError:
-        (outcome,) = await billers.introduce_billers(conn, here, [body])
-        return outcome
-
-    return await answer_once(request, here, by, body, status=201, work=work)
+    return await make_one(request, here, by, body, billers.introduce_billers)
 
 
 @router.post("/billers:bulk", openapi_extra=bulk_openapi(BillerBody, BillerAnswer))
 async def introduce_billers(request: Request, here: Here) -> Any:
     """Make many billers known: one JSON object a line, in order; safe to repeat."""
-    require_ndjson(request)
-
-    async def decide(lines: Sequence[BillerBody]) -> list[dict[str, Any] | FlorinError]:
-        return await run_in_transaction(here.pool, lambda conn: billers.introduce_billers(conn, here, lines))
-
-    return BulkExchange(request, BillerBody, decide)
+    return make_many(request, here, BillerBody, billers.introduce_billers)
 
 
 @router.get("/billers", response_model=BillersAnswer)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from api.database import run_in_transaction
-from api.errors import FlorinError
 from api.identity.guard import By, GuardedRoute
-from api.identity.once import IDEMPOTENCY_HEADER, answer_once
+from api.identity.making import make_many, make_one
+from api.identity.once import IDEMPOTENCY_HEADER
 from api.institution import Here
-from api.ndjson import BulkExchange, bulk_openapi, require_ndjson
+from api.ndjson import bulk_openapi
 from api.wallets import service
 from api.wallets.schemas import (
     WalletAnswer,
@@ -31,23 +29,13 @@ router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["wallets"])
 @router.post("/wallets", status_code=202, response_model=WalletRequested, openapi_extra=IDEMPOTENCY_HEADER)
 async def request_wallet(request: Request, here: Here, by: By, body: WalletBody) -> Response:
     """Request a wallet; it is ready once its registration on chain is final."""
-
-    async def work(conn: Any) -> dict[str, Any] | FlorinError:
-        (outcome,) = await service.request_wallets(conn, here, [body])
-        return outcome
-
-    return await answer_once(request, here, by, body, status=202, work=work)
+    return await make_one(request, here, by, body, service.request_wallets, status=202)
 
 
 @router.post("/wallets:bulk", openapi_extra=bulk_openapi(WalletBody, WalletRequested))
 async def request_wallets(request: Request, here: Here) -> Any:
     """Request many wallets: one JSON object a line, in order; safe to repeat."""
-    require_ndjson(request)
-
-    async def decide(lines: Sequence[WalletBody]) -> list[dict[str, Any] | FlorinError]:
-        return await run_in_transaction(here.pool, lambda conn: service.request_wallets(conn, here, lines))
-
-    return BulkExchange(request, WalletBody, decide)
+    return make_many(request, here, WalletBody, service.request_wallets)
 
 
 @router.get("/wallets:summary", response_model=WalletsSummary)

@@ -20,7 +20,6 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from scripts import api_client
 from scripts.api_client import ApiClient, RequestRefused, ServiceUnreachable
 
 Handler = Callable[[web.Request, int], Awaitable[web.StreamResponse]]
@@ -64,10 +63,8 @@ async def serve() -> AsyncIterator[Serve]:
         await service.server.close()
 
 
-@pytest.fixture(autouse=True)
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_client, "LINES_IN_ONE_REQUEST", 2)
-    monkeypatch.setattr(api_client, "FIRST_PAUSE_S", 0.001)
+def client_of(service: Service, patience_s: float = 180.0) -> ApiClient:
+    return ApiClient(service.url, "secret", patience_s=patience_s, first_pause_s=0.001, lines_at_once=2)
 
 
 def ndjson(*answers: dict[str, Any]) -> web.Response:
@@ -84,7 +81,7 @@ async def test_a_passing_failure_is_tried_again_with_the_same_key_and_body(serve
         return web.json_response({"id": 7}) if number == 3 else web.json_response({}, status=status)
 
     service = await serve(handler)
-    async with ApiClient(service.url, "secret") as client:
+    async with client_of(service) as client:
         assert await client.post("/v1/things", {"amount_minor": 5}, key="once") == {"id": 7}
     assert service.heard == [("Bearer secret", "/v1/things", "once", b'{"amount_minor": 5}')] * 3
 
@@ -97,7 +94,7 @@ async def test_a_connection_that_breaks_is_tried_again(serve: Serve) -> None:
         return web.json_response({"fine": True})
 
     service = await serve(handler)
-    async with ApiClient(service.url, "secret") as client:
+    async with client_of(service) as client:
         assert await client.get("/v1/things") == {"fine": True}
 
 
@@ -106,7 +103,7 @@ async def test_a_refusal_raises_the_institutions_code_at_once(serve: Serve) -> N
         return web.json_response({"code": "InsufficientFunds", "detail": "no"}, status=422)
 
     service = await serve(handler)
-    async with ApiClient(service.url, "secret") as client:
+    async with client_of(service) as client:
         with pytest.raises(RequestRefused) as refusal:
             await client.put("/v1/tiers/1", {})
     assert (refusal.value.code, refusal.value.status, len(service.heard)) == ("InsufficientFunds", 422, 1)
@@ -117,7 +114,7 @@ async def test_a_service_that_stays_away_is_named_when_patience_ends(serve: Serv
         return web.json_response({"detail": "the books are not reachable"}, status=503)
 
     service = await serve(handler)
-    async with ApiClient(service.url, "secret", patience_s=0.05) as client:
+    async with client_of(service, patience_s=0.05) as client:
         with pytest.raises(ServiceUnreachable, match="the books are not reachable"):
             await client.get("/v1/things")
 
@@ -129,7 +126,7 @@ async def test_bulk_lines_keep_their_order_through_several_requests(serve: Serve
     service = await serve(handler)
     lines = [{"reference": str(number)} for number in range(5)]
     seen: list[int] = []
-    async with ApiClient(service.url, "secret") as client:
+    async with client_of(service) as client:
         assert await client.bulk("/v1/things:bulk", lines, seen.append) == lines
     assert seen == [2, 2, 1]
 
@@ -150,7 +147,7 @@ async def test_a_bulk_answer_that_breaks_off_is_asked_for_again(
 
     service = await serve(handler)
     lines = [{"reference": str(number)} for number in range(4)]
-    async with ApiClient(service.url, "secret") as client:
+    async with client_of(service) as client:
         assert await client.bulk("/v1/things:bulk", lines) == lines
     bodies = [heard[3] for heard in service.heard]
     assert len(bodies) == 3
@@ -162,7 +159,7 @@ async def test_a_refused_line_raises_its_code(serve: Serve) -> None:
         return ndjson({"reference": "0", "state": "error", "status": 422, "code": "ReferenceInUse"})
 
     service = await serve(handler)
-    async with ApiClient(service.url, "secret") as client:
+    async with client_of(service) as client:
         with pytest.raises(RequestRefused) as refusal:
             await client.bulk("/v1/things:bulk", [{"reference": "0"}])
     assert refusal.value.code == "ReferenceInUse"

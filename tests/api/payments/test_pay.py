@@ -6,7 +6,7 @@ A payment
 │   └── with a shortfall: holds on wallet, deposit and inventory; a funding in front of the payment
 ├── refused by a rule: 422 with every reason, remembered, without hold or intent
 ├── from an unknown wallet, in an unknown currency: refused, and nothing is recorded
-├── that cannot be read: a typed error, and the state is byte-identical
+├── that cannot be read, or is not said to be JSON: a typed error, and the state is byte-identical
 ├── repeated with its key: the same answer, accepted or refused, and nothing happens
 ├── with a known key and another body: 422
 └── to the bank's own address: a redemption
@@ -267,6 +267,15 @@ MALFORMED: list[tuple[str, Any, str]] = [
     ("a list", [payment()], "MalformedRequest"),
     ("nothing", None, "MalformedRequest"),
 ]
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", ""])
+async def test_a_body_that_is_not_said_to_be_json_is_refused(bank: BankOffice, content_type: str) -> None:
+    before = await bank.state()
+    headers = {"Idempotency-Key": "k"} | ({"Content-Type": content_type} if content_type else {})
+    answer = await bank.client.post("/v1/payments", content=json.dumps(payment()), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "UnsupportedMediaType")
+    assert await bank.state() == before
 
 
 async def test_what_cannot_be_read_changes_nothing(bank: BankOffice) -> None:
