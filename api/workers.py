@@ -25,7 +25,7 @@ import asyncpg
 from api.chain.alarms import Component, report_health
 from api.chain.booking import Books
 from api.chain.deployment import Deployment, open_cursor, require_own_chain
-from api.chain.errors import FlowFrozen, ForeignChain, LeaseLost
+from api.chain.errors import BooksAndChainDiffer, FlowFrozen, ForeignChain, LeaseLost
 from api.chain.indexer import Indexer
 from api.chain.outbox import CHANNEL as OUTBOX_CHANNEL
 from api.chain.reconciliation import Reconciliation
@@ -113,13 +113,13 @@ class Worker:
 
     async def _reconciliation_step(self) -> str:
         reconciled = await self.reconciliation.run_once()
+        if reconciled is not None and not reconciled.is_reconciled:
+            raise BooksAndChainDiffer(reconciled.difference_minor, len(reconciled.mismatched))
         await asyncio.sleep(RECONCILE_EVERY_S)
         if not self.reconciliation.is_waiting:
             self._reconcile_wake.clear()
             await _wait(self._reconcile_wake, RECONCILE_IDLE_S)
-        if reconciled is None or reconciled.is_reconciled:
-            return ""
-        return f"difference {reconciled.difference_minor}"
+        return ""
 
     async def _signer_step(self) -> str:
         keys = await self._signer.keys()

@@ -9,6 +9,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from api.chain.errors import BooksContradictChain
 from api.chain.failures import unasked_served
 from api.chain.issuing import CentralBankPlanner
 from api.chain.matching import Executed, key_of
@@ -153,7 +154,10 @@ def _concerns_issuance(event: Event) -> bool:
 
 
 def _post(posting: Posting, chart: BankChart, plan: Plan) -> None:
-    """Final events always post: what an account cannot give is taken from unidentified, with a case."""
+    """Post final events: what an own account cannot give is taken from unidentified, with a case.
+
+    Memo accounts mirror the chain, and nothing may stand in for one. Raises `BooksContradictChain`.
+    """
     for planned in plan.entries:
         entry = planned.entry
         for _ in entry.legs:
@@ -161,13 +165,15 @@ def _post(posting: Posting, chart: BankChart, plan: Plan) -> None:
                 posting.post(entry, planned.resolves)
                 break
             except BalanceWouldBeNegative as overdrawn:
+                if posting.account_class(overdrawn.account_id) == "memo":
+                    raise BooksContradictChain(entry.source, overdrawn.account_id) from overdrawn
                 diverted = [leg for leg in entry.legs if leg.account_id == overdrawn.account_id]
                 detail = {
                     "source": entry.source,
                     "account_id": overdrawn.account_id,
                     "in_transit_minor": -sum(leg.amount_minor for leg in diverted),
                 }
-                plan.cases.append(Case("BooksBelowChain", detail, is_freezing=True))
+                plan.cases.append(Case("BooksBelowChain", detail, freezes="settle"))
                 entry = _diverted(entry, overdrawn.account_id, chart.in_transit_unidentified)
         else:
             raise AssertionError(f"entry {entry.source} was diverted on every leg")

@@ -101,6 +101,32 @@ class EventMismatch(FlorinError):
         )  # fmt: skip
 
 
+class BooksAndChainDiffer(FlorinError):
+    """A comparison of books and chain found a break; settlement is frozen."""
+
+    def __init__(self, difference_minor: int, accounts: int) -> None:
+        super().__init__(
+            "BooksAndChainDiffer",
+            500,
+            f"Books and chain differ by {difference_minor}, and in {accounts} accounts: see the open cases.",
+            difference_minor=difference_minor,
+        )
+
+
+class BooksContradictChain(FlorinError):
+    """A final event takes more from an account of customers' money than the books have there."""
+
+    def __init__(self, source: str, account_id: int) -> None:
+        super().__init__(
+            "BooksContradictChain",
+            500,
+            f"Final event {source} takes more from ledger account {account_id} than it holds: the books are "
+            "not what the chain says. Run `florin verify-books` before unfreezing.",
+            source=source,
+            account_id=account_id,
+        )
+
+
 class LeaseLost(FlorinError):
     """The database connection that held the worker's lease is gone; another worker may have it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from api.chain.alarms import flow_of, freeze, open_case
+from api.chain.alarms import Flow, flow_of, freeze, open_case
 from api.ledger.journal import Posting
 
 if TYPE_CHECKING:
@@ -36,10 +36,23 @@ async def unasked_served(connection: Connection, funding_ids: Collection[UUID]) 
     return {row["payment_id"]: row["funding_id"] for row in rows}
 
 
-async def fail_queued(connection: Connection, codes: Mapping[UUID, str]) -> None:
-    """Fail payments that the signer refused, and the payments that refused fundings were to serve.
+async def give_up_asked(connection: Connection, codes: Mapping[UUID, str]) -> None:
+    """Settle no more what the signer refuses now and was asked for before: it may have been signed then.
 
-    Void their holds.
+    Holds stay until a final block's time has passed the last `valid_before_s` that was asked for.
+    """
+    await connection.execute(
+        """UPDATE outbox_payments o SET state = 'batched', outcome_code = f.code
+             FROM unnest($1::uuid[], $2::text[]) AS f (payment_id, code)
+            WHERE o.payment_id = f.payment_id AND o.state = 'queued'""",
+        list(codes),
+        list(codes.values()),
+    )
+
+
+async def fail_queued(connection: Connection, codes: Mapping[UUID, str]) -> None:
+    """Fail payments that no signature was ever asked for before the signer refused them, and the payments
+    that refused fundings were to serve. Void their holds.
     """
     served = await unasked_served(connection, list(codes))
     outcomes = {**{payment: codes[funding] for payment, funding in served.items()}, **codes}
@@ -65,9 +78,9 @@ async def refuse_transaction(
 ) -> None:
     """A prepared transaction that will never be mined: its holds end, a case is opened.
 
-    Records of a refused settlement stay batched until a final block's time has passed their last
-    `valid_before_s`: their signatures exist. Settlement is frozen, so that the queue does not follow them,
-    unless the settlement had only come too late.
+    The wallets of a refused registration wait for another one. Records of a refused settlement stay batched
+    until a final block's time has passed their last `valid_before_s`: their signatures exist. Both flows are
+    frozen, so that the queue does not follow them, unless the settlement had only come too late.
     """
     updated = await connection.execute(
         """UPDATE chain_transactions SET state = 'refused', outcome_code = $2
@@ -78,6 +91,7 @@ async def refuse_transaction(
     if updated != "UPDATE 1":
         return
     await void_business(connection, transaction_id)
+    await release_registrations(connection, [transaction_id])
     if code == "BatchExpired":
         return
     await open_case(
@@ -88,9 +102,25 @@ async def refuse_transaction(
         code=code,
         detail=detail,
     )
-    flow = flow_of(kind)
-    if flow in {"settle", "registration"}:
+    flow = stopped_by_failure(kind)
+    if flow is not None:
         await freeze(connection, flow, f"transaction {transaction_id} was refused: {code}")
+
+
+def stopped_by_failure(kind: str) -> Flow | None:
+    """The flow that a failed transaction of this kind stops: what waits behind it would fail likewise."""
+    flow = flow_of(kind)
+    return flow if flow in {"settle", "registration"} else None
+
+
+async def release_registrations(connection: Connection, transaction_ids: Collection[UUID]) -> None:
+    """Wallets of registrations that failed wait for another one, which comes once a person has looked."""
+    if transaction_ids:
+        await connection.execute(
+            """UPDATE outbox_registrations SET transaction_id = NULL
+                WHERE transaction_id = ANY($1::uuid[]) AND registered_block IS NULL""",
+            list(transaction_ids),
+        )
 
 
 async def void_business(connection: Connection, business_id: UUID) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from api.chain.alarms import freeze, open_case
 from api.chain.booking import Booking, Outcomes
 from api.chain.errors import ChainMoved
-from api.chain.failures import FINAL_CHANNEL
+from api.chain.failures import FINAL_CHANNEL, release_registrations, stopped_by_failure
 from api.chain.matching import BatchedPayment, Executed, Refused, match_settlement
 from api.chain.postings import Case
 from api.chain.projection import Projection
@@ -78,8 +78,8 @@ async def _make_final(connection: Connection, books: Books, blocks: FinalRange) 
     await _close_registrations(connection, blocks)
     for case in cases:
         await open_case(connection, case.kind, **case.detail)
-        if case.is_freezing:
-            await freeze(connection, "settle", f"{case.kind}: see the open cases")
+        if case.freezes is not None:
+            await freeze(connection, case.freezes, f"{case.kind}: see the open cases")
     await connection.execute(
         "UPDATE chain_cursor SET final_number = $1, final_hash = $2, final_time_s = $3",
         blocks.last.number,
@@ -125,7 +125,11 @@ async def _records(
 
 
 async def _close_transactions(connection: Connection, own: Sequence[OwnTransaction]) -> list[Case]:
-    """Note how own transactions ended. A reverted settlement's records stay batched until they expire."""
+    """Note how own transactions ended.
+
+    A reverted settlement's records stay batched until they expire; a reverted registration's wallets wait for
+    another one.
+    """
     if not own:
         return []
     await connection.execute(
@@ -141,11 +145,12 @@ async def _close_transactions(connection: Connection, own: Sequence[OwnTransacti
         [each.block_number for each in own],
         [each.code for each in own],
     )
+    await release_registrations(connection, [each.id for each in own if each.code is not None])
     return [
         Case(
             "TransactionReverted",
             {"transaction_id": str(each.id), "kind": each.kind, "code": each.code},
-            is_freezing=each.kind == "settle",
+            freezes=stopped_by_failure(each.kind),
         )
         for each in own
         if each.code is not None and not (each.kind == "settle" and each.code in _HARMLESS_REVERTS)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from api.chain.alarms import freeze, frozen_flows, open_case
-from api.chain.errors import EventMismatch, ForkBelowFinal
+from api.chain.errors import BooksContradictChain, EventMismatch, ForkBelowFinal
 from api.chain.finality import make_final
 from api.chain.following import Follower, Known
 from api.chain.reading import read_range
@@ -55,14 +55,15 @@ class Indexer:
         """Follow the chain to its head and make final what is; None while frozen.
 
         What contradicts the books freezes the indexer and settlement and is raised (`ForkBelowFinal`,
-        `EventMismatch`, `UnknownEvent`); everything else that is raised may be tried again.
+        `EventMismatch`, `UnknownEvent`, `BooksContradictChain`); everything else that is raised may be tried
+        again.
         """
         if "indexer" in await frozen_flows(self._pool):
             self._follower = None
             return None
         try:
             return await self._follow()
-        except (ForkBelowFinal, EventMismatch, UnknownEvent) as contradiction:
+        except (ForkBelowFinal, EventMismatch, UnknownEvent, BooksContradictChain) as contradiction:
             await self._freeze(contradiction)
             raise
         except BaseException:
@@ -77,7 +78,8 @@ class Indexer:
         follower = self._follower
         while True:
             tip = await follower.advance()
-            target = min(follower.top.number, tip.head_number - self._confirmations + 1)
+            # counted from blocks that were read and linked: what the head was before may be gone by now
+            target = min(follower.top.number, tip.head_number) - self._confirmations + 1
             while follower.final.number < target:
                 await self._make_final(follower, target)
             if follower.top.number >= tip.head_number:

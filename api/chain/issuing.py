@@ -81,7 +81,7 @@ class CentralBankPlanner:
         entry = self._entry("issuance", event, account, self.chart.circulation)
         if posting.posted(account) < event.amount_minor:
             # more currency than reserves: it exists, so it is booked, as a claim that a person must explain
-            self.cases.append(Case("UnbackedIssuance", {"source": source_of(event)}, is_freezing=True))
+            self.cases.append(Case("UnbackedIssuance", {"source": source_of(event)}, freezes="settle"))
             entry = self._entry("issuance", event, self.chart.assets, self.chart.circulation)
         posting.post(entry, resolves=first)
         for approval in used:
@@ -117,7 +117,7 @@ class CentralBankPlanner:
                 "participant": event.participant,
                 "amount_minor": change_minor,
             }
-            self.cases.append(Case("UnapprovedAllowance", detail, is_freezing=True))
+            self.cases.append(Case("UnapprovedAllowance", detail, freezes="settle"))
         freed = -change_minor
         account = self.reserves.get(event.participant)
         for approval in reversed(self.approvals.get(account, []) if account is not None else []):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from uuid import UUID
 
+    from api.chain.alarms import Flow
     from api.ledger.chart import BankChart
 
 
@@ -32,11 +33,11 @@ class OwnWallet:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Something for a person to look into; it freezes settlement when `is_freezing`."""
+    """Something for a person to look into; `freezes` is the flow that stops until then."""
 
     kind: str
     detail: dict[str, Any]
-    is_freezing: bool = False
+    freezes: Flow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class BankPlanner:
     def _supply(self, plan: Plan, event: Transfer, kind: str, debit: int, credit: int) -> None:
         business_id = self.transactions.get(event.transaction_hash)
         if business_id is None:
-            plan.cases.append(_case("UnmatchedTransfer", event, is_freezing=True))
+            plan.cases.append(_case("UnmatchedTransfer", event, freezes="settle"))
         legs = (self._leg(debit, event.amount_minor), self._leg(credit, -event.amount_minor))
         plan.entries.append(PlannedEntry(Entry(kind, source_of(event), business_id, legs), business_id))
 
@@ -125,9 +126,9 @@ class BankPlanner:
         ]
         leaves_here = payer is not None or event.payer == self.institution
         if leaves_here and payment is None and not is_excess:
-            plan.cases.append(_case("UnmatchedTransfer", event, is_freezing=True))
+            plan.cases.append(_case("UnmatchedTransfer", event, freezes="settle"))
         if payment is not None and payment.state != "batched":
-            plan.cases.append(_case("PaidAfterFailing", event, is_freezing=True))
+            plan.cases.append(_case("PaidAfterFailing", event, freezes="settle"))
         business_id = None if payment is None else payment.payment_id
         kind = "waterfall" if is_excess else "receipt" if payment is None else payment.kind
         entry = Entry(kind, source_of(event), business_id, tuple(legs))
@@ -178,7 +179,7 @@ class BankPlanner:
         return Leg(account_id, self.chart.currency, amount_minor)
 
 
-def _case(kind: str, event: Transfer, *, is_freezing: bool = False, in_transit_minor: int = 0) -> Case:
+def _case(kind: str, event: Transfer, *, freezes: Flow | None = None, in_transit_minor: int = 0) -> Case:
     detail: dict[str, Any] = {
         "source": source_of(event),
         "payer": "0x" + event.payer.hex(),
@@ -187,4 +188,4 @@ def _case(kind: str, event: Transfer, *, is_freezing: bool = False, in_transit_m
     }
     if in_transit_minor:
         detail["in_transit_minor"] = in_transit_minor
-    return Case(kind, detail, is_freezing)
+    return Case(kind, detail, freezes)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from api.database import Connection, Pool
 
 ACCOUNTS_EACH_RUN: Final = 250
+KEPT_DAYS: Final = 30
 
 _TOTALS = """
 SELECT c.final_number,
@@ -61,6 +62,13 @@ SELECT address, participant, tier, flags, balance_minor, spent_minor, spent_day,
   FROM chain_accounts
  WHERE (participant = $1 OR $1 = 0)
 """
+
+
+_FORGET = """
+DELETE FROM chain_reconciliations
+ WHERE run_at < now() - make_interval(days => $1) AND difference_minor = 0 AND mismatched = '{}'
+"""
+"""Comparisons that found nothing, after some time; breaks are kept for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +208,14 @@ class Reconciliation:
         checks = msgspec.json.encode(reconciled.checks).decode()
         async with transaction(self._pool) as connection:
             await connection.execute(
-                """INSERT INTO chain_reconciliations (block_number, difference_minor, checks)
-                   VALUES ($1, $2, $3::jsonb)""",
+                """INSERT INTO chain_reconciliations (block_number, difference_minor, checks, mismatched)
+                   VALUES ($1, $2, $3::jsonb, $4)""",
                 reconciled.block_number,
                 reconciled.difference_minor,
                 checks,
+                list(reconciled.mismatched),
             )
+            await connection.execute(_FORGET, KEPT_DAYS)
             if not reconciled.is_reconciled:
                 differ = f"differ by {reconciled.difference_minor} at block {reconciled.block_number}"
                 await freeze(connection, "settle", f"books and chain {differ}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from api.chain.alarms import frozen_flows
 from api.chain.batching import MAX_RECORDS, QueuedPayment, choose_batch, max_records, settle_gas
-from api.chain.failures import fail_queued
+from api.chain.failures import fail_queued, give_up_asked
 from api.chain.signer_client import PaymentToSign, RefusedPayment, SignedPayment
 from api.database import run_in_transaction, transaction
 from contracts.abi import encode_settle
@@ -74,7 +74,7 @@ class Settling:
     async def prepare(self, head: Header) -> UUID | None:
         """Sign the leading queued payments and store them as one prepared settlement; its id, or None when
         there was nothing to settle or settlement is frozen. Payments that the signer refuses have failed
-        afterwards."""
+        afterwards, or will when no earlier signature of theirs can execute any more."""
         limit = max_records(head.limit_gas)
         while True:
             async with transaction(self._pool) as connection:
@@ -107,7 +107,7 @@ class Settling:
         return [(each, signed[each.payment_id]) for each in chosen if each.payment_id in signed]
 
     async def _ask(self, payments: Sequence[QueuedPayment], valid_before_s: int) -> dict[UUID, SignedPayment]:
-        """Write the time down, then ask; what is refused fails."""
+        """Write the time down, then ask. What is refused fails, at once or when its time has passed."""
         if not payments:
             return {}
         attempts = await self._note_attempts(payments, valid_before_s)
@@ -129,7 +129,9 @@ class Settling:
         )  # fmt: skip
         refused = {each.payment_id: each.code for each in results if isinstance(each, RefusedPayment)}
         if refused:
-            await self._fail(refused)
+            new = {each.payment_id for each in asked if each.valid_before_s is None}
+            await self._fail({payment: code for payment, code in refused.items() if payment in new})
+            await self._give_up({payment: code for payment, code in refused.items() if payment not in new})
         return {each.payment_id: each for each in results if isinstance(each, SignedPayment)}
 
     async def _note_attempts(self, payments: Sequence[QueuedPayment], valid_before_s: int) -> dict[UUID, int]:
@@ -175,4 +177,10 @@ class Settling:
         async def work(connection: Connection) -> None:
             await fail_queued(connection, codes)
 
-        await run_in_transaction(self._pool, work)
+        if codes:
+            await run_in_transaction(self._pool, work)
+
+    async def _give_up(self, codes: dict[UUID, str]) -> None:
+        if codes:
+            async with transaction(self._pool) as connection:
+                await give_up_asked(connection, codes)

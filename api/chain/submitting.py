@@ -97,10 +97,23 @@ class Submitting:
         try:
             signed = await self._sign(row, gas, fee)
         except SignerRefused as refusal:
-            await self._refuse(row, refusal.refusal, refusal.detail)
+            if refusal.refusal == "FeeTooHigh":
+                await self._await_lower_fees(row["id"], refusal.detail)
+            else:
+                await self._refuse(row, refusal.refusal, refusal.detail)
             return None
         await self._store(row["id"], signed, fee)
         return signed.raw
+
+    async def _await_lower_fees(self, transaction_id: UUID, detail: str) -> None:
+        """Fees pass: nothing was signed, so the next look asks anew with what the chain wants then."""
+        logger.warning("transaction %s waits for lower fees: %s", transaction_id, detail)
+        async with transaction(self._pool) as connection:
+            await connection.execute(
+                """UPDATE chain_transactions SET max_fee_per_gas = NULL
+                    WHERE id = $1 AND state = 'prepared'""",
+                transaction_id,
+            )
 
     async def _sign(self, row: asyncpg.Record, gas: int, fee: int) -> SignedTransaction:
         return await self._signer.sign_transaction(

@@ -156,6 +156,10 @@ class Posting:
         account = self._account(account_id)
         return account.posted_minor - account.held_minor
 
+    def account_class(self, account_id: int) -> str:
+        """`own` or `memo`."""
+        return self._account(account_id).account_class
+
     def reserve(self, hold: Hold) -> None:
         """Set money aside. Raises `InsufficientAvailable`."""
         available_minor = self.available(hold.account_id)

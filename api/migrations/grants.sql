@@ -30,7 +30,7 @@ GRANT INSERT, UPDATE (state, attempt, valid_before_s, nonce, transaction_id, rec
 -- health and reconciliation
 GRANT INSERT, UPDATE, DELETE ON chain_health, chain_freezes TO :app_role;
 GRANT INSERT, UPDATE (closed_at) ON chain_cases TO :app_role;
-GRANT INSERT ON chain_reconciliations TO :app_role;
+GRANT INSERT, DELETE ON chain_reconciliations TO :app_role;
 
 -- features
 GRANT INSERT, UPDATE (revoked_at) ON api_keys TO :app_role;

@@ -52,10 +52,11 @@ async def reconciliation(institution: Institution) -> dict[str, Any]:
         cases = await queries.open_cases(conn)
     return {
         "difference_minor": row["difference_minor"] if row else 0,
-        "is_reconciled": row is not None and row["difference_minor"] == 0,
+        "is_reconciled": row is not None and row["difference_minor"] == 0 and not row["mismatched"],
         "block_number": row["block_number"] if row else None,
         "run_at": row["run_at"].isoformat() if row else None,
         "checks": json.loads(row["checks"]) if row else [],
+        "mismatched_accounts": row["mismatched"] if row else [],
         "freezes": [
             {"flow": each["flow"], "reason": each["reason"], "frozen_at": each["frozen_at"].isoformat()}
             for each in frozen

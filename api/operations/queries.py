@@ -26,7 +26,7 @@ async def cursor(conn: Connection | Pool) -> Any:
 async def last_reconciliation(conn: Connection | Pool) -> Any:
     """The newest comparison of books and chain, or None."""
     return await conn.fetchrow(
-        """SELECT block_number, difference_minor, checks, run_at FROM chain_reconciliations
+        """SELECT block_number, difference_minor, checks, mismatched, run_at FROM chain_reconciliations
             ORDER BY id DESC LIMIT 1"""
     )
 

@@ -107,7 +107,8 @@ async def posted_at(conn: Connection, account_id: int, block_number: int) -> int
         """SELECT b.posted_minor - coalesce((
                   SELECT sum(l.amount_minor) * a.normal_side FROM ledger_legs l
                     JOIN ledger_entries e ON e.id = l.entry_id
-                    JOIN chain_blocks k ON e.source LIKE 'event:0x' || encode(k.hash, 'hex') || ':%'
+                    JOIN chain_blocks k
+                      ON k.hash = decode(substring(e.source FROM '^event:0x([0-9a-f]{64}):'), 'hex')
                    WHERE l.account_id = $1 AND k.number > $2), 0)::bigint
              FROM ledger_balances b JOIN ledger_accounts a ON a.id = b.account_id WHERE b.account_id = $1""",
         account_id,

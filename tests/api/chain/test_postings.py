@@ -46,7 +46,7 @@ def legs(plan: Plan) -> list[tuple[int, int]]:
 
 
 def freezing(plan: Plan) -> list[str]:
-    return [case.kind for case in plan.cases if case.is_freezing]
+    return [case.kind for case in plan.cases if case.freezes == "settle"]
 
 
 def test_an_unexplained_payment_out_of_a_wallet_is_booked_and_freezes() -> None:

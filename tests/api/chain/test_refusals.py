@@ -6,7 +6,8 @@ a payment
 │   └── leaves the other records of its batch alone
 ├── refused by the signer
 │   ├── fails with the signer's word
-│   └── when it is a funding, fails the payment that it was to serve, which is never asked for
+│   ├── when it is a funding, fails the payment that it was to serve, which is never asked for
+│   └── when it was asked for before, keeps its holds until no earlier signature can execute
 ├── larger than a record can hold fails before it is signed
 ├── whose batch expired
 │   └── keeps its holds until a final block has passed its time, then fails as Expired
@@ -16,24 +17,38 @@ a payment
     └── is not followed by others while the pause is known
 a transaction
 ├── refused by the signer ends its holds and opens a case
-└── that reverts ends its holds and opens a case
+├── whose fee the signer's policy forbids waits for lower fees
+├── that reverts ends its holds and opens a case
+└── that was to register wallets leaves them to the next one, which waits for a person
+A final event that the books cannot hold
+├── takes what an own account lacks from unidentified, and stops settlement
+└── stops the indexer where customers' money is short
 """
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from typing import TYPE_CHECKING
 
+import pytest
+
+from api.chain.errors import BooksContradictChain
 from api.chain.outbox import PaymentIntent, TransactionIntent, enqueue_payments, enqueue_transaction
 from api.database import transaction
 from api.ledger.journal import Hold, Posting
-from contracts.abi import encode_mint, encode_pause, encode_transfer, encode_unpause
-from tests.api.chain.bank import CONFIRMATIONS, Bank
+from contracts.abi import encode_mint, encode_pause, encode_set_participant, encode_transfer, encode_unpause
+from tests.api.chain.bank import CONFIRMATIONS, OWN_BANK, Bank
+from tests.api.chain.conftest import running_signer
 from tests.api.chain.operator import mine, succeed
 from tests.api.chain.test_wallet_payments import funded
 
 if TYPE_CHECKING:
-    from tests.api.chain.conftest import Chain
+    from pathlib import Path
+
+    from api.chain.rpc import RpcClient
+    from tests.api.chain.conftest import Chain, SignerHome
+    from tests.api.conftest import Database
 
 
 async def test_a_rule_on_chain_fails_one_payment_and_leaves_the_others_alone(bank: Bank) -> None:
@@ -204,3 +219,131 @@ async def test_a_transaction_that_reverts_ends_its_holds(bank: Bank) -> None:
     assert await bank.held(bank.chart.reserves) == 0
     assert await bank.pool.fetchval("SELECT kind FROM chain_cases") == "TransactionReverted"
     await bank.assert_reconciled()
+
+
+async def test_a_payment_that_was_asked_for_before_keeps_its_holds_until_its_time_has_passed(
+    bank: Bank, chain: Chain
+) -> None:
+    payer, _ = await funded(bank, 2, 50_000)
+    funding = uuid.uuid4()
+    asked_s = (await bank.rpc.latest()).time_s + 600
+    async with transaction(bank.pool) as connection:
+        posting = await Posting.open(connection, [payer.deposit_id, bank.chart.inventory])
+        posting.reserve(Hold(bank.chart.inventory, 1_000, funding))
+        await posting.write()
+        stranger = chain.operators["customer"].address
+        intent = PaymentIntent(funding, "funding", None, bank.institution, stranger, 1_000)
+        await enqueue_payments(connection, [intent])
+        # as a relay leaves it that died between asking and storing
+        await connection.execute(
+            "UPDATE outbox_payments SET valid_before_s = $2 WHERE payment_id = $1", funding, asked_s
+        )
+
+    await bank.relay_all()
+    assert await bank.state(funding) == ("batched", "PayeeNotOwnCustomer")
+    await mine(bank.rpc, CONFIRMATIONS)
+    await bank.indexer.run_once()
+    assert await bank.held(bank.chart.inventory) == 1_000
+
+    await bank.rpc.call("evm_increaseTime", 700)
+    await mine(bank.rpc, CONFIRMATIONS)
+    await bank.indexer.run_once()
+    assert await bank.state(funding) == ("failed", "PayeeNotOwnCustomer")
+    assert await bank.held(bank.chart.inventory) == 0
+    await bank.assert_reconciled()
+
+
+async def test_a_registration_that_reverts_leaves_its_wallets_to_the_next_one(
+    bank: Bank, chain: Chain
+) -> None:
+    async with transaction(bank.pool) as connection:
+        await bank.add_wallets(connection, 3, 0, tier=5)
+    await bank.step()
+    await mine(bank.rpc, CONFIRMATIONS)
+    await bank.indexer.run_once()
+    reverted = await bank.pool.fetchrow("SELECT state, outcome_code FROM chain_transactions")
+    assert tuple(reverted) == ("reverted", "TierNotGranted")
+    assert await bank.pool.fetchval("SELECT flow FROM chain_freezes") == "registration"
+    assert await bank.pool.fetchval("SELECT kind FROM chain_cases") == "TransactionReverted"
+    assert not await bank.relay.run_once(), "nothing is sent after it until a person has looked"
+
+    contract = bank.deployment.contract
+    grant = encode_set_participant(OWN_BANK, bank.institution, 9, 0b100110)
+    await succeed(bank.rpc, await chain.operators["governor"].send(bank.rpc, contract, grant))
+    await bank.pool.execute("DELETE FROM chain_freezes")
+    await bank.finish()
+    registered = await bank.pool.fetchval(
+        "SELECT count(*) FROM outbox_registrations WHERE registered_block IS NOT NULL"
+    )
+    assert registered == 3
+    await bank.assert_reconciled()
+
+
+async def test_a_registration_that_the_signer_refuses_leaves_its_wallets_to_the_next_one(
+    chain: Chain, rpc: RpcClient, database: Database, signer_home: SignerHome, tmp_path: Path
+) -> None:
+    async with (
+        running_signer(tmp_path, chain.deployment, signer_home, "sandbox-central-bank") as socket,
+        Bank.opened(database.app_url, chain.url, rpc, chain.deployment, socket) as bank,
+    ):
+        async with transaction(bank.pool) as connection:
+            await bank.add_wallets(connection, 2, 0, tier=1)
+        await bank.pool.execute(
+            "UPDATE outbox_registrations SET address = decode(lpad(seq::text, 40, '1'), 'hex')"
+        )
+        await bank.relay_all()
+        assert await bank.pool.fetchval("SELECT state FROM chain_transactions") == "refused"
+        assert await bank.pool.fetchval("SELECT flow FROM chain_freezes") == "registration"
+        waiting = await bank.pool.fetchval(
+            "SELECT count(*) FROM outbox_registrations WHERE transaction_id IS NULL"
+        )
+        assert waiting == 2
+
+
+async def test_a_transaction_whose_fee_the_policy_forbids_waits_for_lower_fees(bank: Bank) -> None:
+    await bank.open_wallets(1, deposit_minor=500_000)
+    minting = await bank.mint(3_000)
+    head = await bank.rpc.latest()
+    assert await bank.relay.submitting.submit_prepared(dataclasses.replace(head, base_fee=10**15)) == 0
+    row = await bank.pool.fetchrow(
+        "SELECT state, max_fee_per_gas FROM chain_transactions WHERE id = $1", minting
+    )
+    assert tuple(row) == ("prepared", None)
+    assert await bank.held(bank.chart.reserves) == 3_000
+    await bank.finish()
+    assert await bank.posted(bank.chart.inventory) == 3_000
+    await bank.assert_reconciled()
+
+
+async def test_what_an_own_account_lacks_is_taken_from_unidentified_and_stops_settlement(bank: Bank) -> None:
+    (wallet,) = await funded(bank, 1, 50_000)
+    funding = await bank.fund(wallet, 1_000)
+    await lose(bank, bank.chart.inventory)
+    await bank.finish()
+    assert await bank.state(funding) == ("final", None)
+    assert await bank.posted(bank.chart.in_transit_unidentified) == 1_000
+    assert await bank.pool.fetchval("SELECT flow FROM chain_freezes") == "settle"
+    cases = await bank.pool.fetch("SELECT kind, detail ->> 'in_transit_minor' AS minor FROM chain_cases")
+    assert [tuple(case) for case in cases] == [("BooksBelowChain", "1000")]
+
+
+async def test_customers_money_that_the_books_lack_stops_the_indexer(bank: Bank) -> None:
+    payer, payee = await funded(bank, 2, 50_000)
+    payment = await bank.pay(payer, payee.address, 1_000)
+    await lose(bank, payer.account_id)
+    await bank.relay_all()
+    await mine(bank.rpc, CONFIRMATIONS + 1)
+    before = await bank.everything()
+    with pytest.raises(BooksContradictChain):
+        await bank.indexer.run_once()
+    assert await bank.everything() == before
+    frozen = await bank.pool.fetch("SELECT flow FROM chain_freezes ORDER BY flow")
+    assert [row["flow"] for row in frozen] == ["indexer", "settle"]
+    assert await bank.pool.fetchval("SELECT kind FROM chain_cases") == "BooksContradictChain"
+    assert await bank.state(payment) == ("batched", None)
+    assert await bank.indexer.run_once() is None
+
+
+async def lose(bank: Bank, account_id: int) -> None:
+    """The books forget what an account holds, as no code of ours would."""
+    await bank.pool.execute("UPDATE ledger_balances SET posted_minor = 0 WHERE account_id = $1", account_id)

@@ -91,6 +91,18 @@ async def test_reconciliation_tells_the_newest_comparison_and_what_is_stopped(ba
     assert [(each["flow"], each["reason"]) for each in answer["freezes"]] == [("settle", "a break")]
 
 
+async def test_accounts_that_differ_without_an_amount_are_a_break(bank: BankOffice) -> None:
+    account = "0x" + "11" * 20
+    await bank.institution.pool.execute(
+        """INSERT INTO chain_reconciliations (block_number, difference_minor, checks, mismatched)
+           VALUES (9, 0, '[]', $1)""",
+        [account],
+    )
+    answer = (await bank.get("/v1/reconciliation")).json()
+    assert (answer["is_reconciled"], answer["difference_minor"]) == (False, 0)
+    assert answer["mismatched_accounts"] == [account]
+
+
 async def test_metrics_tell_payments_queue_lag_and_difference(bank: BankOffice) -> None:
     await bank.post("/v1/payments", payment(1_000))
     await bank.post("/v1/payments", payment(payee={"biller_reference": "nobody"}))
