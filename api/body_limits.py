@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 from api.errors import FlorinError, problem_response
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES: Final = 64 * 1024
 MAX_BULK_BYTES: Final = 64 * 1024 * 1024
 PATIENCE_S: Final = 30.0
+LEAST_BYTES_PER_S: Final = 1024
 
 
 class BodyTooLarge(FlorinError):
@@ -25,10 +27,11 @@ class BodyTooLarge(FlorinError):
 
 
 class BodyTooSlow(FlorinError):
-    """Nothing of the body arrived for too long."""
+    """The body, or its next part, did not arrive in time."""
 
     def __init__(self) -> None:
-        super().__init__("BodyTooSlow", 408, f"Nothing of the body arrived for {PATIENCE_S:.0f} seconds.")
+        sentence = f"Send the body without pauses, and faster than {LEAST_BYTES_PER_S} bytes a second."
+        super().__init__("BodyTooSlow", 408, sentence)
 
 
 class UnsupportedEncoding(FlorinError):
@@ -41,8 +44,9 @@ class UnsupportedEncoding(FlorinError):
 class BodyLimits:
     """ASGI middleware: refuses compressed bodies, and bodies beyond the limit as soon as that is known."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, patience_s: float = PATIENCE_S) -> None:
         self._app = app
+        self._patience_s = patience_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,26 +62,32 @@ class BodyLimits:
         if refusal is not None:
             await problem_response(refusal)(scope, receive, send)
             return
-        await self._app(scope, *_limited(receive, send, scope, limit))
+        await self._app(scope, *_limited(receive, send, scope, limit, self._patience_s))
 
 
-def _limited(receive: Receive, send: Send, scope: Scope, limit_bytes: int) -> tuple[Receive, Send]:
+def _limited(
+    receive: Receive, send: Send, scope: Scope, limit_bytes: int, patience_s: float
+) -> tuple[Receive, Send]:
     """`receive` that stops at the limits, and `send` that then tells why, whatever the app makes of it."""
     received_bytes = 0
+    waited_s = 0.0
     is_complete = False
     refusal: FlorinError | None = None
     is_refused = False
 
     async def receive_within_limits() -> Message:
-        nonlocal received_bytes, is_complete, refusal
+        nonlocal received_bytes, waited_s, is_complete, refusal
         if is_complete:
             return await receive()
+        began_at = time.monotonic()
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            left_s = patience_s + received_bytes / LEAST_BYTES_PER_S - waited_s
+            async with asyncio.timeout(min(patience_s, left_s)):
                 message = await receive()
         except TimeoutError:
             refusal = BodyTooSlow()
             raise refusal from None
+        waited_s += time.monotonic() - began_at  # what we did with the last part is not the caller's slowness
         received_bytes += len(message.get("body", b""))
         if received_bytes > limit_bytes:
             refusal = BodyTooLarge(limit_bytes)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.addresses import address_text, parse_address
-from api.errors import FlorinError, MalformedRequest, UnknownField, validation_error
+from api.errors import FlorinError, UnknownField, validation_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -163,10 +163,3 @@ def refusal_of(found: Sequence[Mapping[str, Any]]) -> FlorinError:
         if code is not None and field.endswith("_minor"):
             return AmountRefused(code, field, str(item["msg"]))
     return general
-
-
-def require_text(value: str | None, field: str) -> str:
-    """A header or parameter that must be there. Raises `MalformedRequest` naming it."""
-    if not value:
-        raise MalformedRequest(f"{field} is missing.", [{"field": field, "problem": "is missing"}])
-    return value

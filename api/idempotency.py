@@ -36,13 +36,14 @@ class IdempotencyKeyRequired(FlorinError):
 
 
 class IdempotencyKeyReused(FlorinError):
-    """The key already belongs to another request of this caller."""
+    """The key, or the reference that serves as one, already belongs to something with other content."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, what: str = "request") -> None:
         super().__init__(
             "IdempotencyKeyReused",
             422,
-            "This Idempotency-Key was used for another request: send a new key, or the first body again.",
+            f"{key!r} was used for another {what}: choose a new one for each intention, or send the first "
+            "content again.",
             key=key,
         )
 

@@ -2,6 +2,7 @@
 
     python -m api.main --settings FILE                                        serve
     python -m api.main create-key --settings FILE --name NAME --scope SCOPE   print a new API key, once
+    python -m api.main revoke-keys --settings FILE --name NAME                revoke every key of that name
 
 `create_app` has no global state: several institutions can live in one process.
 """
@@ -22,7 +23,7 @@ from api.database import connect_pool, is_migrated, transaction
 from api.errors import FlorinError, install_error_handlers
 from api.fields import refusal_of
 from api.identity.guard import GuardedRoute
-from api.identity.keys import KeyRing, create_key
+from api.identity.keys import KeyRing, create_key, revoke_keys
 from api.identity.scopes import known_scopes, scopes_by_route
 from api.institution import Institution
 from api.ledger.chart import open_chart
@@ -165,6 +166,15 @@ async def _create_key(settings: Settings, name: str, scopes: Sequence[str]) -> s
         await pool.close()
 
 
+async def _revoke_keys(settings: Settings, name: str) -> int:
+    pool = await connect_pool(settings.database_url)
+    try:
+        async with transaction(pool) as conn:
+            return await revoke_keys(conn, name)
+    finally:
+        await pool.close()
+
+
 def _serve(settings: Settings) -> None:
     import uvicorn
 
@@ -188,9 +198,9 @@ def _serve(settings: Settings) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m api.main", description="An institution's HTTP service.")
-    parser.add_argument("command", nargs="?", choices=["serve", "create-key"], default="serve")
+    parser.add_argument("command", nargs="?", choices=["serve", "create-key", "revoke-keys"], default="serve")
     parser.add_argument("--settings", type=Path, required=True, help="the institution's settings file")
-    parser.add_argument("--name", help="create-key: whom the key is for; keys of one name are one caller")
+    parser.add_argument("--name", help="whom the key is for; keys of one name are one caller")
     parser.add_argument("--scope", action="append", default=[], help="create-key: a scope (repeat), or 'all'")
     return parser
 
@@ -203,6 +213,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.load(given.settings)
         if given.command == "serve":
             _serve(settings)
+            return 0
+        if given.command == "revoke-keys":
+            if not given.name:
+                parser.error("revoke-keys needs --name")
+            print(f"revoked: {asyncio.run(_revoke_keys(settings, given.name))}")
             return 0
         if not given.name or not given.scope:
             parser.error("create-key needs --name and at least one --scope")

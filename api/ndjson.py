@@ -1,7 +1,7 @@
 """Bulk requests: JSON lines in, JSON lines out, in order, decided in chunks while the request still arrives.
 
 Reading never waits for the caller to read answers, so a client that sends everything before it reads anything
-cannot block itself; what is held back is bounded by the size limit of a bulk body.
+cannot block itself; what is held back is bounded by the number of lines that a request may have.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE: Final = "application/x-ndjson"
 CHUNK_LINES: Final = 500
 MAX_LINE_BYTES: Final = 16 * 1024
+MAX_LINES: Final = 100_000
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,14 @@ class LineTooLong(FlorinError):
 
     def __init__(self) -> None:
         super().__init__("LineTooLong", 413, f"A line has at most {MAX_LINE_BYTES} bytes.")
+
+
+class TooManyLines(FlorinError):
+    """A bulk request with more lines than one may have. Those before are answered, and stay as they are."""
+
+    def __init__(self) -> None:
+        sentence = f"A request has at most {MAX_LINES} lines: send this one and those after it in another."
+        super().__init__("TooManyLines", 413, sentence)
 
 
 def error_line(error: FlorinError, reference: str | None, line: int) -> dict[str, Any]:
@@ -152,7 +161,7 @@ def _reference_in(text: bytes | None) -> str | None:
 
 
 async def _chunks_of(stream: AsyncIterator[bytes]) -> AsyncIterator[list[_Text]]:
-    """The request's lines that are not empty, up to `CHUNK_LINES` together."""
+    """The request's lines that are not empty, up to `CHUNK_LINES` together. Raises `TooManyLines`."""
     pending = bytearray()
     is_skipping = False
     number = 0
@@ -163,17 +172,24 @@ async def _chunks_of(stream: AsyncIterator[bytes]) -> AsyncIterator[list[_Text]]
         pending = bytearray(rest)
         for text in whole:
             number += 1
+            if number > MAX_LINES:
+                if lines:
+                    yield lines
+                raise TooManyLines
             if is_skipping:
                 is_skipping = False
                 continue
             if text.strip():
                 lines.append(_Text(number, text if len(text) <= MAX_LINE_BYTES else None))
-            if len(lines) == CHUNK_LINES:
+            if len(lines) >= CHUNK_LINES:
                 yield lines
                 lines = []
         if len(pending) > MAX_LINE_BYTES:
             if not is_skipping:
                 lines.append(_Text(number + 1, None))
+            if len(lines) >= CHUNK_LINES:
+                yield lines
+                lines = []
             is_skipping = True
             pending.clear()
     if pending.strip() and not is_skipping:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from api.accounts import queries
 from api.errors import FlorinError, NotFound
+from api.idempotency import IdempotencyKeyReused
 from api.identity.customers import customer_ids
-from api.identity.errors import ReferenceInUse, UnknownCustomer
+from api.identity.errors import UnknownCustomer
 from api.ledger.balances import list_entries
 from api.ledger.chart import open_accounts
 from api.ledger.journal import Entry, Leg, Posting
@@ -120,7 +121,7 @@ def _outcome(
         and row["currency"] == line.currency
         and row["opening_deposit_minor"] == line.opening_deposit_minor
     )
-    return _answer(row) if is_same else ReferenceInUse(line.reference, "account")
+    return _answer(row) if is_same else IdempotencyKeyReused(line.reference, "account")
 
 
 def _answer(row: Any) -> dict[str, Any]:

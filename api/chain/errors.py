@@ -137,5 +137,5 @@ class LeaseLost(FlorinError):
 class FlowFrozen(FlorinError):
     """A flow is stopped until a person has looked at the cases and deleted its row of `chain_freezes`."""
 
-    def __init__(self, flow: str) -> None:
-        super().__init__("FlowFrozen", 503, f"The flow {flow!r} is frozen: see the open cases.", flow=flow)
+    def __init__(self, flow: str, reason: str = "see the open cases") -> None:
+        super().__init__("FlowFrozen", 503, f"The flow {flow!r} is stopped for now: {reason}.", flow=flow)

@@ -132,11 +132,6 @@ class Projection:
         account = self.accounts[payer]
         account.next_nonce = max(account.next_nonce, next_nonce)
 
-    def institution_of(self, participant: int) -> bytes | None:
-        """The account of a participant's institution."""
-        row = self.participants.get(participant)
-        return None if row is None else row.institution
-
     def _transfer(self, event: Transfer, day: int | None) -> None:
         """`day` None: the excess of a waterfall, which is exempt from the payer's limits.
 

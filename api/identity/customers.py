@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from api.errors import FlorinError, NotFound
-from api.identity.errors import ReferenceInUse
+from api.idempotency import IdempotencyKeyReused
 
 if TYPE_CHECKING:
     import uuid
@@ -21,7 +21,7 @@ async def create_customers(
 ) -> list[dict[str, Any] | FlorinError]:
     """Create the customers that are not known yet; answer each line in order. Safe to repeat.
 
-    A reference that names a customer of another name is answered with `ReferenceInUse`.
+    A reference that names a customer of another name is answered with `IdempotencyKeyReused`.
     """
     names: dict[str, str] = {}
     for line in lines:
@@ -42,7 +42,7 @@ async def create_customers(
     return [
         _answer(known[line.reference])
         if known[line.reference]["name"] == line.name
-        else ReferenceInUse(line.reference, "customer")
+        else IdempotencyKeyReused(line.reference, "customer")
         for line in lines
     ]
 

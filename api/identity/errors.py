@@ -35,14 +35,6 @@ class InvalidCallerName(FlorinError):
         super().__init__("InvalidCallerName", 422, sentence, name=name)
 
 
-class ReferenceInUse(FlorinError):
-    """A reference that already names a thing with other content; the same content gets the same answer."""
-
-    def __init__(self, reference: str, what: str) -> None:
-        sentence = f"The reference {reference!r} already names another {what}: choose a new one."
-        super().__init__("IdempotencyKeyReused", 422, sentence, reference=reference)
-
-
 class UnknownCustomer(FlorinError):
     """A reference that names no customer."""
 

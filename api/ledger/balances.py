@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from api.ledger.errors import UnknownAccount
+from api.ledger.errors import UnknownLedgerAccount
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -55,12 +55,12 @@ class AccountEntries:
 
 
 async def read_balance(conn: Connection, account_id: int) -> Balance:
-    """The balance of one account. Raises `UnknownAccount`."""
+    """The balance of one account. Raises `UnknownLedgerAccount`."""
     return (await read_balances(conn, [account_id]))[account_id]
 
 
 async def read_balances(conn: Connection, account_ids: Collection[int]) -> dict[int, Balance]:
-    """The balances of several accounts as of one moment. Raises `UnknownAccount`."""
+    """The balances of several accounts as of one moment. Raises `UnknownLedgerAccount`."""
     rows = await conn.fetch(
         """SELECT a.id, a.code, a.kind, a.currency, b.posted_minor, b.held_minor
              FROM ledger_accounts a JOIN ledger_balances b ON b.account_id = a.id
@@ -70,7 +70,7 @@ async def read_balances(conn: Connection, account_ids: Collection[int]) -> dict[
     found = {row["id"]: Balance(*row) for row in rows}
     missing = set(account_ids) - found.keys()
     if missing:
-        raise UnknownAccount(missing)
+        raise UnknownLedgerAccount(missing)
     return found
 
 

@@ -74,12 +74,14 @@ class DuplicateSource(FlorinError):
         self.source = source
 
 
-class UnknownAccount(FlorinError):
+class UnknownLedgerAccount(FlorinError):
     """Accounts that the ledger does not hold."""
 
     def __init__(self, account_ids: Collection[int]) -> None:
         listed = sorted(account_ids)
-        super().__init__("UnknownAccount", 404, f"There are no ledger accounts {listed}.", account_ids=listed)
+        super().__init__(
+            "UnknownLedgerAccount", 404, f"There are no ledger accounts {listed}.", account_ids=listed
+        )
         self.account_ids = listed
 
 

@@ -20,7 +20,7 @@ from api.ledger.errors import (
     HoldsMoved,
     InsufficientAvailable,
     UnbalancedEntry,
-    UnknownAccount,
+    UnknownLedgerAccount,
 )
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class Posting:
     ) -> Posting:
         """Lock the accounts, and those of the businesses' unresolved holds, and load both.
 
-        Raises `UnknownAccount`, or `HoldsMoved` when a hold appeared on an account that was not locked.
+        Raises `UnknownLedgerAccount`, or `HoldsMoved` when a hold appeared on an account that was not locked.
         """
         wanted = set(account_ids)
         businesses = list(dict.fromkeys(for_businesses))
@@ -137,7 +137,7 @@ class Posting:
         accounts = await _lock(conn, wanted)
         missing = wanted - accounts.keys()
         if missing:
-            raise UnknownAccount(missing)
+            raise UnknownLedgerAccount(missing)
         open_holds: dict[UUID, list[_OpenHold]] = defaultdict(list)
         # read again: what was resolved while this transaction waited for its locks is no longer open
         for row in await _unresolved(conn, businesses) if businesses else ():

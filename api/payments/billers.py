@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from api.addresses import address_text
-from api.identity.errors import ReferenceInUse
+from api.idempotency import IdempotencyKeyReused
 from api.payments import queries
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ async def billers(conn: Connection, after: str, search: str, limit: int) -> dict
 
 def _outcome(line: BillerBody, row: Any) -> dict[str, Any] | FlorinError:
     is_same = row["name"] == line.name and row["address"] == line.address
-    return _answer(row) if is_same else ReferenceInUse(line.reference, "biller")
+    return _answer(row) if is_same else IdempotencyKeyReused(line.reference, "biller")
 
 
 def _answer(row: Any) -> dict[str, Any]:

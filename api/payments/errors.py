@@ -24,11 +24,3 @@ class PaymentRefused(FlorinError):
             state="refused",
             reasons=[dict(reason) for reason in reasons],
         )
-
-
-class ReferenceReused(FlorinError):
-    """A caller's reference (or Idempotency-Key) that already belongs to a payment with other content."""
-
-    def __init__(self, reference: str) -> None:
-        sentence = f"{reference!r} already belongs to another payment: choose a new one for each intention."
-        super().__init__("IdempotencyKeyReused", 422, sentence, reference=reference)

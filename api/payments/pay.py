@@ -14,11 +14,12 @@ import asyncpg
 from api.chain.outbox import PaymentIntent, enqueue_payments
 from api.database import TransactionConflict, run_in_transaction
 from api.errors import FlorinError
+from api.idempotency import IdempotencyKeyReused
 from api.ledger.balances import read_balances
 from api.ledger.journal import Hold, Posting
 from api.money import UnknownCurrency
 from api.payments import queries
-from api.payments.errors import PaymentRefused, ReferenceReused
+from api.payments.errors import PaymentRefused
 from api.payments.rules import Case, Decision, Funds, decide
 from api.payments.situation import Directory, Resolved, Situation
 from api.wallets.errors import UnknownWallet
@@ -132,7 +133,9 @@ class _Batch:
         """The outcome of one request, after everything that was accepted before it in this batch."""
         known = self.known.get(request.payment_id)
         if known is not None:
-            return known[1] if known[0] == request.hash else ReferenceReused(request.reference)
+            return (
+                known[1] if known[0] == request.hash else IdempotencyKeyReused(request.reference, "payment")
+            )
         if request.currency != self._institution.settings.currency:
             return UnknownCurrency(request.currency)
         if resolved is None:

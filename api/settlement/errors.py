@@ -81,13 +81,6 @@ class MintAllowanceExceeded(FlorinError):
         )
 
 
-class FlowFrozen(FlorinError):
-    """A flow that the worker has stopped until a person looks at it."""
-
-    def __init__(self, flow: str, reason: str) -> None:
-        super().__init__("FlowFrozen", 503, f"The flow {flow!r} is stopped for now: {reason}.", flow=flow)
-
-
 class BlockNotFinal(FlorinError):
     """A block that is not final here yet, so nothing can be said about it."""
 

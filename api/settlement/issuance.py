@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from api.chain.errors import FlowFrozen
 from api.chain.outbox import TransactionIntent, enqueue_transaction
 from api.ledger.balances import read_balances
 from api.ledger.journal import Hold, Posting
 from api.settlement import queries
 from api.settlement.errors import (
-    FlowFrozen,
     InsufficientInventory,
     InsufficientReserves,
     MintAllowanceExceeded,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from api.chain.errors import FlowFrozen
 from api.chain.outbox import TransactionIntent, enqueue_transaction
 from api.ledger.errors import InsufficientAvailable
 from api.ledger.journal import Entry, Hold, Leg, Posting
 from api.settlement import queries
-from api.settlement.errors import FlowFrozen, InsufficientReserves, UnknownParticipant
+from api.settlement.errors import InsufficientReserves, UnknownParticipant
 from contracts.abi import encode_increase_mint_allowance
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from api.accounts.queries import accounts_by_reference
 from api.addresses import address_text
 from api.chain.outbox import Registration, enqueue_registrations
 from api.errors import FlorinError, NotFound
+from api.idempotency import IdempotencyKeyReused
 from api.identity.customers import customer_ids
-from api.identity.errors import ReferenceInUse, UnknownCustomer
+from api.identity.errors import UnknownCustomer
 from api.ledger.chart import open_accounts
 from api.wallets import queries
 from api.wallets.errors import AccountOfAnotherCustomer, NotAParticipantYet, TierNotGranted, UnknownTier
@@ -179,6 +180,6 @@ def _outcome(line: WalletBody, known: _Known) -> dict[str, Any] | FlorinError:
         and row["tier"] == line.tier
     )
     if not is_same:
-        return ReferenceInUse(line.reference, "wallet")
+        return IdempotencyKeyReused(line.reference, "wallet")
     state = "ready" if row["is_ready"] else "requested"
     return {"reference": line.reference, "wallet_id": str(row["id"]), "state": state}

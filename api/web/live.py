@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CHANNELS: Final = ("florin_outbox", "florin_final")
 MAX_WATCHERS: Final = 500
 MAX_WATCHERS_EACH: Final = 8
+MAX_WATCHERS_OF_HOST: Final = 50
 LEAST_PAUSE_S: Final = 0.3
 LOOK_ANYWAY_S: Final = 2.0
 KEEP_ALIVE_S: Final = 15.0
@@ -57,13 +58,13 @@ class News:
             pass
         watcher.clear()
 
-    def watch(self, owner: object) -> asyncio.Event:
-        """A new watcher of `owner`: a customer has few pages open, and each renders for itself.
+    def watch(self, owner: object, limit: int = MAX_WATCHERS_EACH) -> asyncio.Event:
+        """A new watcher of `owner`, who may have `limit` of them: each renders for itself.
 
-        None has no limit of its own. Raises `TooManyListeners`.
+        Raises `TooManyListeners`.
         """
         of_owner = sum(each == owner for each in self._watchers.values())
-        if len(self._watchers) >= MAX_WATCHERS or (owner is not None and of_owner >= MAX_WATCHERS_EACH):
+        if len(self._watchers) >= MAX_WATCHERS or of_owner >= limit:
             raise TooManyListeners
         watcher = asyncio.Event()
         self._watchers[watcher] = owner
@@ -89,8 +90,12 @@ class News:
 def stream_fragments(
     request: Request, news: News, owner: object, render: Callable[[], Awaitable[dict[str, str] | None]]
 ) -> StreamingResponse:
-    """Server-sent events: what `render` returns as event -> HTML, again when it changed; None ends it."""
-    watcher = news.watch(owner)
+    """Server-sent events: what `render` returns as event -> HTML, again when it changed; None ends it.
+
+    `owner` is who may have few pages open; None stands for the visitor's host, which many may share.
+    """
+    host = request.client.host if request.client else ""
+    watcher = news.watch(host, MAX_WATCHERS_OF_HOST) if owner is None else news.watch(owner)
 
     async def events() -> AsyncIterator[str]:
         sent: dict[str, str] = {}

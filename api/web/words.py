@@ -125,7 +125,6 @@ _CHINESE: Final = {
     "SelfPayment": "付款人与收款人相同。",
     "InsufficientBalance": "结算时钱包余额不足。",
     "Expired": "未能及时结算,款项未动,请重新付款。",
-    "FundingFailed": "未能从账户为钱包充值。",
     "PerPaymentLimitExceeded": "金额超过单笔限额。",
     "DailyLimitExceeded": "金额超过今日剩余限额。",
     "HoldingLimitExceeded": "超过持有上限。",
@@ -159,7 +158,6 @@ _PLAIN: Final = {
     "HoldingLimitExceeded": "The payee had no room for it.",
     "SelfPayment": "Payer and payee are the same.",
     "Expired": "It was not settled in time. Nothing was taken: please pay again.",
-    "FundingFailed": "The wallet could not be funded from the account.",
 }
 """Codes whose sentence is written for programs, or that come from the chain without one."""
 

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     import asyncpg
 
 ROUTE = "POST /v1/customers"
-WAITS = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+WAITS = """SELECT EXISTS (SELECT FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock')"""
 
 
 def request(key: str = "key-1", body: object = None, caller: str = "caller-1", route: str = ROUTE) -> Request:

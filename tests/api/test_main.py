@@ -2,21 +2,24 @@
 
 The app: has no global state, so that two institutions live in one process
 Starting: without web3, and refused over a database that is not migrated
-create-key: prints a key that works, and refuses scopes that do not exist
-Bodies: too large, compressed, or of a route that does not exist: refused as problems
+create-key: prints a key that works, and refuses scopes that do not exist; revoke-keys ends it
+Bodies: too large, too slow, compressed, or of a route that does not exist: refused as problems
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from api.body_limits import MAX_BODY_BYTES
+from api.body_limits import MAX_BODY_BYTES, BodyLimits, BodyTooSlow
+from api.database import transaction
+from api.identity.keys import create_key
 from api.main import SchemaNotCurrent, create_app
 from tests.api.offices import bank, furnished_template, open_office, payment, settings_for
 
@@ -85,6 +88,18 @@ async def test_create_key_prints_a_key_that_works(bank: BankOffice, tmp_path: Pa
     assert "UnknownScope" in refused.stderr
 
 
+async def test_revoke_keys_ends_every_key_of_that_name(bank: BankOffice, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(bank.institution.settings.to_toml())
+    async with transaction(bank.institution.pool) as conn:
+        key = await create_key(conn, "leaver", ["wallets:read"], "bank")
+    command = ["-m", "api.main", "revoke-keys", "--settings", str(file), "--name", "leaver"]
+    done = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=subprocess.PIPE)
+    assert await done.communicate() == (b"revoked: 1\n", None)
+    answer = await bank.client.get("/v1/wallets:summary", headers={"Authorization": f"Bearer {key}"})
+    assert answer.status_code == 401
+
+
 async def test_bodies_have_limits(bank: BankOffice) -> None:
     before = await bank.state()
     large = json.dumps(payment(note="n" * MAX_BODY_BYTES)).encode()
@@ -101,6 +116,28 @@ async def test_bodies_have_limits(bank: BankOffice) -> None:
     response = await bank.client.post("/v1/payments", content=b"x", headers=packed)
     assert (response.status_code, response.json()["code"]) == (415, "UnsupportedEncoding")
     assert await bank.state() == before
+
+
+async def test_a_body_may_not_be_slow_whether_it_pauses_or_drips() -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        raise AssertionError("the body never ends")
+
+    for pause_s in (10.0, 0.01):
+        sent: list[Any] = []
+
+        async def drip(pause_s: float = pause_s) -> Any:
+            await asyncio.sleep(pause_s)
+            return {"type": "http.request", "body": b"x", "more_body": True}
+
+        async def send(message: Any, sent: list[Any] = sent) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "path": "/v1/payments", "headers": []}
+        with pytest.raises(BodyTooSlow):
+            async with asyncio.timeout(5):
+                await BodyLimits(app, patience_s=0.2)(scope, drip, send)
 
 
 async def test_what_does_not_exist_is_a_problem_too(bank: BankOffice) -> None:

@@ -156,10 +156,10 @@ async def test_a_bulk_answer_that_breaks_off_is_asked_for_again(
 
 async def test_a_refused_line_raises_its_code(serve: Serve) -> None:
     async def handler(_: web.Request, __: int) -> web.Response:
-        return ndjson({"reference": "0", "state": "error", "status": 422, "code": "ReferenceInUse"})
+        return ndjson({"reference": "0", "state": "error", "status": 422, "code": "IdempotencyKeyReused"})
 
     service = await serve(handler)
     async with client_of(service) as client:
         with pytest.raises(RequestRefused) as refusal:
             await client.bulk("/v1/things:bulk", [{"reference": "0"}])
-    assert refusal.value.code == "ReferenceInUse"
+    assert refusal.value.code == "IdempotencyKeyReused"

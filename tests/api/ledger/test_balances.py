@@ -15,7 +15,7 @@ import pytest
 
 from api.database import Pool, transaction
 from api.ledger.balances import list_entries, read_balance, read_balances
-from api.ledger.errors import UnknownAccount
+from api.ledger.errors import UnknownLedgerAccount
 from api.ledger.journal import Entry, Leg, Posting
 from tests.api.ledger.conftest import transfer
 
@@ -80,5 +80,5 @@ async def test_a_balance_is_of_exactly_the_account_asked_for(
             chart.reserves: 350,
         }
         assert (await read_balance(conn, first)).code == "deposit:customer-0"
-        with pytest.raises(UnknownAccount):
+        with pytest.raises(UnknownLedgerAccount):
             await read_balances(conn, [first, 987654321])

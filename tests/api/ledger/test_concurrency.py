@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from tests.api.conftest import Database
     from tests.api.ledger.conftest import Deposits
 
+WAITS = """SELECT EXISTS (SELECT FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event_type = 'Lock')"""
+
 
 async def test_two_workers_never_take_more_than_is_there(
     pool: Pool, database: Database, deposits: Deposits
@@ -149,8 +152,9 @@ async def test_a_hold_that_appears_on_another_account_meanwhile_is_locked_too(
         await Posting.open(conn, [first])
         voiding = asyncio.create_task(run_in_transaction(pool, void))
         await has_read.wait()
-        while not await pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(30):
+            while not await pool.fetchval(WAITS):  # noqa: ASYNC110 - PostgreSQL tells nobody
+                await asyncio.sleep(0.005)
         await reserve(conn, second)
     async with asyncio.timeout(10):
         freed = await voiding

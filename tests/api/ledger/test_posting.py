@@ -38,7 +38,7 @@ from api.ledger.errors import (
     DuplicateSource,
     InsufficientAvailable,
     UnbalancedEntry,
-    UnknownAccount,
+    UnknownLedgerAccount,
 )
 from api.ledger.journal import Entry, Hold, Leg, Posting
 from api.ledger.verify import verify_ledger
@@ -274,7 +274,7 @@ async def test_voiding_frees_the_money_once(pool: Pool, deposits: Deposits) -> N
 async def test_accounts_and_holds_must_be_loaded_first(pool: Pool, deposits: Deposits) -> None:
     payer, payee = await deposits(100, 0)
     async with transaction(pool) as conn:
-        with pytest.raises(UnknownAccount) as refusal:
+        with pytest.raises(UnknownLedgerAccount) as refusal:
             await Posting.open(conn, [payer, 987654321])
         assert refusal.value.account_ids == [987654321]
         posting = await Posting.open(conn, [payer])

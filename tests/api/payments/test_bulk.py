@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvicorn
 
-from api.ndjson import CHUNK_LINES, MAX_LINE_BYTES
+from api.ndjson import CHUNK_LINES, MAX_LINE_BYTES, MAX_LINES, TooManyLines, _chunks_of
 from tests.api.offices import OPENING_MINOR, BankOffice, payment
 
 if TYPE_CHECKING:
@@ -122,6 +122,33 @@ async def test_a_line_that_is_too_long_is_skipped_whole(bank: BankOffice) -> Non
         assert [(each["state"], each.get("code")) for each in answers] == [
             ("accepted", None), ("error", "LineTooLong"), ("accepted", None),
         ]  # fmt: skip
+
+
+async def test_a_line_that_is_too_long_at_the_end_of_a_chunk_does_not_join_all_that_follow() -> None:
+    async def pieces() -> Any:
+        yield b"{}\n" * (CHUNK_LINES - 1) + b"x" * (MAX_LINE_BYTES + 1)
+        for _ in range(4):
+            yield b"x\n" + b"{}\n" * CHUNK_LINES
+
+    sizes = [len(chunk) async for chunk in _chunks_of(pieces())]
+    assert max(sizes) == CHUNK_LINES
+    assert sum(sizes) == 5 * CHUNK_LINES + 3
+
+
+async def test_a_request_with_too_many_lines_is_answered_up_to_the_limit() -> None:
+    async def pieces() -> Any:
+        for _ in range(MAX_LINES // CHUNK_LINES + 1):
+            yield b"{}\n" * CHUNK_LINES
+
+    seen: list[int] = []
+
+    async def read() -> None:
+        async for chunk in _chunks_of(pieces()):
+            seen.append(len(chunk))
+
+    with pytest.raises(TooManyLines):
+        await read()
+    assert sum(seen) == MAX_LINES
 
 
 async def test_lines_may_arrive_in_any_pieces(bank: BankOffice) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
 
+playwright.expect.set_options(timeout=30_000)  # a busy machine of two cores may need it
+
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
