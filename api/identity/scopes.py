@@ -46,6 +46,7 @@ BANK: Final[dict[tuple[str, str], str]] = {
     ("GET", "/v1/payments/{payment_id}"): "payments:read",
     ("POST", "/v1/issuances"): "settlement:write",
     ("GET", "/v1/issuances"): "settlement:read",
+    ("GET", "/v1/issuances/{issuance_id}"): "settlement:read",
     ("POST", "/v1/returns"): "settlement:write",
     ("POST", "/sandbox/sign-in"): PAGE,
     ("POST", "/sign-out"): PAGE,
@@ -64,6 +65,7 @@ CENTRAL_BANK: Final[dict[tuple[str, str], str]] = {
     ("GET", "/v1/participants/{participant_id}/statement"): "settlement:read",
     ("POST", "/v1/reserve-deposits"): "settlement:write",
     ("POST", "/v1/issuances"): "settlement:write",
+    ("GET", "/v1/issuances/{issuance_id}"): "settlement:read",
     ("GET", "/v1/supply"): "settlement:read",
     ("GET", "/events"): PAGE,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,8 +12,8 @@ from api.errors import FlorinError
 from api.identity.guard import By, GuardedRoute
 from api.identity.once import IDEMPOTENCY_HEADER, answer_once, intention_id
 from api.institution import Here
-from api.settlement import issuance
-from api.settlement.schemas import AllowanceAnswer, IssuanceAnswer, IssuanceBody
+from api.settlement import issuance, states
+from api.settlement.schemas import AllowanceAnswer, IssuanceAnswer, IssuanceBody, IssuanceStateAnswer
 
 router = APIRouter(prefix="/v1", route_class=GuardedRoute, tags=["issuance"])
 
@@ -44,3 +45,10 @@ async def allowance(here: Here) -> Any:
     """What the bank may still mint."""
     async with here.pool.acquire() as conn:
         return await issuance.allowance(conn, here)
+
+
+@router.get("/issuances/{issuance_id}", response_model=IssuanceStateAnswer)
+async def issuance_state(here: Here, issuance_id: uuid.UUID) -> Any:
+    """What became of a minting or a return."""
+    async with here.pool.acquire() as conn:
+        return await states.issuance_state(conn, issuance_id)

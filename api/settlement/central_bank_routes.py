@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -12,10 +13,11 @@ from api.errors import FlorinError
 from api.identity.guard import By, GuardedRoute
 from api.identity.once import IDEMPOTENCY_HEADER, answer_once, intention_id
 from api.institution import Here
-from api.settlement import currency, reserves, statements
+from api.settlement import currency, reserves, statements, states
 from api.settlement.schemas import (
     ApprovalBody,
     IssuanceAnswer,
+    IssuanceStateAnswer,
     ParticipantAnswer,
     ParticipantBody,
     ParticipantsAnswer,
@@ -102,3 +104,10 @@ async def approve_issuance(request: Request, here: Here, by: By, body: ApprovalB
         return await reserves.approve_issuance(conn, issuance_id, body.participant_id, body.amount_minor)
 
     return await answer_once(request, here, by, body, status=202, work=work)
+
+
+@router.get("/issuances/{issuance_id}", response_model=IssuanceStateAnswer)
+async def issuance_state(here: Here, issuance_id: uuid.UUID) -> Any:
+    """What became of an approval."""
+    async with here.pool.acquire() as conn:
+        return await states.issuance_state(conn, issuance_id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import uuid
+
     from api.database import Connection, Pool
 
 
@@ -82,6 +84,16 @@ async def mint_allowance(conn: Connection, participant_id: int) -> tuple[int, in
             WHERE i.kind = 'mint' AND t.state IN ('prepared', 'signed')"""
     )
     return int(allowance or 0), pending
+
+
+async def issuance(conn: Connection, issuance_id: uuid.UUID) -> Any:
+    """An approval, minting or return with its transaction, or None."""
+    return await conn.fetchrow(
+        """SELECT i.id, i.kind, i.participant_id, i.amount_minor, i.created_at,
+                  t.state, t.outcome_code, t.hash, coalesce(t.final_block, t.included_block) AS block_number
+             FROM issuances i JOIN chain_transactions t ON t.id = i.id WHERE i.id = $1""",
+        issuance_id,
+    )
 
 
 async def final_number(conn: Connection) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Literal
 
 from api.fields import (
@@ -107,6 +108,20 @@ class IssuanceAnswer(Answer):
     participant_id: int
     amount_minor: int
     state: Literal["accepted"]
+
+
+class IssuanceStateAnswer(Answer):
+    """What became of an approval, a minting or a return. `code` tells why one `failed`."""
+
+    issuance_id: uuid.UUID
+    kind: Literal["approval", "mint", "return"]
+    participant_id: int
+    amount_minor: int
+    state: Literal["accepted", "submitted", "included", "final", "failed"]
+    code: str | None
+    block_number: int | None
+    transaction_hash: str | None
+    created_at: datetime
 
 
 class AllowanceAnswer(Answer):

@@ -5,6 +5,7 @@ A minting
 ├── of more than the allowance, less what is being minted: refused
 ├── of more than the bank's reserves: refused
 └── several at once: never more than the allowance
+What became of it: accepted, submitted, included, final or failed with its code; unknown: not found
 A return: holds inventory and calls the contract; of more than is available: refused
 While issuance is frozen: refused for now
 """
@@ -12,11 +13,12 @@ While issuance is frozen: refused for now
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 import pytest
 
 from contracts.abi import encode_burn, encode_mint
-from tests.api.offices import INVENTORY_MINOR, OPENING_MINOR, BankOffice
+from tests.api.offices import INVENTORY_MINOR, OPENING_MINOR, BankOffice, Office
 
 
 async def allow(bank: BankOffice, amount_minor: int) -> None:
@@ -69,6 +71,34 @@ async def test_a_return_holds_inventory_and_calls_the_contract(bank: BankOffice)
     assert tuple(row) == ("institution", "burn", encode_burn(INVENTORY_MINOR))
     refused = (await bank.post("/v1/returns", {"amount_minor": 1})).json()
     assert (refused["code"], refused["available_minor"]) == ("InsufficientInventory", 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "code", "block_number"),
+    [
+        ("state = 'prepared'", "accepted", None, None),
+        ("state = 'signed'", "submitted", None, None),
+        ("state = 'signed', included_block = 7", "included", None, 7),
+        ("state = 'final', included_block = 7, final_block = 7", "final", None, 7),
+        ("state = 'reverted', final_block = 7, outcome_code = 'X'", "failed", "X", 7),
+        ("state = 'refused', outcome_code = 'NoRuleAllows'", "failed", "NoRuleAllows", None),
+    ],
+)
+async def test_what_became_of_a_minting_is_told(
+    bank: BankOffice, changes: str, state: str, code: str | None, block_number: int | None
+) -> None:
+    await allow(bank, 1_000)
+    issuance_id = (await bank.post("/v1/issuances", {"amount_minor": 400})).json()["issuance_id"]
+    await bank.institution.pool.execute(f"UPDATE chain_transactions SET {changes}")
+    answer = (await bank.get(f"/v1/issuances/{issuance_id}")).json()
+    assert (answer["state"], answer["code"], answer["block_number"]) == (state, code, block_number)
+    assert (answer["kind"], answer["amount_minor"], answer["issuance_id"]) == ("mint", 400, issuance_id)
+
+
+async def test_an_unknown_issuance_is_not_found(bank: BankOffice, central_bank: Office) -> None:
+    for office in (bank, central_bank):
+        answer = await office.get(f"/v1/issuances/{uuid.UUID(int=7)}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "NotFound")
 
 
 @pytest.mark.parametrize("path", ["/v1/issuances", "/v1/returns"])
