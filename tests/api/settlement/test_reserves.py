@@ -5,7 +5,8 @@ An approval
 ├── within the reserves: holds them and raises the allowance, as one
 ├── of more than is left: refused, and nothing changes
 ├── twice at once: never more than the reserves
-└── while issuance is frozen: refused for now
+├── while issuance is frozen: refused for now
+└── holds what may be minted, and the check of holds says so
 Supply and statement as of a block: what was final then; a block that is not final: refused
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from api.addresses import address_text
+from api.chain.holds import verify_holds
 from api.database import transaction
 from api.ledger.chart import CentralBankChart
 from api.ledger.journal import Entry, Leg, Posting
@@ -163,3 +165,17 @@ async def test_statements_tell_what_was_final_at_a_block(office: Office) -> None
             100,
         )
     assert (await office.get("/v1/participants/2/statement")).status_code == 404
+
+
+async def test_what_is_held_for_minting_is_the_allowance(office: Office) -> None:
+    assert (await office.post("/v1/issuances", deposit(400))).status_code == 202
+    pool = office.institution.pool
+    async with pool.acquire() as conn:
+        assert await verify_holds(conn) == [], "raised, but not final"
+        await conn.execute("UPDATE chain_transactions SET state = 'final'")
+        (difference,) = await verify_holds(conn)
+        assert (difference.check, difference.expected, difference.found) == (
+            "held for minting = allowance", "0", "400",
+        )  # fmt: skip
+        await conn.execute("INSERT INTO chain_participants VALUES (1, $1, 6, 400)", OWN_INSTITUTION)
+        assert await verify_holds(conn) == []
