@@ -15,8 +15,8 @@ from typing import Any, Self
 import psutil
 
 from api.money import format_amount
-from scripts.api_client import ApiClient
-from scripts.run_book import Offices
+from scripts.orders.api_client import ApiClient
+from scripts.orders.run_book import Offices
 
 START_TIMEOUT_S = 300
 HEARS_CTRL_C = """

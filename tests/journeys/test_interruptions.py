@@ -16,10 +16,10 @@ from pathlib import Path
 
 import psutil
 
-from scripts.data_directory import DataDirectory
-from scripts.institutions import PAYING_BANK
-from scripts.readiness import LOOPBACK
-from scripts.sample_book import SampleSize, write_sample_book
+from scripts.country.data_directory import DataDirectory
+from scripts.country.institutions import PAYING_BANK
+from scripts.orders.sample_book import SampleSize, write_sample_book
+from scripts.supervision.readiness import LOOPBACK
 from tests.journeys.country_process import CountryProcess, florin
 
 STAGES = ("Book", "Keys", "Standing orders")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.anvil import find_anvil
-from scripts.sample_book import SampleSize, write_sample_book
+from scripts.chain.anvil import find_anvil
+from scripts.orders.sample_book import SampleSize, write_sample_book
 from tests.kill.story import VICTIMS, Kill, KilledRun, expect_clean_books
 
 ROUNDS = int(os.environ.get("FLORIN_KILL_ROUNDS", "0"))

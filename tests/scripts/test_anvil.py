@@ -10,9 +10,9 @@ from chain_process import ETHER, LOGS_ITS_INPUT, Sender, eventually, hash_of
 
 from contracts.rpc import Rpc, RpcRefused
 from contracts.transactions import contract_address
-from scripts.anvil import UNSAVED_BLOCKS, find_anvil
-from scripts.chain_launch import Chain, ChainKind, WrongChainKind, choose_kind, launch_chain
-from scripts.processes import Supervisor
+from scripts.chain.anvil import UNSAVED_BLOCKS, find_anvil
+from scripts.country.chain_launch import Chain, ChainKind, WrongChainKind, choose_kind, launch_chain
+from scripts.supervision.processes import Supervisor
 
 pytestmark = [
     pytest.mark.node,

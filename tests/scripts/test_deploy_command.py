@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contracts.rpc import Rpc
-from scripts import deploy
+from scripts.commands import deploy
 
 
 def test_unfunded_accounts_are_named_and_with_ether_it_deploys_once(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.leftovers import AlreadyRunning, process_birth, stop_leftovers, write_pid_file
-from scripts.processes import Child, ChildFailed, ChildSpec, NotReady, Service, Supervisor
+from scripts.supervision.leftovers import AlreadyRunning, process_birth, stop_leftovers, write_pid_file
+from scripts.supervision.processes import Child, ChildFailed, ChildSpec, NotReady, Service, Supervisor
 
 WAIT = "print('here', flush=True); time.sleep(600)"
 
@@ -147,7 +147,7 @@ def test_two_runs_do_not_share_a_data_directory(supervisor: Supervisor, tmp_path
 STARTER = textwrap.dedent("""
     import sys, time
     from pathlib import Path
-    from scripts.processes import ChildSpec, Supervisor
+    from scripts.supervision.processes import ChildSpec, Supervisor
     sleeper = (sys.executable, "-S", "-c", "import time; time.sleep(600)")
     with Supervisor(Path(sys.argv[1])) as supervisor:
         pids = [supervisor.start(ChildSpec(name, sleeper)).pid for name in ("one", "other")]
