@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import asyncpg
-
 from api.ledger.chart import code_of
 from api.settings import Settings
 from scripts.books.chain_replay import ReplayedChain
+from scripts.books.reading import Connection, read_patiently
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +70,13 @@ class NoBooks(Exception):
 
 
 async def final_block(settings: Settings) -> int:
-    """How far an institution's books follow the chain. Raises NoBooks."""
-    connection = await asyncpg.connect(settings.database_url)
-    try:
+    """How far an institution's books follow the chain. Raises NoBooks, Unanswered."""
+
+    async def read(connection: Connection) -> int | None:
         number: int | None = await connection.fetchval("SELECT final_number FROM chain_cursor")
-    finally:
-        await connection.close()
+        return number
+
+    number = await read_patiently(settings, read)
     if number is None:
         raise NoBooks(settings.institution)
     return number
@@ -91,30 +91,29 @@ SELECT a.code, k.number, l.amount_minor * a.normal_side AS amount
 
 
 async def read_books(settings: Settings) -> Books:
-    """Reads everything in one snapshot. Raises NoBooks."""
-    connection = await asyncpg.connect(settings.database_url)
-    try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            cursor = await connection.fetchrow(
-                "SELECT genesis_hash, contract, deployed_block, final_number FROM chain_cursor"
-            )
-            if cursor is None:
-                raise NoBooks(settings.institution)
-            accounts = await connection.fetch(
-                """SELECT a.id, a.code, (coalesce(sum(l.amount_minor), 0) * a.normal_side)::bigint AS balance
-                     FROM ledger_accounts a LEFT JOIN ledger_legs l ON l.account_id = a.id
-                    WHERE a.currency = $1 GROUP BY a.id""",
-                settings.currency,
-            )
-            wallets = await connection.fetch(
-                """SELECT address, wallet_ledger_account_id FROM outbox_registrations
-                    WHERE address IS NOT NULL"""
-            )
-            projection = await connection.fetch("SELECT address, balance_minor FROM chain_accounts")
-            supply = await connection.fetchval("SELECT supply_minor FROM chain_currency")
-            movements = await connection.fetch(_RESERVE_MOVEMENTS)
-    finally:
-        await connection.close()
+    """Reads everything in one snapshot. Raises NoBooks, Unanswered."""
+    return await read_patiently(settings, lambda connection: _read_books(settings, connection))
+
+
+async def _read_books(settings: Settings, connection: Connection) -> Books:
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        cursor = await connection.fetchrow(
+            "SELECT genesis_hash, contract, deployed_block, final_number FROM chain_cursor"
+        )
+        if cursor is None:
+            raise NoBooks(settings.institution)
+        accounts = await connection.fetch(
+            """SELECT a.id, a.code, (coalesce(sum(l.amount_minor), 0) * a.normal_side)::bigint AS balance
+                 FROM ledger_accounts a LEFT JOIN ledger_legs l ON l.account_id = a.id
+                WHERE a.currency = $1 GROUP BY a.id""",
+            settings.currency,
+        )
+        wallets = await connection.fetch(
+            "SELECT address, wallet_ledger_account_id FROM outbox_registrations WHERE address IS NOT NULL"
+        )
+        projection = await connection.fetch("SELECT address, balance_minor FROM chain_accounts")
+        supply = await connection.fetchval("SELECT supply_minor FROM chain_currency")
+        movements = await connection.fetch(_RESERVE_MOVEMENTS)
     by_id = {row["id"]: row["balance"] for row in accounts}
     return Books(
         settings=settings,

@@ -10,12 +10,11 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import asyncpg
-
-from api.chain.rpc import RpcClient
+from api.chain.errors import RpcRefused
+from api.chain.rpc import Header
 from api.ledger.verify import verify_ledger
 from api.settings import Settings
-from scripts.books.chain_replay import ChainHistory, state_differences
+from scripts.books.chain_replay import ChainDifference, ChainHistory, state_differences
 from scripts.books.institution_books import (
     Books,
     Check,
@@ -24,6 +23,7 @@ from scripts.books.institution_books import (
     final_block,
     read_books,
 )
+from scripts.books.reading import PatientRpc, read_patiently
 from scripts.terminal.patience import Patience
 from scripts.terminal.progress import Steps
 
@@ -62,7 +62,10 @@ class Verdict:
 
 
 async def wait_until_level(settings: Sequence[Settings], steps: Steps) -> None:
-    """Waits until every institution follows the chain as far as the foremost does now. Raises StandsStill."""
+    """Waits until every institution follows the chain as far as the foremost does now.
+
+    Raises StandsStill, Unanswered.
+    """
     patience = Patience("institutions")
     foremost = 0
     with steps.step("Institutions level", len(settings)) as advance:
@@ -80,7 +83,10 @@ async def wait_until_level(settings: Sequence[Settings], steps: Steps) -> None:
 
 
 async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
-    """Verifies the books of these institutions, which share one chain, each as of its own final block."""
+    """Verifies the books of these institutions, which share one chain, each as of its own final block.
+
+    Who is away for a moment is waited for. Raises NoBooks, StandsStill, Unanswered.
+    """
     with steps.step("Journals", len(settings)) as advance:
         findings: list[Finding] = []
         books: list[Books] = []
@@ -89,13 +95,10 @@ async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
             books.append(await read_books(each))
             advance(1)
     findings += _foundations(books)
-    async with RpcClient(settings[0].rpc_url, timeout_s=120) as rpc:
-        head = (await rpc.latest()).number
-        first, contract = min(each.deployed_block for each in books), books[0].contract
-        with steps.step("Chain", head - first + 1) as advance:
-            history = await ChainHistory.read(rpc, contract, first, head, advance)
-        with steps.step("State of the contract"):
-            differences = await state_differences(rpc, contract, history.after(head))
+    first, contract = min(each.deployed_block for each in books), books[0].contract
+    async with PatientRpc(settings[0].rpc_url, timeout_s=120) as rpc:
+        history, differences = await _read_chain(rpc, contract, first, steps)
+    head = history.last_block
     findings += [
         Finding("chain", f"state at block {head}", difference.subject,
                 str(difference.by_events_minor), str(difference.by_state_minor))
@@ -110,12 +113,37 @@ async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
     return Verdict(block_number, tuple(checks), tuple(findings), supply_minor)
 
 
+async def _read_chain(
+    rpc: PatientRpc, contract: bytes, first: int, steps: Steps
+) -> tuple[ChainHistory, list[ChainDifference]]:
+    """Everything up to the head, and where the contract's state differs from it, both of the same chain.
+
+    A chain that is killed may come back without its last blocks: then all is read anew. Raises StandsStill.
+    """
+    patience = Patience("readings of the chain")
+    while True:
+        head = await rpc.latest()
+        try:
+            with steps.step("Chain", head.number - first + 1) as advance:
+                history = await ChainHistory.read(rpc, contract, first, head.number, advance)
+            with steps.step("State of the contract"):
+                differences = await state_differences(rpc, contract, history.after(head.number))
+        except RpcRefused:
+            if await _is_still_there(rpc, head):
+                raise
+        else:
+            if await _is_still_there(rpc, head):
+                return history, differences
+        patience.saw(None, 1)
+        await asyncio.sleep(LEVEL_POLL_S)
+
+
+async def _is_still_there(rpc: PatientRpc, block: Header) -> bool:
+    return [each.hash for each in await rpc.headers(block.number, block.number)] == [block.hash]
+
+
 async def _journal_findings(settings: Settings) -> list[Finding]:
-    connection = await asyncpg.connect(settings.database_url)
-    try:
-        differences = await verify_ledger(connection)
-    finally:
-        await connection.close()
+    differences = await read_patiently(settings, verify_ledger)
     return [
         Finding(settings.institution, each.check, each.subject, each.expected, each.found)
         for each in differences

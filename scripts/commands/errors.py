@@ -18,12 +18,12 @@ from scripts.postgres.server import PostgresError
 from scripts.supervision.leftovers import AlreadyRunning
 from scripts.supervision.processes import ProcessError
 from scripts.supervision.readiness import NoFreePort
-from scripts.terminal.patience import StandsStill
+from scripts.terminal.patience import StandsStill, Unanswered
 
 EXPECTED_ERRORS = (
     AlreadyRunning, BookError, ChainUnreachable, DataDirectoryError, DeploymentError, FlorinError, NoBooks,
     NodeFailed, NoFreePort, OSError, PostgresError, ProcessError, RequestRefused, RpcRefused,
-    ServiceUnreachable, StandsStill, WrongChainKind,
+    ServiceUnreachable, StandsStill, Unanswered, WrongChainKind,
 )  # fmt: skip
 
 

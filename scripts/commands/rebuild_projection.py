@@ -20,6 +20,7 @@ from rich.console import Console
 from api.chain.rebuilding import PROJECTION_TABLES, rebuild
 from api.chain.rpc import RpcClient
 from api.settings import Settings
+from scripts.books.reading import connected
 from scripts.commands.errors import EXPECTED_ERRORS, print_error
 from scripts.country.data_directory import DataDirectory
 from scripts.country.reach import reach_books
@@ -31,32 +32,31 @@ ROWS_SHOWN = 10
 
 async def rebuild_and_compare(settings: Settings, steps: Steps, *, keep: bool) -> dict[str, list[str]]:
     """Rebuilds one institution's projection; the rows that differ, by table. `keep` keeps it even then."""
-    connection = await asyncpg.connect(settings.database_url)
-    try:
-        async with RpcClient(settings.rpc_url, timeout_s=120) as rpc:
-            transaction = connection.transaction()
-            await transaction.start()
-            before = await _contents(connection)
-            with steps.step(f"{settings.institution_name}", 100) as advance:
-                shown = 0
+    async with (
+        connected(settings.database_url) as connection,
+        RpcClient(settings.rpc_url, timeout_s=120) as rpc,
+    ):
+        transaction = connection.transaction()
+        await transaction.start()
+        before = await _contents(connection)
+        with steps.step(f"{settings.institution_name}", 100) as advance:
+            shown = 0
 
-                def progress(done: int, total: int) -> None:
-                    nonlocal shown
-                    percent = done * 100 // max(total, 1)
-                    advance(percent - shown)
-                    shown = percent
+            def progress(done: int, total: int) -> None:
+                nonlocal shown
+                percent = done * 100 // max(total, 1)
+                advance(percent - shown)
+                shown = percent
 
-                await rebuild(connection, rpc, progress)
-            after = await _contents(connection)
-            differences = {
-                table: [f"- {row}" for row in before[table] - after[table]]
-                + [f"+ {row}" for row in after[table] - before[table]]
-                for table in PROJECTION_TABLES
-                if before[table] != after[table]
-            }
-            await (transaction.rollback() if differences and not keep else transaction.commit())
-    finally:
-        await connection.close()
+            await rebuild(connection, rpc, progress)
+        after = await _contents(connection)
+        differences = {
+            table: [f"- {row}" for row in before[table] - after[table]]
+            + [f"+ {row}" for row in after[table] - before[table]]
+            for table in PROJECTION_TABLES
+            if before[table] != after[table]
+        }
+        await (transaction.rollback() if differences and not keep else transaction.commit())
     return differences
 
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +24,7 @@ from rich.console import Console
 
 from api.errors import FlorinError
 from api.money import parse_amount
+from api.settings import Settings
 from scripts.books.verify import verify, wait_until_level
 from scripts.commands.errors import EXPECTED_ERRORS, print_error
 from scripts.commands.summary import Summary, print_summary
@@ -42,9 +44,11 @@ from scripts.orders.imported_book import ImportedBook, take_book
 from scripts.orders.run_book import Offices, Run, RunOutcome
 from scripts.supervision.processes import Supervisor
 from scripts.terminal.output import output_console
+from scripts.terminal.patience import patiently
 from scripts.terminal.progress import Steps
 
 WATCH_S = 0.5
+NODE_TIMEOUT = aiohttp.ClientTimeout(total=10)
 IMPORTED = "orders sent"
 
 Result = TypeVar("Result")
@@ -112,7 +116,7 @@ def _run(
         data, options.book, options.opening_balance, skip_bad_rows=options.skip_bad_rows, steps=steps
     )
     country = CountryStart(data, supervisor, steps).run(options.chain)
-    policies = asyncio.run(_policies(country))
+    policies = asyncio.run(_watched(supervisor, policies_in_force(country.settings)))
     outcome = asyncio.run(_watched(supervisor, _run_book(country, data, imported, steps)))
     settings = list(country.settings.values())
     asyncio.run(_watched(supervisor, wait_until_level(settings, steps)))
@@ -178,17 +182,25 @@ async def _watched(supervisor: Supervisor, work: Coroutine[Any, Any, Result]) ->
         await asyncio.gather(working, watching, return_exceptions=True)
 
 
-async def _policies(country: Country) -> dict[str, str]:
-    """The policy in force at each institution's node."""
-    policies = {}
-    for slug, settings in country.settings.items():
-        connector = aiohttp.UnixConnector(path=str(settings.signer_socket))
+async def policies_in_force(settings: Mapping[str, Settings]) -> dict[str, str]:
+    """The policy in force at each institution's node. Raises Unanswered."""
+
+    async def ask(socket: Path) -> str:
+        connector = aiohttp.UnixConnector(path=str(socket))
         async with (
-            aiohttp.ClientSession(connector=connector) as session,
-            session.get("http://node/v1/keys") as answer,
+            aiohttp.ClientSession(connector=connector, timeout=NODE_TIMEOUT) as session,
+            session.get("http://node/v1/keys", raise_for_status=True) as answer,
         ):
-            policies[slug] = str((await answer.json())["policy"]["name"])
-    return policies
+            return str((await answer.json())["policy"]["name"])
+
+    return {
+        slug: await patiently(
+            f"the wallet node of {slug}",
+            (aiohttp.ClientError, OSError),
+            functools.partial(ask, each.signer_socket),
+        )
+        for slug, each in settings.items()
+    }
 
 
 def _stay(supervisor: Supervisor) -> None:

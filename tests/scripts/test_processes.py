@@ -145,8 +145,9 @@ def test_two_runs_do_not_share_a_data_directory(supervisor: Supervisor, tmp_path
 
 
 STARTER = textwrap.dedent("""
-    import sys, time
+    import signal, sys, time
     from pathlib import Path
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores it
     from scripts.supervision.processes import ChildSpec, Supervisor
     sleeper = (sys.executable, "-S", "-c", "import time; time.sleep(600)")
     with Supervisor(Path(sys.argv[1])) as supervisor:
