@@ -147,9 +147,11 @@ class Supervisor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
-        for name, handler in self._former_handlers.items():
-            signal.signal(name, handler)
+        try:
+            self.stop()
+        finally:
+            for name, handler in self._former_handlers.items():
+                signal.signal(name, handler)
 
     def start(self, spec: ChildSpec) -> Child:
         """Start a child and return at once; `wait_ready` waits for it."""
@@ -187,19 +189,24 @@ class Supervisor:
         return {name: len(deaths) for name, deaths in self._deaths.items()}
 
     def stop(self) -> None:
-        """Stop all children and services, foundations last. A second Ctrl-C kills what is left."""
+        """Stop all children and services, foundations last. A second Ctrl-C kills what is left.
+
+        What fails to stop keeps nothing else from being stopped; the first failure is raised at the end.
+        """
         if self._is_stopped or not self._thread.is_alive():
             self._release()
             return
         request: Future[Any] = Future()
         self._requests.put((self._stop_all, request))
-        while not request.done():
-            try:
-                request.result()
-            except KeyboardInterrupt:
-                self._hurry.set()
-        self._thread.join()
-        self._release()
+        try:
+            while not request.done():
+                try:
+                    request.exception()
+                except KeyboardInterrupt:
+                    self._hurry.set()
+            self._thread.join()
+        finally:
+            self._release()
         request.result()
 
     def _release(self) -> None:
@@ -285,16 +292,25 @@ class Supervisor:
         return True
 
     def _stop_all(self) -> None:
-        try:
-            self._stop_group([child for child in self._children if not child.spec.is_foundation])
-            self._stop_group([child for child in reversed(self._children) if child.spec.is_foundation])
-            for service in reversed(self._services):
-                service.stop()
-        finally:
-            for child in self._children:
-                if child.is_running:
-                    kill_group(child.pid, signal.SIGKILL)
-            self._is_stopped = True
+        above = [child for child in self._children if not child.spec.is_foundation]
+        foundations = [child for child in reversed(self._children) if child.spec.is_foundation]
+        stops: list[Callable[[], object]] = [
+            lambda: self._stop_group(above),
+            lambda: self._stop_group(foundations),
+            *[service.stop for service in reversed(self._services)],
+        ]
+        failures = []
+        for stop in stops:
+            try:
+                stop()
+            except Exception as failure:
+                failures.append(failure)
+        for child in self._children:
+            if child.is_running:
+                kill_group(child.pid, signal.SIGKILL)
+        self._is_stopped = True
+        if failures:
+            raise failures[0]
 
     def _stop_group(self, children: Sequence[Child]) -> None:
         for child in children:

@@ -132,6 +132,29 @@ def test_foundations_end_after_what_stands_on_them_and_services_last(tmp_path: P
     assert seen == [("service", [False, False, False])]
 
 
+def test_a_service_that_does_not_stop_keeps_nothing_else_from_being_stopped(tmp_path: Path) -> None:
+    stopped = []
+
+    def refuse() -> None:
+        raise OSError("the disk is full")
+
+    supervisor = Supervisor(tmp_path / "data")
+    with supervisor:
+        for name, stop in (
+            ("ports", lambda: stopped.append("ports")),
+            ("database", refuse),
+            ("mail", lambda: stopped.append("mail")),
+        ):
+            supervisor.watch(Service(name, lambda: True, lambda: None, stop))
+        child = supervisor.start(spec(tmp_path, "one"))
+        with pytest.raises(OSError, match="the disk is full"):
+            supervisor.stop()
+    assert stopped == ["mail", "ports"]
+    assert is_gone(child.pid)
+    with Supervisor(tmp_path / "data"):
+        pass  # the directory is free again
+
+
 def test_a_service_that_died_is_revived(supervisor: Supervisor) -> None:
     lives = [False]
     supervisor.watch(Service("database", lambda: lives[-1], lambda: lives.append(True), lambda: None))
