@@ -15,43 +15,52 @@ from pathlib import Path
 
 from rich.console import Console
 
-from contracts.deploy import DeploymentError, read_genesis_hash
 from contracts.transactions import checksum_address
-from scripts.country.data_directory import DataDirectory, DataDirectoryError, check_chain
+from scripts.commands.errors import EXPECTED_ERRORS, print_error
+from scripts.country.chain_launch import LOCAL_KINDS, genesis_of
+from scripts.country.data_directory import DataDirectory, check_chain
 from scripts.country.deploy_currency import deploy_currency
-from scripts.country.institutions import INSTITUTIONS, InstitutionHome, NodeFailed
-from scripts.supervision.leftovers import AlreadyRunning, hold_lock
+from scripts.country.institutions import INSTITUTIONS, InstitutionHome
+from scripts.supervision.leftovers import hold_lock
+from scripts.terminal.output import output_console
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; exit status 1 when the chain or the accounts are not fit."""
     parser = argparse.ArgumentParser(prog="florin deploy", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--rpc", required=True, metavar="URL", help="the chain's JSON-RPC address")
+    parser.add_argument(
+        "--rpc", required=True, type=_address, metavar="URL", help="the chain's JSON-RPC address"
+    )
     parser.add_argument(
         "--data", type=Path, default=Path(".florin"), help="where the keys and the manifest live"
     )
     options = parser.parse_args(arguments)
-    data, console = DataDirectory(options.data), Console()
-    errors = (DeploymentError, AlreadyRunning, DataDirectoryError, NodeFailed, OSError)
+    data, output = DataDirectory(options.data), output_console()
     try:
         lock = hold_lock(data.path / "run")
         try:
-            genesis_hash = "0x" + read_genesis_hash(options.rpc).hex()
-            data.write_record(check_chain(data, data.read_record(), options.rpc, genesis_hash))
+            record = check_chain(data, data.read_record(), options.rpc, genesis_of(options.rpc))
+            data.write_record(record)
             keys = {plan.slug: InstitutionHome(data, plan).make_keys() for plan in INSTITUTIONS}
-            manifest = deploy_currency(data, options.rpc, keys, is_local=False)
+            manifest = deploy_currency(data, options.rpc, keys, is_local=record.chain in LOCAL_KINDS)
         finally:
             os.close(lock)
-    except errors as error:
-        console.print(
-            f"{getattr(error, 'code', type(error).__name__)}: {error}", style="red", highlight=False
-        )
+    except KeyboardInterrupt:
+        return 130
+    except EXPECTED_ERRORS as error:
+        print_error(Console(stderr=True), error)
         return 1
-    console.print(
+    output.print(
         f"{manifest.currency.name} is at {checksum_address(manifest.proxy)}, ", end="", highlight=False
     )
-    console.print(f"chain id {manifest.chain_id}, block {manifest.block_number}.", highlight=False)
+    output.print(f"chain id {manifest.chain_id}, block {manifest.block_number}.", highlight=False)
     return 0
+
+
+def _address(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text!r} is no address that starts with http:// or https://")
+    return text
 
 
 if __name__ == "__main__":

@@ -8,10 +8,9 @@ from api.errors import FlorinError
 from contracts.deploy import DeploymentError
 from contracts.rpc import RpcRefused
 from scripts.books.institution_books import NoBooks
-from scripts.country.chain_launch import WrongChainKind
+from scripts.country.chain_launch import ChainNotInstalled, ChainUnreachable
 from scripts.country.data_directory import DataDirectoryError
 from scripts.country.institutions import NodeFailed
-from scripts.country.start import ChainUnreachable
 from scripts.orders.api_client import RequestRefused, ServiceUnreachable
 from scripts.orders.book import BookError
 from scripts.postgres.server import PostgresError
@@ -21,9 +20,9 @@ from scripts.supervision.readiness import NoFreePort
 from scripts.terminal.patience import StandsStill, Unanswered
 
 EXPECTED_ERRORS = (
-    AlreadyRunning, BookError, ChainUnreachable, DataDirectoryError, DeploymentError, FlorinError, NoBooks,
-    NodeFailed, NoFreePort, OSError, PostgresError, ProcessError, RequestRefused, RpcRefused,
-    ServiceUnreachable, StandsStill, Unanswered, WrongChainKind,
+    AlreadyRunning, BookError, ChainNotInstalled, ChainUnreachable, DataDirectoryError, DeploymentError,
+    FlorinError, NoBooks, NodeFailed, NoFreePort, OSError, PostgresError, ProcessError, RequestRefused,
+    RpcRefused, ServiceUnreachable, StandsStill, Unanswered,
 )  # fmt: skip
 
 

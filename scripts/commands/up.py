@@ -29,6 +29,7 @@ from scripts.books.verify import verify, wait_until_level
 from scripts.commands.errors import EXPECTED_ERRORS, print_error
 from scripts.commands.summary import Summary, print_summary
 from scripts.commands.verify_books import print_verdict
+from scripts.country.chain_launch import LOCAL_KINDS
 from scripts.country.data_directory import DataDirectory
 from scripts.country.institutions import (
     BILLING_BANK,
@@ -37,7 +38,7 @@ from scripts.country.institutions import (
     INSTITUTIONS,
     PAYING_BANK,
 )
-from scripts.country.start import LOCAL_KINDS, Country, CountryStart
+from scripts.country.start import Country, CountryStart
 from scripts.orders import run_book
 from scripts.orders.api_client import ApiClient
 from scripts.orders.imported_book import ImportedBook, take_book
@@ -94,8 +95,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _chain(text: str) -> str:
-    if text not in LOCAL_KINDS and not text.startswith(("http://", "https://")):
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(LOCAL_KINDS)}, nor a URL")
+    kinds = ("auto", *LOCAL_KINDS)
+    if text not in kinds and not text.startswith(("http://", "https://")):
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(kinds)}, nor a URL")
     return text
 
 

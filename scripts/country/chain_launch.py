@@ -1,13 +1,15 @@
-"""Which chain a run uses, and how it starts. A data directory remembers its kind of chain."""
+"""The kinds of chain that can be started here, and how one starts. The country's record says which it is."""
 
 import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
+from contracts.deploy import read_genesis_hash
 from contracts.rpc import Rpc
 from scripts.chain.anvil import find_anvil
 from scripts.supervision.processes import Child, ChildSpec, Supervisor
@@ -24,8 +26,22 @@ class ChainKind(StrEnum):
     ANVIL = "anvil"
 
 
-class WrongChainKind(Exception):
-    """The data directory was built on another kind of chain, or the asked kind is not installed."""
+LOCAL_KINDS = tuple(str(kind) for kind in ChainKind)
+
+
+class ChainNotInstalled(Exception):
+    """The asked kind of chain needs a program that is not there."""
+
+    code = "ChainNotInstalled"
+
+
+class ChainUnreachable(Exception):
+    """No node answers at the chain's address."""
+
+    code = "ChainUnreachable"
+
+    def __init__(self, rpc_url: str, failure: Exception) -> None:
+        super().__init__(f"nothing answers at {rpc_url} ({failure}): start the chain there, or name another")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +54,17 @@ class Chain:
 
 
 def launch_chain(
-    supervisor: Supervisor, kind: str, data_dir: Path, port: int, funded: Sequence[str]
+    supervisor: Supervisor, kind: ChainKind, data_dir: Path, port: int, funded: Sequence[str]
 ) -> Chain:
-    """Start the chain of `data_dir` and wait until it serves.
+    """Start the chain of that kind in `data_dir` and wait until it serves.
 
-    `kind` is "auto", "eth-tester" or "anvil"; `port` is taken if it is free, and another one otherwise.
-    `funded` addresses have ether at the end, whether or not they were known at genesis.
+    `port` is taken if it is free, and another one otherwise. `funded` addresses have ether at the end,
+    whether or not they were known at genesis. Raises ChainNotInstalled.
     """
-    chosen = choose_kind(kind, data_dir)
+    require_installed(kind)
     port = free_port(port)
-    module = {ChainKind.ETH_TESTER: "scripts.chain.server", ChainKind.ANVIL: "scripts.chain.anvil"}[chosen]
-    command = [sys.executable, "-m", module, "--data", str(data_dir / chosen.value), "--port", str(port)]
+    module = {ChainKind.ETH_TESTER: "scripts.chain.server", ChainKind.ANVIL: "scripts.chain.anvil"}[kind]
+    command = [sys.executable, "-m", module, "--data", str(data_dir / kind.value), "--port", str(port)]
     for address in funded:
         command += ["--fund", address]
     rpc_url = f"http://{LOOPBACK}:{port}"
@@ -64,27 +80,26 @@ def launch_chain(
     supervisor.wait_ready(child, timeout_s=START_TIMEOUT_S)
     for address in funded:
         fund(rpc_url, address)
-    return Chain(chosen, rpc_url, child)
+    return Chain(kind, rpc_url, child)
 
 
-def choose_kind(kind: str, data_dir: Path) -> ChainKind:
-    """The kind that the directory remembers, or else the one asked for; "auto" is anvil where installed."""
-    memory = data_dir / "kind"
-    remembered = ChainKind(memory.read_text().strip()) if memory.exists() else None
-    if remembered is not None and kind not in ("auto", remembered):
-        raise WrongChainKind(
-            f"the books in {data_dir.parent} were built on {remembered}, not {kind}: "
-            f"use --chain {remembered}, another --data directory, or wipe it with `make reset`"
-        )
-    is_installed = find_anvil() is not None
-    chosen = remembered or (
-        (ChainKind.ANVIL if is_installed else ChainKind.ETH_TESTER) if kind == "auto" else ChainKind(kind)
-    )
-    if chosen is ChainKind.ANVIL and not is_installed:
-        raise WrongChainKind("anvil is not installed: run `npm ci`, or put Foundry's anvil on the PATH")
-    data_dir.mkdir(parents=True, exist_ok=True)
-    memory.write_text(chosen)
-    return chosen
+def default_kind() -> ChainKind:
+    """anvil where it is installed, which is faster; else the one that always is."""
+    return ChainKind.ETH_TESTER if find_anvil() is None else ChainKind.ANVIL
+
+
+def require_installed(kind: ChainKind) -> None:
+    """Raises ChainNotInstalled."""
+    if kind is ChainKind.ANVIL and find_anvil() is None:
+        raise ChainNotInstalled("anvil is not there: run `npm ci`, or put Foundry's anvil on the PATH")
+
+
+def genesis_of(rpc_url: str) -> str:
+    """The hash of the first block of the chain that answers there. Raises ChainUnreachable, RpcRefused."""
+    try:
+        return "0x" + read_genesis_hash(rpc_url).hex()
+    except (OSError, ValueError, HTTPException) as failure:
+        raise ChainUnreachable(rpc_url, failure) from failure
 
 
 def fund(rpc_url: str, address: str, balance_wei: int = 10**24) -> None:

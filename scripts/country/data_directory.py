@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from scripts.country.chain_launch import LOCAL_KINDS
 from scripts.supervision.leftovers import AlreadyRunning, hold_lock
 
 FORMAT = 1
@@ -93,10 +94,6 @@ class DataDirectory:
         """The manifests of the deployed contracts, one for each genesis hash."""
         return self.path / "manifests"
 
-    def institution(self, slug: str) -> Path:
-        """What belongs to one institution: settings, keys, API key."""
-        return self.path / slug
-
     def read_record(self) -> CountryRecord:
         """The record, or an empty one. Raises UnknownFormat."""
         try:
@@ -125,16 +122,24 @@ class DataDirectory:
 
 
 def check_chain(data: DataDirectory, record: CountryRecord, chain: str, genesis_hash: str) -> CountryRecord:
-    """The record with the chain that answers, if it is the one that the books know. Raises AnotherChain."""
+    """The record with the chain that answers, if it is the one that the books know. Raises AnotherChain.
+
+    A chain that the country starts itself stays one, also when it was reached by its address.
+    """
     if record.genesis_hash and record.genesis_hash != genesis_hash:
         raise AnotherChain(
             data.path, f"{record.chain} (genesis {record.genesis_hash})", f"{chain} (genesis {genesis_hash})"
         )
+    if record.genesis_hash and record.chain in LOCAL_KINDS:
+        chain = record.chain
     return dataclasses.replace(record, chain=chain, genesis_hash=genesis_hash)
 
 
 def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Replaces a file by way of a synced neighbour, so that a crash leaves the old or the new one."""
+    """Replaces a file by way of a synced neighbour, so that a crash leaves the old or the new one.
+
+    On return the new one stays, also when the machine goes down.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     neighbour = path.with_name(path.name + ".new")
     descriptor = os.open(neighbour, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
@@ -143,3 +148,8 @@ def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
         file.flush()
         os.fsync(file.fileno())
     neighbour.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

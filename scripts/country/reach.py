@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from api.settings import Settings
 from scripts.country.data_directory import DataDirectory, DataDirectoryError
 from scripts.country.institutions import INSTITUTIONS, InstitutionHome
-from scripts.country.start import CountryStart
+from scripts.country.start import CountryStart, choose_chain
 from scripts.supervision.processes import Supervisor
 from scripts.terminal.progress import Steps
 
@@ -40,7 +40,7 @@ def reach_books(data: DataDirectory, steps: Steps) -> Iterator[list[Settings]]:
     with Supervisor(data.path) as supervisor:
         start = CountryStart(data, supervisor, steps)
         urls = start.start_databases()
-        rpc_url = start.start_chain(data.read_record().chain)
+        rpc_url = start.start_chain(choose_chain(data, "auto"))
         yield [
             dataclasses.replace(each, database_url=urls[each.institution], rpc_url=rpc_url)
             for each in settings

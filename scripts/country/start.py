@@ -19,9 +19,17 @@ from api.database import migrate
 from api.identity.keys import create_key, revoke_keys
 from api.identity.scopes import known_scopes
 from api.settings import Settings
-from contracts.deploy import Manifest, manifest_path, read_genesis_hash, sandbox_deployer_key
+from contracts.deploy import Manifest, manifest_path, sandbox_deployer_key
 from contracts.transactions import address_of, checksum_address
-from scripts.country.chain_launch import DEFAULT_PORT, launch_chain
+from scripts.country.chain_launch import (
+    DEFAULT_PORT,
+    LOCAL_KINDS,
+    ChainKind,
+    default_kind,
+    genesis_of,
+    launch_chain,
+    require_installed,
+)
 from scripts.country.data_directory import (
     AnotherChain,
     DataDirectory,
@@ -41,16 +49,6 @@ from scripts.terminal.progress import Steps
 
 READY_S = 120.0
 CALLER = "florin-up"
-LOCAL_KINDS = ("auto", "eth-tester", "anvil")
-
-
-class ChainUnreachable(Exception):
-    """No node answers at the chain's address."""
-
-    code = "ChainUnreachable"
-
-    def __init__(self, rpc_url: str, failure: OSError) -> None:
-        super().__init__(f"nothing answers at {rpc_url} ({failure}): start the chain there, or name another")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +68,18 @@ class Country:
 
 
 def choose_chain(data: DataDirectory, asked: str) -> str:
-    """The kind of chain to start, or the URL to use. Raises AnotherChain where the books know another kind.
+    """The kind of chain to start, or the URL to use: the one that the books know, or else the one asked for.
 
-    Two URLs may name the same chain: its genesis, compared once it answers, tells.
+    Two URLs may name the same chain: its genesis, compared once it answers, tells. Raises AnotherChain where
+    the books know another kind, and ChainNotInstalled.
     """
     known = data.read_record().chain
-    if asked == "auto" or not known:
-        return known or asked
-    if asked != known and (asked in LOCAL_KINDS or known in LOCAL_KINDS):
+    if known and asked not in ("auto", known) and (asked in LOCAL_KINDS or known in LOCAL_KINDS):
         raise AnotherChain(data.path, known, asked)
-    return asked
+    chain = known or str(default_kind()) if asked == "auto" else asked
+    if chain in LOCAL_KINDS:
+        require_installed(ChainKind(chain))
+    return chain
 
 
 class CountryStart:
@@ -95,13 +95,13 @@ class CountryStart:
     def run(self, chain: str) -> Country:
         """Starts everything and waits until it serves. `chain` is auto, eth-tester, anvil or an RPC URL.
 
-        Raises AnotherChain, WrongChainKind, Unfunded and what the rooms below raise.
+        Raises AnotherChain, ChainNotInstalled, ChainUnreachable, Unfunded and what the rooms below raise.
         """
         # ports are held while the country runs: a child that is restarted finds its own again
         self._supervisor.watch(Service("ports and sockets", lambda: True, lambda: None, self._let_go))
         chain = choose_chain(self._data, chain)
         if chain not in LOCAL_KINDS:
-            _genesis_hash(chain)  # nothing is worth starting without it
+            genesis_of(chain)  # nothing is worth starting without it
         with ThreadPoolExecutor(len(INSTITUTIONS) + 1) as threads:
             databases = threads.submit(self._start_databases)
             with self._steps.step("Keys", len(INSTITUTIONS)) as advance:
@@ -111,7 +111,7 @@ class CountryStart:
                     keys[slug] = making.result()
                     advance(1)
             with self._steps.step("Chain"):
-                kind, rpc_url = self._start_chain(chain, keys)
+                rpc_url = self._start_chain(chain, keys)
             with self._steps.step("Contract"):
                 manifest = deploy_currency(self._data, rpc_url, keys, is_local=chain in LOCAL_KINDS)
             with self._steps.step("Databases"):
@@ -126,7 +126,7 @@ class CountryStart:
             for binding in bindings:
                 binding.result()
         self._start_services(settings.values())
-        return Country(kind, rpc_url, manifest, settings, api_keys, keys)
+        return Country(chain, rpc_url, manifest, settings, api_keys, keys)
 
     def start_databases(self) -> dict[str, str]:
         """PostgreSQL alone, with a migrated database for each institution; the application's URLs."""
@@ -136,7 +136,7 @@ class CountryStart:
     def start_chain(self, chain: str) -> str:
         """The chain alone, which must be there already; its RPC URL."""
         with self._steps.step("Chain"):
-            return self._start_chain(chain, {})[1]
+            return self._start_chain(chain, {})
 
     def _let_go(self) -> None:
         """What is left to do when every process has ended."""
@@ -174,19 +174,21 @@ class CountryStart:
         self._supervisor.watch(Service("postgres", server.is_alive, server.revive, server.stop))
         return server
 
-    def _start_chain(self, chain: str, keys: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
-        """Starts or finds the chain: its kind or URL, its RPC URL. Raises AnotherChain, ChainUnreachable."""
+    def _start_chain(self, chain: str, keys: Mapping[str, Mapping[str, str]]) -> str:
+        """Starts or finds the chain; its RPC URL. Raises AnotherChain, ChainUnreachable."""
         if chain in LOCAL_KINDS:
             funded = [address for named in keys.values() for address in named.values()]
             funded.append(checksum_address(address_of(sandbox_deployer_key())))
             port = self._claim_port("chain", "the chain", DEFAULT_PORT)
-            launched = launch_chain(self._supervisor, chain, self._data.path / "chain", port, funded)
-            kind, rpc_url = str(launched.kind), launched.rpc_url
+            launched = launch_chain(
+                self._supervisor, ChainKind(chain), self._data.path / "chain", port, funded
+            )
+            rpc_url = launched.rpc_url
         else:
-            kind = rpc_url = chain
-        genesis_hash = _genesis_hash(rpc_url)
-        self._data.write_record(check_chain(self._data, self._data.read_record(), kind, genesis_hash))
-        return kind, rpc_url
+            rpc_url = chain
+        genesis_hash = genesis_of(rpc_url)
+        self._data.write_record(check_chain(self._data, self._data.read_record(), chain, genesis_hash))
+        return rpc_url
 
     def _claim_port(self, name: str, who: str, preferred: int) -> int:
         """The port of the last start, the preferred one, or, where that is taken, a free one, aloud."""
@@ -240,11 +242,3 @@ class CountryStart:
             for child in children:
                 self._supervisor.wait_ready(child, timeout_s=READY_S)
                 advance(1)
-
-
-def _genesis_hash(rpc_url: str) -> str:
-    """The hash of the chain's first block. Raises ChainUnreachable."""
-    try:
-        return "0x" + read_genesis_hash(rpc_url).hex()
-    except OSError as failure:
-        raise ChainUnreachable(rpc_url, failure) from failure
