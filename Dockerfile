@@ -11,7 +11,7 @@ COPY contracts contracts
 COPY wallet_node wallet_node
 COPY api api
 COPY scripts scripts
-RUN /opt/florin/bin/python scripts/link_checkout.py \
+RUN /opt/florin/bin/python scripts/checkout/link_checkout.py \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin florin \
     && for name in chain manifests run postgres central-bank bank-a bank-b; do \
         install -d -m 0700 -o florin -g florin "/data/$name" "/data/$name/wallet-node"; done \

@@ -12,8 +12,8 @@ ROUNDS ?= 20
 
 setup: $(READY)
 
-$(READY): requirements.lock scripts/install.sh scripts/link_checkout.py
-	@bash scripts/install.sh $(VENV)
+$(READY): requirements.lock scripts/checkout/install.sh scripts/checkout/link_checkout.py
+	@bash scripts/checkout/install.sh $(VENV)
 	@touch $(READY)
 
 # `exec`, so that Ctrl-C and its exit status are florin's own
@@ -34,7 +34,7 @@ check: $(READY)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m contracts.compile --check
 	$(BIN)/python -m contracts.gas --check
-	$(BIN)/python -m scripts.check_compose
+	$(BIN)/python -m scripts.checkout.check_compose
 
 bench: $(READY)
 	@exec $(BIN)/florin bench $(ARGS)
@@ -44,7 +44,7 @@ contracts: $(READY)
 	$(BIN)/python -m contracts.gas
 
 reset: $(READY)
-	@exec $(BIN)/python -m scripts.reset --data $(DATA)
+	@exec $(BIN)/python -m scripts.commands.reset --data $(DATA)
 
 # after a change of the dependencies in pyproject.toml; needs uv
 lock:

@@ -15,12 +15,21 @@ app = typer.Typer(
 
 # name -> (module with `main(arguments: list[str]) -> int | None`, one line of help); it parses for itself
 COMMANDS = {
-    "up": ("scripts.up", "Start a small country: chain, central bank, two banks; import a book and run it."),
-    "deploy": ("scripts.deploy", "Deploy the contracts to a chain, once."),
-    "chain": ("scripts.chain_server", "Serve the development chain on a loopback port."),
-    "verify-books": ("scripts.verify_books", "Replay journal and chain from block 0; print differences."),
-    "rebuild-projection": ("scripts.rebuild_projection", "Drop the chain projection and rebuild it."),
-    "bench": ("scripts.bench", "Measure throughput against ceilings in the same run."),
+    "up": (
+        "scripts.commands.up",
+        "Start a small country: chain, central bank, two banks; import a book and run it.",
+    ),
+    "deploy": ("scripts.commands.deploy", "Deploy the contracts to a chain, once."),
+    "chain": ("scripts.chain.server", "Serve the development chain on a loopback port."),
+    "verify-books": (
+        "scripts.commands.verify_books",
+        "Replay journal and chain; print every difference.",
+    ),
+    "rebuild-projection": (
+        "scripts.commands.rebuild_projection",
+        "Rebuild the chain projection and compare.",
+    ),
+    "bench": ("scripts.commands.bench", "Measure throughput against ceilings in the same run."),
 }
 FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scripts.postgres import Server, start
-from scripts.postgres_cluster import Cluster
+from scripts.postgres.cluster import Cluster
+from scripts.postgres.server import Server, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,7 +66,7 @@ def postgres() -> Server:
 @pytest.fixture(scope="session")
 def chain_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A development chain of this process's own; anvil_setBalance gives ether to whom a test needs."""
-    command = [sys.executable, "-m", "scripts.chain_server", "--port", "0", "--data"]
+    command = [sys.executable, "-m", "scripts.chain.server", "--port", "0", "--data"]
     command.append(str(tmp_path_factory.mktemp("chain")))
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None

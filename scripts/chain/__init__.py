@@ -1,1 +1,1 @@
-"""A durable development chain: py-evm behind JSON-RPC, for machines without a faster one."""
+"""The local chains: a durable one of py-evm behind JSON-RPC, and anvil kept durable."""

@@ -14,7 +14,7 @@ import pytest
 
 from api.database import Pool, connect_pool, migrate, transaction
 from api.ledger.chart import BankChart, open_chart
-from scripts.postgres import Server, create_database, drop_database
+from scripts.postgres.server import Server, create_database, drop_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

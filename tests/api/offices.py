@@ -21,7 +21,7 @@ from api.identity.scopes import known_scopes
 from api.ledger.chart import BankChart
 from api.main import create_app
 from api.settings import Settings
-from scripts.postgres import Server, drop_database
+from scripts.postgres.server import Server, drop_database
 from tests.api.conftest import APP_ROLE, OWNER, Database
 from tests.fakes.final_chain import CURRENCY, CUSTOMER_TIER, FinalChain
 

@@ -42,7 +42,7 @@ def chain_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     data = tmp_path_factory.mktemp("chain")
-    command = [sys.executable, "-m", "scripts.chain_server", "--data", str(data), "--port", str(port)]
+    command = [sys.executable, "-m", "scripts.chain.server", "--data", str(data), "--port", str(port)]
     with (data / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"

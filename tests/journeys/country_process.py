@@ -15,8 +15,8 @@ from typing import Any, Self
 import psutil
 
 from api.money import format_amount
-from scripts.api_client import ApiClient
-from scripts.run_book import Offices
+from scripts.orders.api_client import ApiClient
+from scripts.orders.run_book import Offices
 
 START_TIMEOUT_S = 300
 HEARS_CTRL_C = """
@@ -67,6 +67,7 @@ class CountryProcess:
         self._log = data.with_suffix(".log")
         data.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
+            self._log_start = log.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-c", HEARS_CTRL_C, "up", "--json", "--data", data, *map(str, arguments)],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
@@ -84,8 +85,8 @@ class CountryProcess:
 
     @property
     def messages(self) -> str:
-        """What it has told its user beside the table."""
-        return self._log.read_text(errors="replace")
+        """What this process has told its user beside the table; its forerunners wrote to the same log."""
+        return self._log.read_bytes()[self._log_start :].decode(errors="replace")
 
     def wait_for_table(self) -> dict[str, Any]:
         """Waits for the summary, which comes when the run has ended well or badly."""

@@ -6,8 +6,8 @@ from collections.abc import Container
 from decimal import Decimal
 from pathlib import Path
 
-from scripts.api_client import Json
-from scripts.run_book import BILLER_TIER, Offices, biller_reference
+from scripts.orders.api_client import Json
+from scripts.orders.run_book import BILLER_TIER, Offices, biller_reference
 from tests.journeys.country_process import major
 from tests.journeys.oracle import Fate
 

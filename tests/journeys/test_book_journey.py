@@ -32,11 +32,11 @@ import psutil
 import pytest
 
 from api.settings import Settings
-from scripts.data_directory import DataDirectory
-from scripts.institution_books import read_books
-from scripts.institutions import INSTITUTIONS, InstitutionHome
-from scripts.postgres import start
-from scripts.sample_book import SampleSize, write_sample_book
+from scripts.books.institution_books import read_books
+from scripts.country.data_directory import DataDirectory
+from scripts.country.institutions import INSTITUTIONS, InstitutionHome
+from scripts.orders.sample_book import SampleSize, write_sample_book
+from scripts.postgres.server import start
 from tests.journeys.country_process import Counters, CountryProcess, florin
 from tests.journeys.expectations import expect_balances, orders_of
 from tests.journeys.oracle import Fate, Terms, foretell

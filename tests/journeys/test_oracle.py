@@ -12,7 +12,7 @@ from pathlib import Path
 
 from api.payments.rules import Case, ChainAccount, Conditions, Funds, Tier, decide
 from contracts.accounts import AccountFlag
-from scripts.book import read_book
+from scripts.orders.book import read_book
 from tests.journeys.oracle import Terms, foretell
 
 BOOKS = 60

@@ -23,10 +23,10 @@ FEE_WEI = 10**10
 
 
 class ChainProcess:
-    """`python -m scripts.chain_server` on a directory; can be killed and started again."""
+    """`python -m scripts.chain.server` on a directory; can be killed and started again."""
 
     def __init__(self, data: Path, *options: str) -> None:
-        self._command = [sys.executable, "-m", "scripts.chain_server", "--data", str(data), "--port", "0"]
+        self._command = [sys.executable, "-m", "scripts.chain.server", "--data", str(data), "--port", "0"]
         self._command += options
         self.start()
 

@@ -10,9 +10,9 @@ from chain_process import ETHER, LOGS_ITS_INPUT, Sender, eventually, hash_of
 
 from contracts.rpc import Rpc, RpcRefused
 from contracts.transactions import contract_address
-from scripts.anvil import UNSAVED_BLOCKS, find_anvil
-from scripts.chain_launch import Chain, ChainKind, WrongChainKind, choose_kind, launch_chain
-from scripts.processes import Supervisor
+from scripts.chain.anvil import UNSAVED_BLOCKS, find_anvil
+from scripts.country.chain_launch import Chain, ChainKind, launch_chain
+from scripts.supervision.processes import Supervisor
 
 pytestmark = [
     pytest.mark.node,
@@ -35,7 +35,7 @@ def sender() -> Sender:
 
 @pytest.fixture
 def chain(supervisor: Supervisor, tmp_path: Path, sender: Sender) -> Chain:
-    return launch_chain(supervisor, "anvil", tmp_path / "chain", 0, [sender.hex])
+    return launch_chain(supervisor, ChainKind.ANVIL, tmp_path / "chain", 0, [sender.hex])
 
 
 def kill_and_wait(chain: Chain) -> None:
@@ -78,19 +78,10 @@ def test_killed_at_any_moment_it_restarts_with_whole_blocks(chain: Chain, sender
 
 def test_stopped_in_order_it_loses_nothing(tmp_path: Path, sender: Sender) -> None:
     with Supervisor(tmp_path) as supervisor:
-        chain = launch_chain(supervisor, "anvil", tmp_path / "chain", 0, [sender.hex])
+        chain = launch_chain(supervisor, ChainKind.ANVIL, tmp_path / "chain", 0, [sender.hex])
         raw = sender.sign()
         mined = Rpc(chain.rpc_url).call("eth_sendRawTransaction", raw)
         receipt = eventually(lambda: Rpc(chain.rpc_url).call("eth_getTransactionReceipt", mined))
     with Supervisor(tmp_path) as supervisor:
-        chain = launch_chain(supervisor, "auto", tmp_path / "chain", 0, [])
-        assert chain.kind is ChainKind.ANVIL
+        chain = launch_chain(supervisor, ChainKind.ANVIL, tmp_path / "chain", 0, [])
         assert Rpc(chain.rpc_url).call("eth_getTransactionReceipt", hash_of(raw)) == receipt
-
-
-def test_a_data_directory_remembers_its_kind_of_chain(tmp_path: Path) -> None:
-    assert choose_kind("auto", tmp_path / "new") is ChainKind.ANVIL
-    assert choose_kind("eth-tester", tmp_path / "chain") is ChainKind.ETH_TESTER
-    assert choose_kind("auto", tmp_path / "chain") is ChainKind.ETH_TESTER
-    with pytest.raises(WrongChainKind, match="built on eth-tester, not anvil"):
-        choose_kind("anvil", tmp_path / "chain")

@@ -20,7 +20,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from scripts.api_client import ApiClient, RequestRefused, ServiceUnreachable
+from scripts.orders.api_client import ApiClient, RequestRefused, ServiceUnreachable
 
 Handler = Callable[[web.Request, int], Awaitable[web.StreamResponse]]
 Serve = Callable[[Handler], Awaitable["Service"]]

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from api.money import format_amount
-from scripts.book import (
+from scripts.orders.book import (
     BookFileMissing,
     MalformedBookRow,
     SkippedRow,

@@ -18,8 +18,8 @@ import pytest
 
 from api.settings import Settings
 from contracts.abi import AccountRegistered, Event, ParticipantSet, Transfer, Waterfall
-from scripts.chain_replay import NOBODY, ChainHistory
-from scripts.institution_books import Books, compare_reserves, compare_with_chain
+from scripts.books.chain_replay import NOBODY, ChainHistory
+from scripts.books.institution_books import Books, compare_reserves, compare_with_chain
 
 BANK, OTHER_BANK = b"\xb1" * 20, b"\xb2" * 20
 ALICE, BILLER = b"\xa1" * 20, b"\xa2" * 20

@@ -359,7 +359,7 @@ def test_an_empty_chain_makes_blocks_while_it_is_asked(chain: ChainProcess) -> N
 
 
 def test_a_taken_port_is_named(chain: ChainProcess, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "scripts.chain_server", "--data", str(tmp_path)]
+    command = [sys.executable, "-m", "scripts.chain.server", "--data", str(tmp_path)]
     command += ["--port", chain.url.rpartition(":")[2]]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1

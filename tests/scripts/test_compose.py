@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scripts.check_compose import CHECKOUT, problems_of
+from scripts.checkout.check_compose import CHECKOUT, problems_of
 
 Compose = dict[str, Any]
 

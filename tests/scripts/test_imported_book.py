@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from scripts.data_directory import AnotherBook, DataDirectory, UnknownFormat
-from scripts.imported_book import AMPLE_OPENING_BALANCE_MINOR, ImportedBook, take_book
-from scripts.progress import Steps
-from scripts.sample_book import SampleSize, write_sample_book
+from scripts.country.data_directory import AnotherBook, DataDirectory, UnknownFormat
+from scripts.orders.imported_book import AMPLE_OPENING_BALANCE_MINOR, ImportedBook, take_book
+from scripts.orders.sample_book import SampleSize, write_sample_book
+from scripts.terminal.progress import Steps
 
 
 @pytest.fixture

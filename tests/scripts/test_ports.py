@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from scripts.ports import PortClaims
-from scripts.readiness import LOOPBACK, free_port
+from scripts.supervision.ports import PortClaims
+from scripts.supervision.readiness import LOOPBACK, free_port
 
 
 def test_a_free_preferred_port_is_given() -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from scripts import postgres
-from scripts.postgres import DatabaseUrls, PostgresError, Server, create_database, drop_database, start
+from scripts.postgres import server as postgres
+from scripts.postgres.server import DatabaseUrls, PostgresError, Server, create_database, drop_database, start
 
 SETTINGS = {"fsync": "off", "shared_buffers": "16MB"}
 STARTER = """
 import sys
 from pathlib import Path
-from scripts.postgres import start
+from scripts.postgres.server import start
 print(start(Path(sys.argv[1]), {"fsync": "off", "shared_buffers": "16MB"}).pid, flush=True)
 input()
 """

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.leftovers import AlreadyRunning, process_birth, stop_leftovers, write_pid_file
-from scripts.processes import Child, ChildFailed, ChildSpec, NotReady, Service, Supervisor
+from scripts.supervision.leftovers import AlreadyRunning, process_birth, stop_leftovers, write_pid_file
+from scripts.supervision.processes import Child, ChildFailed, ChildSpec, NotReady, Service, Supervisor
 
 WAIT = "print('here', flush=True); time.sleep(600)"
 
@@ -132,6 +132,29 @@ def test_foundations_end_after_what_stands_on_them_and_services_last(tmp_path: P
     assert seen == [("service", [False, False, False])]
 
 
+def test_a_service_that_does_not_stop_keeps_nothing_else_from_being_stopped(tmp_path: Path) -> None:
+    stopped = []
+
+    def refuse() -> None:
+        raise OSError("the disk is full")
+
+    supervisor = Supervisor(tmp_path / "data")
+    with supervisor:
+        for name, stop in (
+            ("ports", lambda: stopped.append("ports")),
+            ("database", refuse),
+            ("mail", lambda: stopped.append("mail")),
+        ):
+            supervisor.watch(Service(name, lambda: True, lambda: None, stop))
+        child = supervisor.start(spec(tmp_path, "one"))
+        with pytest.raises(OSError, match="the disk is full"):
+            supervisor.stop()
+    assert stopped == ["mail", "ports"]
+    assert is_gone(child.pid)
+    with Supervisor(tmp_path / "data"):
+        pass  # the directory is free again
+
+
 def test_a_service_that_died_is_revived(supervisor: Supervisor) -> None:
     lives = [False]
     supervisor.watch(Service("database", lambda: lives[-1], lambda: lives.append(True), lambda: None))
@@ -145,9 +168,10 @@ def test_two_runs_do_not_share_a_data_directory(supervisor: Supervisor, tmp_path
 
 
 STARTER = textwrap.dedent("""
-    import sys, time
+    import signal, sys, time
     from pathlib import Path
-    from scripts.processes import ChildSpec, Supervisor
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores it
+    from scripts.supervision.processes import ChildSpec, Supervisor
     sleeper = (sys.executable, "-S", "-c", "import time; time.sleep(600)")
     with Supervisor(Path(sys.argv[1])) as supervisor:
         pids = [supervisor.start(ChildSpec(name, sleeper)).pid for name in ("one", "other")]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import postgres, reset
-from scripts.leftovers import write_pid_file
-from scripts.processes import Supervisor
+from scripts.commands import reset
+from scripts.postgres import server as postgres
+from scripts.supervision.leftovers import write_pid_file
+from scripts.supervision.processes import Supervisor
 
 
 def test_it_stops_what_a_killed_run_left_and_removes_the_directory(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.book import FILES, read_book
-from scripts.sample_book import (
+from scripts.orders.book import FILES, read_book
+from scripts.orders.sample_book import (
     LARGEST_ACCOUNT_TOTAL_MINOR,
     LARGEST_ORDER_MINOR,
     SampleSize,

@@ -15,9 +15,9 @@ from types import ModuleType
 
 import pytest
 
-from scripts import rebuild_projection, up, verify_books
-from scripts.data_directory import DataDirectory
-from scripts.sample_book import SampleSize, write_sample_book
+from scripts.commands import rebuild_projection, up, verify_books
+from scripts.country.data_directory import DataDirectory
+from scripts.orders.sample_book import SampleSize, write_sample_book
 from tests.journeys.country_process import florin
 
 

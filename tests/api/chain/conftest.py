@@ -94,7 +94,7 @@ def chain(tmp_path_factory: pytest.TempPathFactory, signer_home: SignerHome) -> 
     port = _free_port()
     operators = {name: Operator(name) for name in ("deployer", *ROLES, "other-bank", "customer")}
     command = [
-        sys.executable, "-m", "scripts.chain_server",
+        sys.executable, "-m", "scripts.chain.server",
         "--data", str(tmp_path_factory.mktemp("chain")), "--port", str(port),
     ]  # fmt: skip
     for address in (signer_home.institution, *(operator.address for operator in operators.values())):

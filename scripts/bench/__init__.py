@@ -1,0 +1,1 @@
+"""What `florin bench` measures."""

@@ -1,0 +1,162 @@
+"""Journal and chain replayed from their beginning, and every difference between them.
+
+No stored balance is trusted: the books are added up from the journal's legs, the chain from its events, and
+both are held against each other, against the contract's own state, and against what the institutions keep.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from api.chain.errors import RpcRefused
+from api.chain.rpc import Header
+from api.ledger.verify import verify_ledger
+from api.settings import Settings
+from scripts.books.chain_replay import ChainDifference, ChainHistory, state_differences
+from scripts.books.institution_books import (
+    Books,
+    Check,
+    compare_reserves,
+    compare_with_chain,
+    final_block,
+    read_books,
+)
+from scripts.books.reading import PatientRpc, read_patiently
+from scripts.terminal.patience import Patience
+from scripts.terminal.progress import Steps
+
+LEVEL_POLL_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A difference that is not of one figure against another: a journal's broken rule, the chain's state."""
+
+    where: str
+    check: str
+    subject: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All checks and findings of one verification."""
+
+    block_number: int
+    checks: tuple[Check, ...]
+    findings: tuple[Finding, ...]
+    supply_minor: int
+
+    @property
+    def difference_minor(self) -> int:
+        """All differences added up without their signs."""
+        return sum(abs(check.difference_minor) for check in self.checks)
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing differs anywhere."""
+        return self.difference_minor == 0 and not self.findings
+
+
+async def wait_until_level(settings: Sequence[Settings], steps: Steps) -> None:
+    """Waits until every institution follows the chain as far as the foremost does now.
+
+    Raises StandsStill, Unanswered.
+    """
+    patience = Patience("institutions")
+    foremost = 0
+    with steps.step("Institutions level", len(settings)) as advance:
+        level = 0
+        while True:
+            blocks = [await final_block(each) for each in settings]
+            foremost = foremost or max(blocks)
+            behind = sum(1 for block in blocks if block < foremost)
+            advance(len(settings) - behind - level)
+            level = len(settings) - behind
+            if not behind:
+                return
+            patience.saw(tuple(blocks), behind)
+            await asyncio.sleep(LEVEL_POLL_S)
+
+
+async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
+    """Verifies the books of these institutions, which share one chain, each as of its own final block.
+
+    Who is away for a moment is waited for. Raises NoBooks, StandsStill, Unanswered.
+    """
+    with steps.step("Journals", len(settings)) as advance:
+        findings: list[Finding] = []
+        books: list[Books] = []
+        for each in settings:
+            findings += await _journal_findings(each)
+            books.append(await read_books(each))
+            advance(1)
+    findings += _foundations(books)
+    first, contract = min(each.deployed_block for each in books), books[0].contract
+    async with PatientRpc(settings[0].rpc_url, timeout_s=120) as rpc:
+        history, differences = await _read_chain(rpc, contract, first, steps)
+    head = history.last_block
+    findings += [
+        Finding("chain", f"state at block {head}", difference.subject,
+                str(difference.by_events_minor), str(difference.by_state_minor))
+        for difference in differences
+    ]  # fmt: skip
+    checks = [check for each in books for check in compare_with_chain(each, history.after(each.final_block))]
+    central_banks = [each for each in books if each.settings.kind == "central_bank"]
+    banks = [each for each in books if each.settings.kind == "bank"]
+    checks += [compare_reserves(central_bank, bank) for central_bank in central_banks for bank in banks]
+    block_number = min(each.final_block for each in books)
+    supply_minor = history.after(block_number).supply_minor
+    return Verdict(block_number, tuple(checks), tuple(findings), supply_minor)
+
+
+async def _read_chain(
+    rpc: PatientRpc, contract: bytes, first: int, steps: Steps
+) -> tuple[ChainHistory, list[ChainDifference]]:
+    """Everything up to the head, and where the contract's state differs from it, both of the same chain.
+
+    A chain that is killed may come back without its last blocks: then all is read anew. Raises StandsStill.
+    """
+    patience = Patience("readings of the chain")
+    while True:
+        head = await rpc.latest()
+        try:
+            with steps.step("Chain", head.number - first + 1) as advance:
+                history = await ChainHistory.read(rpc, contract, first, head.number, advance)
+            with steps.step("State of the contract"):
+                differences = await state_differences(rpc, contract, history.after(head.number))
+        except RpcRefused:
+            if await _is_still_there(rpc, head):
+                raise
+        else:
+            if await _is_still_there(rpc, head):
+                return history, differences
+        patience.saw(None, 1)
+        await asyncio.sleep(LEVEL_POLL_S)
+
+
+async def _is_still_there(rpc: PatientRpc, block: Header) -> bool:
+    return [each.hash for each in await rpc.headers(block.number, block.number)] == [block.hash]
+
+
+async def _journal_findings(settings: Settings) -> list[Finding]:
+    differences = await read_patiently(settings, verify_ledger)
+    return [
+        Finding(settings.institution, each.check, each.subject, each.expected, each.found)
+        for each in differences
+    ]
+
+
+def _foundations(books: Sequence[Books]) -> list[Finding]:
+    """All institutions must follow the same contract on the same chain."""
+    first = books[0]
+    return [
+        Finding(each.settings.institution, "chain", "genesis and contract",
+                f"{first.genesis_hash.hex()} {first.contract.hex()}",
+                f"{each.genesis_hash.hex()} {each.contract.hex()}")
+        for each in books
+        if (each.genesis_hash, each.contract) != (first.genesis_hash, first.contract)
+    ]  # fmt: skip

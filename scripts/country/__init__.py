@@ -1,0 +1,1 @@
+"""A small country on this machine: its institutions, its data directory, its start."""

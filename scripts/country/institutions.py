@@ -1,0 +1,200 @@
+"""The institutions of the sample country: what each is, where it lives on disk, how its processes are run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from api.settings import Kind, Settings
+from scripts.country.data_directory import DataDirectory, write_durably
+from scripts.supervision.processes import ChildSpec
+from scripts.supervision.readiness import LOOPBACK, http_ready, socket_ready
+
+CURRENCY, CURRENCY_EXPONENT = "CZK", 2
+PASSPHRASE_VARIABLE = "FLORIN_WALLET_NODE_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
+LONGEST_SOCKET_PATH_BYTES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class InstitutionPlan:
+    """What one institution is. `port` is the one that its API would like to have."""
+
+    slug: str
+    name: str
+    kind: Kind
+    participant_id: int
+    keys: tuple[str, ...]
+    policy: str
+    port: int
+
+
+CENTRAL_BANK = InstitutionPlan(
+    slug="central-bank",
+    name="Central Bank",
+    kind="central_bank",
+    participant_id=0,
+    keys=("governor", "issuer", "pauser", "upgrader"),
+    policy="sandbox-central-bank",
+    port=8100,
+)
+PAYING_BANK = InstitutionPlan(
+    slug="bank-a",
+    name="First Bank",
+    kind="bank",
+    participant_id=1,
+    keys=("institution",),
+    policy="sandbox-no-proof",
+    port=8101,
+)
+BILLING_BANK = InstitutionPlan(
+    slug="bank-b",
+    name="Second Bank",
+    kind="bank",
+    participant_id=2,
+    keys=("institution",),
+    policy="sandbox-no-proof",
+    port=8102,
+)
+INSTITUTIONS = (CENTRAL_BANK, PAYING_BANK, BILLING_BANK)
+
+
+class NodeFailed(Exception):
+    """A wallet node's preparatory command did not succeed."""
+
+    code = "NodeFailed"
+
+    def __init__(self, slug: str, command: str, message: str) -> None:
+        super().__init__(f"{slug}: wallet_node {command} failed: {message.strip()}")
+
+
+@dataclass(frozen=True, slots=True)
+class InstitutionHome:
+    """Where one institution keeps its things, and how its processes are started."""
+
+    data: DataDirectory
+    plan: InstitutionPlan
+
+    @property
+    def directory(self) -> Path:
+        """What belongs to this institution alone."""
+        return self.data.path / self.plan.slug
+
+    @property
+    def settings_file(self) -> Path:
+        """What its API and worker read."""
+        return self.directory / "settings.toml"
+
+    @property
+    def api_key_file(self) -> Path:
+        """The key with which the `florin` command calls it."""
+        return self.directory / "api-key"
+
+    @property
+    def node_home(self) -> Path:
+        """Its wallet node's keystore and journal."""
+        return self.directory / "wallet-node"
+
+    @property
+    def socket(self) -> Path:
+        """Its wallet node's socket; elsewhere where the path would be too long for one."""
+        beside = self.directory / "wallet-node.sock"
+        if len(os.fsencode(beside)) <= LONGEST_SOCKET_PATH_BYTES:
+            return beside
+        digest = hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"florin-{digest}" / "wallet-node.sock"
+
+    def clear_socket(self) -> None:
+        """Removes what was made for the socket outside of the data directory."""
+        if self.socket.parent != self.directory:
+            shutil.rmtree(self.socket.parent, ignore_errors=True)
+
+    @property
+    def database(self) -> str:
+        """The name of its database on a server of the country's own; its roles are named after it."""
+        return self.plan.slug.replace("-", "_")
+
+    def make_keys(self) -> dict[str, str]:
+        """Makes the node's seed and named keys where they are missing; their addresses by name."""
+        if not self._passphrase_file.exists():
+            write_durably(self._passphrase_file, secrets.token_urlsafe(32).encode(), mode=0o600)
+        answer = self._run_node("init", "--keys", ",".join(self.plan.keys))
+        keys: dict[str, str] = msgspec.json.decode(answer)["keys"]
+        return keys
+
+    def bind_node(self, chain_id: int, contract: str, domain_name: str) -> None:
+        """Tells the node the one deployment that it signs for."""
+        self._run_node(
+            "bind", "--chain-id", str(chain_id), "--contract", contract, "--domain-name", domain_name
+        )
+
+    def settings(self, *, database_url: str, port: int, rpc_url: str, manifest: Path) -> Settings:
+        """The settings of its API and worker, written to its file."""
+        settings = Settings(
+            institution=self.plan.slug,
+            institution_name=self.plan.name,
+            kind=self.plan.kind,
+            participant_id=self.plan.participant_id,
+            database_url=database_url,
+            listen_host=LOOPBACK,
+            listen_port=port,
+            signer_socket=self.socket,
+            rpc_url=rpc_url,
+            manifest_path=manifest,
+            currency=CURRENCY,
+            currency_exponent=CURRENCY_EXPONENT,
+            is_sandbox=True,
+        )
+        write_durably(self.settings_file, settings.to_toml().encode(), mode=0o600)
+        return settings
+
+    def node_spec(self) -> ChildSpec:
+        """Its wallet node."""
+        self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        command = (
+            sys.executable, "-m", "wallet_node.main", "serve",
+            "--home", str(self.node_home), "--socket", str(self.socket), "--policy", self.plan.policy,
+        )  # fmt: skip
+        return ChildSpec(
+            f"{self.plan.slug}-wallet-node", command, self._environment, socket_ready(self.socket, "/healthz")
+        )
+
+    def worker_spec(self) -> ChildSpec:
+        """Its worker: relay, indexer and reconciliation."""
+        command = (sys.executable, "-m", "api.workers", "--settings", str(self.settings_file))
+        return ChildSpec(f"{self.plan.slug}-worker", command)
+
+    def api_spec(self, port: int) -> ChildSpec:
+        """Its API, ready when its database, chain, signer and indexer are."""
+        command = (sys.executable, "-m", "api.main", "--settings", str(self.settings_file))
+        ready = http_ready(f"http://{LOOPBACK}:{port}/readyz")
+        return ChildSpec(f"{self.plan.slug}-api", command, ready=ready)
+
+    @property
+    def _passphrase_file(self) -> Path:
+        return self.directory / "wallet-node.passphrase"
+
+    @property
+    def _environment(self) -> Mapping[str, str]:
+        return {PASSPHRASE_VARIABLE: str(self._passphrase_file)}
+
+    def _run_node(self, command: str, *arguments: str) -> bytes:
+        done = subprocess.run(
+            [sys.executable, "-m", "wallet_node.main", command, "--home", str(self.node_home), *arguments],
+            env={**os.environ, **self._environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise NodeFailed(self.plan.slug, command, done.stderr.decode(errors="replace"))
+        return done.stdout

@@ -1,0 +1,1 @@
+"""A bank's book of customers and standing orders, and its way through a running country."""

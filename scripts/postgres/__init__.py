@@ -1,0 +1,1 @@
+"""PostgreSQL without a set-up, or the server that is named."""
