@@ -16,6 +16,7 @@ from api.chain.alarms import freeze, open_case
 from api.database import transaction
 from api.ledger.chart import BankChart
 from contracts.abi import (
+    AccountWord,
     decode_account_word,
     decode_uint,
     decode_words,
@@ -232,13 +233,24 @@ async def _posted(connection: Connection, account_id: int) -> int:
     return posted
 
 
-def _compare(
-    accounts: Sequence[asyncpg.Record], words: Sequence[int], own_participant: int
-) -> tuple[tuple[int, int, int], tuple[str, ...]]:
-    """(projected, on chain, apart) in minor units, and the accounts of which anything differs.
+def is_projected(row: asyncpg.Record, chain: AccountWord, own_participant: int) -> bool:
+    """Whether a row of `chain_accounts` says of its address what the chain does.
 
     Nonces are projected for one's own payers only, and the central bank has none.
     """
+    return (
+        row["balance_minor"] == chain.balance
+        and (row["participant"], row["tier"], row["flags"]) == (chain.participant, chain.tier, chain.flags)
+        and row["spent_day"] == chain.day
+        and row["spent_minor"] == min(chain.spent_today, 2**63 - 1)
+        and (row["next_nonce"] == chain.nonce or own_participant == 0)
+    )
+
+
+def _compare(
+    accounts: Sequence[asyncpg.Record], words: Sequence[int], own_participant: int
+) -> tuple[tuple[int, int, int], tuple[str, ...]]:
+    """(projected, on chain, apart) in minor units, and the accounts of which anything differs."""
     projected = found = apart = 0
     mismatched: list[str] = []
     for row, word in zip(accounts, words, strict=True):
@@ -246,15 +258,6 @@ def _compare(
         projected += row["balance_minor"]
         found += chain.balance
         apart += abs(row["balance_minor"] - chain.balance)
-        is_nonce_known = own_participant != 0
-        is_equal = (
-            row["balance_minor"] == chain.balance
-            and (row["participant"], row["tier"], row["flags"])
-            == (chain.participant, chain.tier, chain.flags)
-            and row["spent_day"] == chain.day
-            and row["spent_minor"] == min(chain.spent_today, 2**63 - 1)
-            and (row["next_nonce"] == chain.nonce or not is_nonce_known)
-        )
-        if not is_equal:
+        if not is_projected(row, chain, own_participant):
             mismatched.append("0x" + row["address"].hex())
     return (projected, found, apart), tuple(mismatched)

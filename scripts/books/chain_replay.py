@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from api.chain.rpc import RpcClient
 from contracts.abi import (
     AccountRegistered,
+    AccountWord,
     Event,
     ParticipantSet,
     Transfer,
@@ -98,39 +100,52 @@ class ChainHistory:
             on_progress(last - first + 1)
         return cls(first_block, last_block, events)
 
+    def until(self, block_number: int) -> Iterator[Event]:
+        """The events of all blocks up to this one, in order."""
+        return itertools.takewhile(lambda event: event.block_number <= block_number, self._events)
+
+    def above(self, block_number: int) -> list[Event]:
+        """The events of all blocks above this one, in order."""
+        return [event for event in self._events if event.block_number > block_number]
+
     def after(self, block_number: int) -> ReplayedChain:
         """The chain after `block_number`, which must not be above `last_block`."""
         if block_number > self.last_block:
             raise ValueError(f"block {block_number} was not read; the last is {self.last_block}")
         chain = ReplayedChain(block_number)
-        for event in self._events:
-            if event.block_number > block_number:
-                break
+        for event in self.until(block_number):
             chain.apply(event)
         return chain
 
 
-async def state_differences(rpc: RpcClient, contract: bytes, chain: ReplayedChain) -> list[ChainDifference]:
-    """Compares the replay with the contract's account words and total supply at the same block."""
+@dataclass(frozen=True, slots=True)
+class ContractState:
+    """What the contract itself says of the supply and of each account that its events named."""
+
+    supply_minor: int
+    words: Mapping[bytes, AccountWord]
+
+
+async def read_state(rpc: RpcClient, contract: bytes, chain: ReplayedChain) -> ContractState:
+    """The state at the block of the replay, of the accounts of the replay."""
     supply = decode_uint(await rpc.call_contract(contract, encode_total_supply(), chain.block_number))
-    differences = []
-    if supply != chain.supply_minor:
-        differences.append(ChainDifference("total supply", chain.supply_minor, supply))
-    if supply != sum(chain.balances.values()):
-        differences.append(ChainDifference("sum of balances", sum(chain.balances.values()), supply))
+    words: dict[bytes, AccountWord] = {}
     accounts = sorted(chain.balances.keys() | chain.participants.keys())
     for start in range(0, len(accounts), ACCOUNTS_IN_ONE_CALL):
         part = accounts[start : start + ACCOUNTS_IN_ONE_CALL]
         returned = await rpc.call_contract(contract, encode_account_words(part), chain.block_number)
-        for account, word in zip(part, decode_words(returned), strict=True):
-            state = decode_account_word(word)
-            subject = f"0x{account.hex()}"
-            if state.balance != chain.balances[account]:
-                differences.append(ChainDifference(subject, chain.balances[account], state.balance))
-            if state.participant != chain.participants.get(account, 0):
-                differences.append(
-                    ChainDifference(
-                        f"{subject} participant", chain.participants.get(account, 0), state.participant
-                    )
-                )
-    return differences
+        words |= zip(part, map(decode_account_word, decode_words(returned)), strict=True)
+    return ContractState(supply, words)
+
+
+def state_differences(state: ContractState, chain: ReplayedChain) -> list[ChainDifference]:
+    """Where the contract's state is not what its events say."""
+    pairs = [
+        ("total supply", chain.supply_minor, state.supply_minor),
+        ("sum of balances", sum(chain.balances.values()), state.supply_minor),
+    ]
+    for account, word in state.words.items():
+        subject = f"0x{account.hex()}"
+        pairs.append((subject, chain.balances[account], word.balance))
+        pairs.append((f"{subject} participant", chain.participants.get(account, 0), word.participant))
+    return [ChainDifference(*pair) for pair in pairs if pair[1] != pair[2]]

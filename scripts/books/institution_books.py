@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import asyncpg
+
+from api.chain.holds import verify_holds
+from api.chain.reconciliation import is_projected
 from api.ledger.chart import code_of
+from api.ledger.verify import Difference
 from api.settings import Settings
+from contracts.abi import AccountRegistered, AccountWord, Event, ParticipantSet, Skipped, Transfer
+from scripts.books.causes import EMPTY_JOURNAL, Journal, read_inconsistencies, read_journal
 from scripts.books.chain_replay import ReplayedChain
 from scripts.books.reading import Connection, read_patiently
 
@@ -31,7 +38,9 @@ class Books:
     """What an institution's journal adds up to, and up to which final block its books follow the chain.
 
     `accounts` has each account's balance on its own side, by code, from the legs; `wallets` each customer's
-    address with the balance of its memo account; `projection` what it keeps of each address on chain.
+    address with the balance of its memo account; `projection` what each address holds by
+    what it keeps of the chain, `projected_accounts` all that it keeps of them. `journal` has its entries by
+    their causes, `inconsistencies` where its tables do not say the same.
     """
 
     settings: Settings
@@ -45,6 +54,9 @@ class Books:
     projected_supply_minor: int
     reserve_movements: tuple[tuple[str, int, int], ...] = ()
     """What the chain moved in reserves accounts: code, block number, amount on the account's side."""
+    projected_accounts: tuple[asyncpg.Record, ...] = ()
+    journal: Journal = EMPTY_JOURNAL
+    inconsistencies: tuple[Difference, ...] = ()
 
     def reserves_at(self, code: str, block_number: int) -> int:
         """A reserves account's balance without what blocks above `block_number` moved."""
@@ -85,8 +97,8 @@ async def final_block(settings: Settings) -> int:
 _RESERVE_MOVEMENTS = """
 SELECT a.code, k.number, l.amount_minor * a.normal_side AS amount
   FROM ledger_accounts a JOIN ledger_legs l ON l.account_id = a.id JOIN ledger_entries e ON e.id = l.entry_id
-  JOIN chain_blocks k ON e.source LIKE 'event:0x' || encode(k.hash, 'hex') || ':%'
- WHERE a.kind IN ('reserves', 'reserves_of') AND e.source LIKE 'event:%'
+  JOIN chain_blocks k ON k.hash = decode(substring(e.source FROM '^event:0x([0-9a-f]{64}):'), 'hex')
+ WHERE a.kind IN ('reserves', 'reserves_of')
 """
 
 
@@ -111,9 +123,14 @@ async def _read_books(settings: Settings, connection: Connection) -> Books:
         wallets = await connection.fetch(
             "SELECT address, wallet_ledger_account_id FROM outbox_registrations WHERE address IS NOT NULL"
         )
-        projection = await connection.fetch("SELECT address, balance_minor FROM chain_accounts")
+        projection = await connection.fetch(
+            """SELECT address, participant, tier, flags, balance_minor, spent_minor, spent_day, next_nonce
+                 FROM chain_accounts"""
+        )
         supply = await connection.fetchval("SELECT supply_minor FROM chain_currency")
         movements = await connection.fetch(_RESERVE_MOVEMENTS)
+        journal = await read_journal(connection, settings.currency)
+        inconsistencies = [*await verify_holds(connection), *await read_inconsistencies(connection)]
     by_id = {row["id"]: row["balance"] for row in accounts}
     return Books(
         settings=settings,
@@ -124,6 +141,9 @@ async def _read_books(settings: Settings, connection: Connection) -> Books:
         accounts={row["code"]: row["balance"] for row in accounts},
         wallets={row["address"]: by_id[row["wallet_ledger_account_id"]] for row in wallets},
         projection={row["address"]: row["balance_minor"] for row in projection},
+        projected_accounts=tuple(projection),
+        journal=journal,
+        inconsistencies=tuple(inconsistencies),
         projected_supply_minor=supply or 0,
         reserve_movements=tuple((row["code"], row["number"], row["amount"]) for row in movements),
     )
@@ -164,6 +184,34 @@ def compare_with_chain(books: Books, chain: ReplayedChain) -> list[Check]:
         if books.projection.get(address, 0) != chain.balances[address]
     ]
     return checks
+
+
+def misprojected_accounts(
+    books: Books, words: Mapping[bytes, AccountWord], later: Sequence[Event]
+) -> Iterator[Difference]:
+    """Whatever else an institution keeps of an account and the contract does not: tier, flags, limits, nonce.
+
+    `words` is the contract's state at the head. An account that `later` events, those above the books' final
+    block, may have changed is not compared.
+    """
+    if any(isinstance(event, Skipped | ParticipantSet) for event in later):
+        return  # a skipped record may have used up a nonce of anybody
+    changed = {
+        account
+        for event in later
+        for account in (
+            (event.payer, event.payee) if isinstance(event, Transfer)
+            else (event.account,) if isinstance(event, AccountRegistered)
+            else ()
+        )
+    }  # fmt: skip
+    participant = books.settings.participant_id if books.settings.kind == "bank" else 0
+    for row in books.projected_accounts:
+        address = row["address"]
+        if address in changed or participant not in {0, row["participant"]}:
+            continue
+        if not is_projected(row, words[address], participant):
+            yield Difference("projected account", f"0x{address.hex()}", str(words[address]), str(dict(row)))
 
 
 def compare_reserves(central_bank: Books, bank: Books) -> Check:

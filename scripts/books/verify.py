@@ -7,20 +7,22 @@ both are held against each other, against the contract's own state, and against 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from api.chain.errors import RpcRefused
 from api.chain.rpc import Header
-from api.ledger.verify import verify_ledger
+from api.ledger.verify import Difference, verify_ledger
 from api.settings import Settings
-from scripts.books.chain_replay import ChainDifference, ChainHistory, state_differences
+from scripts.books.causes import unexplained_entries
+from scripts.books.chain_replay import ChainHistory, ContractState, read_state, state_differences
 from scripts.books.institution_books import (
     Books,
     Check,
     compare_reserves,
     compare_with_chain,
     final_block,
+    misprojected_accounts,
     read_books,
 )
 from scripts.books.reading import PatientRpc, read_patiently
@@ -97,13 +99,17 @@ async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
     findings += _foundations(books)
     first, contract = min(each.deployed_block for each in books), books[0].contract
     async with PatientRpc(settings[0].rpc_url, timeout_s=120) as rpc:
-        history, differences = await _read_chain(rpc, contract, first, steps)
+        history, state = await _read_chain(rpc, contract, first, steps)
     head = history.last_block
     findings += [
         Finding("chain", f"state at block {head}", difference.subject,
                 str(difference.by_events_minor), str(difference.by_state_minor))
-        for difference in differences
+        for difference in state_differences(state, history.after(head))
     ]  # fmt: skip
+    with steps.step("Entries", sum(len(each.journal.entries) for each in books)) as advance:
+        for book in books:
+            findings += _findings(book.settings, _book_findings(book, history, state))
+            advance(len(book.journal.entries))
     checks = [check for each in books for check in compare_with_chain(each, history.after(each.final_block))]
     central_banks = [each for each in books if each.settings.kind == "central_bank"]
     banks = [each for each in books if each.settings.kind == "bank"]
@@ -113,10 +119,18 @@ async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
     return Verdict(block_number, tuple(checks), tuple(findings), supply_minor)
 
 
+def _book_findings(books: Books, history: ChainHistory, state: ContractState) -> Iterator[Difference]:
+    """What an institution's books say that neither the chain nor another of its tables does."""
+    participant = books.settings.participant_id if books.settings.kind == "bank" else 0
+    yield from books.inconsistencies
+    yield from unexplained_entries(books.journal, participant, history.until(books.final_block))
+    yield from misprojected_accounts(books, state.words, history.above(books.final_block))
+
+
 async def _read_chain(
     rpc: PatientRpc, contract: bytes, first: int, steps: Steps
-) -> tuple[ChainHistory, list[ChainDifference]]:
-    """Everything up to the head, and where the contract's state differs from it, both of the same chain.
+) -> tuple[ChainHistory, ContractState]:
+    """Everything up to the head, and the contract's state there, both of the same chain.
 
     A chain that is killed may come back without its last blocks: then all is read anew. Raises StandsStill.
     """
@@ -127,13 +141,13 @@ async def _read_chain(
             with steps.step("Chain", head.number - first + 1) as advance:
                 history = await ChainHistory.read(rpc, contract, first, head.number, advance)
             with steps.step("State of the contract"):
-                differences = await state_differences(rpc, contract, history.after(head.number))
+                state = await read_state(rpc, contract, history.after(head.number))
         except RpcRefused:
             if await _is_still_there(rpc, head):
                 raise
         else:
             if await _is_still_there(rpc, head):
-                return history, differences
+                return history, state
         patience.saw(None, 1)
         await asyncio.sleep(LEVEL_POLL_S)
 
@@ -143,7 +157,10 @@ async def _is_still_there(rpc: PatientRpc, block: Header) -> bool:
 
 
 async def _journal_findings(settings: Settings) -> list[Finding]:
-    differences = await read_patiently(settings, verify_ledger)
+    return _findings(settings, await read_patiently(settings, verify_ledger))
+
+
+def _findings(settings: Settings, differences: Iterable[Difference]) -> list[Finding]:
     return [
         Finding(settings.institution, each.check, each.subject, each.expected, each.found)
         for each in differences

@@ -273,3 +273,61 @@ def test_what_somebody_changed_in_a_database_is_found_and_the_projection_rebuilt
     rebuilt = florin("rebuild-projection", "--data", data, "--keep")
     assert rebuilt.status == 1
     assert "Second Bank: chain_accounts differs" in rebuilt.output
+
+
+TAMPERINGS = {
+    "entry is what its event says": """
+        UPDATE ledger_legs SET account_id = (SELECT max(id) FROM ledger_accounts WHERE kind = 'deposit')
+         WHERE (entry_id, account_id) = (
+               SELECT l.entry_id, l.account_id FROM ledger_legs l
+                 JOIN ledger_accounts a ON a.id = l.account_id JOIN ledger_entries e ON e.id = l.entry_id
+                WHERE e.kind = 'funding' AND a.kind = 'deposit'
+                  AND a.id <> (SELECT max(id) FROM ledger_accounts WHERE kind = 'deposit') LIMIT 1)""",
+    "entry is what its cause says": """
+        UPDATE accounts SET opening_deposit_minor = opening_deposit_minor + 1
+         WHERE id = (SELECT id FROM accounts WHERE opening_deposit_minor > 0 ORDER BY id LIMIT 1)""",
+    "entry has a cause": """
+        UPDATE ledger_entries SET source = 'event:0x' || repeat('0', 64) || ':7'
+         WHERE id = (SELECT max(id) FROM ledger_entries WHERE kind = 'payment')""",
+    "hold is for something under way": """
+        INSERT INTO ledger_holds (id, account_id, amount_minor, business_id)
+        SELECT nextval('ledger_hold_ids'), min(ledger_account_id), 100, gen_random_uuid() FROM accounts""",
+    "final payment has its entry": """
+        UPDATE outbox_payments SET amount_minor = amount_minor + 1
+         WHERE seq = (SELECT min(seq) FROM outbox_payments WHERE kind = 'payment')""",
+    "entry has its final payment": """
+        UPDATE outbox_payments SET state = 'failed'
+         WHERE seq = (SELECT max(seq) FROM outbox_payments WHERE kind = 'payment')""",
+    "payment under way was asked for": """
+        DELETE FROM payments WHERE id = (SELECT id FROM payments ORDER BY created_at LIMIT 1)""",
+    "accepted payment is under way or decided": """
+        UPDATE payments SET amount_minor = amount_minor + 1
+         WHERE id = (SELECT id FROM payments ORDER BY created_at DESC LIMIT 1)""",
+    "wallet has its own accounts": """
+        UPDATE outbox_registrations SET deposit_ledger_account_id = NULL
+         WHERE key_index = (SELECT min(key_index) FROM outbox_registrations)""",
+    "wallet and account have one owner": """
+        UPDATE wallets SET customer_id = (SELECT c.id FROM customers c WHERE c.id <> customer_id LIMIT 1)
+         WHERE key_index = (SELECT max(key_index) FROM wallets)""",
+    "ledger account is what it is for": """
+        UPDATE ledger_accounts SET code = code || '-x'
+         WHERE id = (SELECT max(ledger_account_id) FROM wallets)""",
+    "only clearing accounts may be negative": """
+        UPDATE ledger_balances SET may_be_negative = true
+         WHERE account_id = (SELECT min(ledger_account_id) FROM accounts)""",
+    "projected account": """
+        UPDATE chain_accounts SET tier = tier + 1
+         WHERE address = (SELECT min(address) FROM chain_accounts WHERE participant = 1 AND flags <> 1)""",
+}
+"""What one who may do everything does to a database, by the check that finds it."""
+
+
+def test_each_thing_that_somebody_changed_is_found_by_its_own_check(ample: Side) -> None:
+    data = ample.country.data
+    with administered(data, "bank_a") as execute:
+        for statement in TAMPERINGS.values():
+            execute(f"SET session_replication_role = replica; {statement}")
+    verdict = florin("verify-books", "--data", data)
+    assert verdict.status == 1
+    found = {check for check in TAMPERINGS if f"bank-a: {check}: " in verdict.output}
+    assert found == set(TAMPERINGS), verdict.output
