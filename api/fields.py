@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.addresses import address_text, parse_address
-from api.errors import FlorinError, UnknownField, validation_error
+from api.errors import FlorinError, MalformedRequest, UnknownField, validation_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -128,7 +128,12 @@ class DuplicateField(FlorinError):
 
 
 def refuse_duplicate_fields(text: bytes) -> None:
-    """Raises `DuplicateField`. What is no JSON at all passes: its reader says so better."""
+    """Raises `DuplicateField`, and `MalformedRequest` for JSON that is not UTF-8 (RFC 8259, 8.1).
+
+    What is no JSON at all passes: its reader says so better.
+    """
+    if not json.detect_encoding(text).startswith("utf-8"):
+        raise MalformedRequest("Send JSON as UTF-8.")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)

@@ -125,7 +125,7 @@ class BulkExchange(Response, Generic[Line]):
             else:
                 lines.append(line)
                 answers.append(None)
-        decided = iter(zip(lines, await self._decide(lines) if lines else (), strict=True))
+        decided = iter(zip(lines, await self._outcomes(lines), strict=True))
         encoded = bytearray()
         for (number, _), answer in zip(chunk, answers, strict=True):
             given = answer
@@ -137,6 +137,13 @@ class BulkExchange(Response, Generic[Line]):
                 )
             encoded += self._encode(given) + b"\n"
         return bytes(encoded)
+
+    async def _outcomes(self, lines: Sequence[Line]) -> Sequence[dict[str, Any] | FlorinError]:
+        """A refusal of the whole chunk is the answer to each of its lines: nothing of it was recorded."""
+        try:
+            return await self._decide(lines) if lines else ()
+        except FlorinError as refusal:
+            return [refusal] * len(lines)
 
     def _parse(self, text: bytes | None) -> Line | FlorinError:
         if text is None:

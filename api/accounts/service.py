@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from api.accounts import queries
 from api.errors import FlorinError, NotFound
 from api.idempotency import IdempotencyKeyReused
 from api.identity.customers import customer_ids
-from api.identity.errors import UnknownCustomer
+from api.identity.errors import ScopeMissing, UnknownCustomer
 from api.ledger.balances import list_entries
 from api.ledger.chart import open_accounts
 from api.ledger.journal import Entry, Leg, Posting
@@ -23,22 +23,39 @@ if TYPE_CHECKING:
     from api.institution import Institution
 
 
+RESERVES_SCOPE: Final = "settlement:write"
+
+
 async def open_deposit_accounts(
-    conn: Connection, institution: Institution, lines: Sequence[AccountBody]
+    conn: Connection,
+    institution: Institution,
+    lines: Sequence[AccountBody],
+    *,
+    may_bring_reserves: bool,
 ) -> list[dict[str, Any] | FlorinError]:
-    """Open the accounts that are not known yet and book what they bring; answer in order. Safe to repeat."""
+    """Open the accounts that are not known yet and book what they bring; answer in order. Safe to repeat.
+
+    What an account brings raises the bank's reserves, which the central bank must have received: who may not
+    speak for them is answered `ScopeMissing`.
+    """
     customers = await customer_ids(conn, sorted({line.customer_reference for line in lines}))
     known = await queries.accounts_by_reference(conn, sorted({line.reference for line in lines}))
     wanted: dict[str, AccountBody] = {}
     for line in lines:
         is_possible = line.customer_reference in customers and line.currency == institution.settings.currency
-        if is_possible and line.reference not in known:
+        is_allowed = may_bring_reserves or not line.opening_deposit_minor
+        if is_possible and is_allowed and line.reference not in known:
             wanted.setdefault(line.reference, line)
     if wanted:
         opened = await _insert(conn, institution, [wanted[name] for name in sorted(wanted)], customers)
         await _book_opening_deposits(conn, institution, opened)
         known |= await queries.accounts_by_reference(conn, list(wanted))
-    return [_outcome(line, institution, known, customers) for line in lines]
+    return [
+        _outcome(line, institution, known, customers)
+        if may_bring_reserves or not line.opening_deposit_minor
+        else ScopeMissing(RESERVES_SCOPE)
+        for line in lines
+    ]
 
 
 async def account(conn: Connection, account_id: uuid.UUID) -> dict[str, Any]:

@@ -134,6 +134,20 @@ class LeaseLost(FlorinError):
         super().__init__("LeaseLost", 503, "The worker's lease on this institution is gone.")
 
 
+class NonceGap(FlorinError):
+    """A nonce of an institution's key that the signer gave away, and that no transaction here carries."""
+
+    def __init__(self, key: str, nonce: int) -> None:
+        super().__init__(
+            "NonceGap",
+            500,
+            f"The chain waits for nonce {nonce} of the key {key!r}, which the signer gave to a transaction "
+            "that is not in these books: nothing after it can be mined before that one is sent.",
+            key=key,
+            nonce=nonce,
+        )
+
+
 class FlowFrozen(FlorinError):
     """A flow is stopped until a person has looked at the cases and deleted its row of `chain_freezes`."""
 

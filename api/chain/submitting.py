@@ -13,9 +13,9 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from api.chain.alarms import flow_of, frozen_flows
+from api.chain.alarms import flow_of, freeze, frozen_flows, open_case
 from api.chain.batching import OTHER_GAS, max_fee, priority_fee, raised_fee
-from api.chain.errors import RpcRefused, SignerRefused
+from api.chain.errors import NonceGap, RpcRefused, SignerRefused
 from api.chain.failures import refuse_transaction
 from api.chain.signer_client import SignedTransaction, TransactionToSign
 from api.database import run_in_transaction, transaction
@@ -159,7 +159,10 @@ class Submitting:
     # ------------------------------------------------------------------------------------------ broadcasting
 
     async def rebroadcast(self, head: Header) -> int:
-        """Send again what is signed and in no known block, at most once in four seconds each; how many."""
+        """Send again what is signed and in no known block, at most once in four seconds each; how many.
+
+        Raises `NonceGap` when none of it can be mined.
+        """
         rows = await self._pool.fetch(
             """SELECT id, key_name, kind, data, gas, nonce, hash, replaced_hashes, raw, max_fee_per_gas
                  FROM chain_transactions WHERE state = 'signed' AND included_block IS NULL
@@ -177,6 +180,8 @@ class Submitting:
         for row, refusal in zip(due, refusals, strict=True):
             if refusal is not None and _means(refusal, _NONCE_USED):
                 await self._check_consumed(row)
+        for key in dict.fromkeys(row["key_name"] for row in due):
+            await self._require_no_gap(key)
         return len(due)
 
     def forget_broadcasts(self) -> None:
@@ -207,6 +212,22 @@ class Submitting:
             if refusal is not None and not _means(refusal, _ALREADY_KNOWN + _NONCE_USED):
                 logger.warning("the node refused transaction %s: %s", transaction_id, refusal.message)
         return refusals
+
+    async def _require_no_gap(self, key: str) -> None:
+        """The nonce that the chain waits for must be one of ours: what lies above it would wait for ever.
+
+        Settlement stops, so that no more money is held for it. Raises `NonceGap`.
+        """
+        awaited = await self._rpc.transaction_count(await self._sender(key))
+        above = await self._pool.fetchval(
+            "SELECT min(nonce) FROM chain_transactions WHERE key_name = $1 AND nonce >= $2", key, awaited
+        )
+        if above is not None and above > awaited:
+            gap = NonceGap(key, awaited)
+            async with transaction(self._pool) as connection:
+                await freeze(connection, "settle", gap.sentence)
+                await open_case(connection, gap.code, key=key, nonce=awaited)
+            raise gap
 
     async def _check_consumed(self, row: asyncpg.Record) -> None:
         """A nonce that a final block consumed for something else will never carry this transaction."""

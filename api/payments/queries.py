@@ -62,7 +62,7 @@ SELECT {_STATE} AS state, coalesce(p.refusals->0->>'code', o.outcome_code) AS co
   FROM payments p
   LEFT JOIN outbox_payments o ON o.payment_id = p.id
   LEFT JOIN chain_transactions t ON t.id = o.transaction_id
- WHERE $1 = '' OR starts_with(p.reference, $1)
+ WHERE $1 = '' OR (p.caller = $2 AND starts_with(p.reference, $1))
  GROUP BY 1, 2
 """  # noqa: S608 - put together from constants
 
@@ -166,9 +166,9 @@ async def payments_of_wallet(conn: Connection, wallet_id: uuid.UUID, limit: int)
     return await conn.fetch(_PAYMENTS_OF_WALLET, wallet_id, limit)
 
 
-async def summary(conn: Connection, prefix: str) -> list[Any]:
-    """Payments counted by state and code; of the callers' references that begin with `prefix`."""
-    return await conn.fetch(_SUMMARY, prefix)
+async def summary(conn: Connection, caller: str, prefix: str) -> list[Any]:
+    """Payments counted by state and code; with a `prefix`, of this caller's references that begin so."""
+    return await conn.fetch(_SUMMARY, prefix, caller)
 
 
 async def billers_after(conn: Connection, after: str, search: str, limit: int) -> list[Any]:

@@ -101,11 +101,16 @@ async def preflight_payment(here: Here, by: By, body: PaymentBody) -> Any:
 
 @router.get("/payments:summary", response_model=PaymentsSummary)
 async def summary(
-    here: Here, since_reference_prefix: Annotated[str, Query(max_length=100, pattern=r"^[!-~]*$")] = ""
+    here: Here,
+    by: By,
+    since_reference_prefix: Annotated[str, Query(max_length=100, pattern=r"^[!-~]*$")] = "",
 ) -> Any:
-    """Payments counted by state, and by code where they were refused or failed."""
+    """Payments counted by state, and by code where they were refused or failed.
+
+    All of the bank's; with a prefix, those of this caller whose references begin so.
+    """
     async with here.pool.acquire() as conn:
-        return await service.summary(conn, since_reference_prefix)
+        return await service.summary(conn, by.name, since_reference_prefix)
 
 
 @router.get("/payments/{payment_id}", response_model=PaymentAnswer)

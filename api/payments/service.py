@@ -24,13 +24,13 @@ async def payment(conn: Connection, payment_id: uuid.UUID) -> dict[str, Any]:
     return payment_answer(row)
 
 
-async def summary(conn: Connection, prefix: str) -> dict[str, Any]:
-    """Payments counted by state and code; of the callers' references that begin with `prefix`."""
+async def summary(conn: Connection, caller: str, prefix: str) -> dict[str, Any]:
+    """Payments counted by state and code; with a `prefix`, of this caller's references that begin so."""
     states: Counter[str] = Counter()
     codes: dict[str, Counter[str]] = {"refused": Counter(), "failed": Counter()}
     amount_final_minor = 0
     first_accepted, last_final = [], []
-    for row in await queries.summary(conn, prefix):
+    for row in await queries.summary(conn, caller, prefix):
         states[row["state"]] += row["count"]
         if row["state"] in codes:
             codes[row["state"]][row["code"] or "Unknown"] += row["count"]

@@ -13,8 +13,11 @@ Its entries: newest first, in pages
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
+from api.database import transaction
+from api.identity.keys import create_key
 from tests.api.offices import CURRENCY, OPENING_MINOR, BankOffice
 
 
@@ -45,6 +48,21 @@ async def test_what_an_account_brings_raises_reserves_and_deposit(bank: BankOffi
     assert await posted(bank, "reserves") == reserves + 700
     shown = (await bank.get(f"/v1/accounts/{made.json()['account_id']}")).json()
     assert shown == made.json()
+
+
+async def test_only_who_speaks_for_the_reserves_may_open_an_account_with_money(bank: BankOffice) -> None:
+    async with transaction(bank.institution.pool) as conn:
+        key = await create_key(conn, "branch", ["accounts:write"], "bank")
+    before = await posted(bank, "reserves")
+    headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "k"}
+    refused = await bank.client.post("/v1/accounts", json=account(), headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (403, "ScopeMissing")
+    lines = [account("a-3"), account("a-4", opening_deposit_minor=0)]
+    content = "".join(json.dumps(line) + "\n" for line in lines)
+    headers |= {"Content-Type": "application/x-ndjson"}
+    answers = await bank.client.post("/v1/accounts:bulk", content=content, headers=headers)
+    assert [json.loads(line).get("code") for line in answers.text.splitlines()] == ["ScopeMissing", None]
+    assert await posted(bank, "reserves") == before
 
 
 async def test_an_account_may_be_opened_empty(bank: BankOffice) -> None:

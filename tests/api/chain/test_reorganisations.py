@@ -6,6 +6,7 @@ a reorganisation
 │   ├── changes nothing that was final
 │   └── across a waterfall books it once
 ├── that only makes the chain shorter (blocks were lost) is one as well
+├── during which a block below the head is not served is waited for, aloud
 └── of six blocks reaches a final one
     ├── freezes the indexer and settlement, and opens a case
     └── changes nothing that was final
@@ -13,12 +14,19 @@ a reorganisation
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from api.chain.errors import ChainBehind, ForkBelowFinal
+from api.chain.errors import ChainBehind, ChainMoved, ForkBelowFinal
+from api.chain.following import Follower
+from api.chain.rpc import Header, RpcClient
 from tests.api.chain.bank import CONFIRMATIONS, Bank
 from tests.api.chain.operator import mine
 from tests.api.chain.test_wallet_payments import funded
+
+if TYPE_CHECKING:
+    from tests.api.chain.conftest import Chain
 
 
 async def reorganise(bank: Bank, depth: int) -> None:
@@ -110,3 +118,23 @@ async def test_a_reorganisation_that_reaches_a_final_block_freezes_and_changes_n
     assert await bank.indexer.run_once() is None, "frozen until a person has looked"
     await bank.pay(payer, payee.address, 1_000)
     assert not await bank.relay.run_once(), "nothing new is signed meanwhile"
+
+
+class Forgetful(RpcClient):
+    """A node, or a crowd of nodes, that announces a head and does not serve a block below it."""
+
+    async def headers(self, first: int, last: int) -> list[Header]:
+        return (await super().headers(first, last))[:1]
+
+
+async def test_a_block_that_is_not_served_is_an_error_and_not_a_busy_wait(bank: Bank, chain: Chain) -> None:
+    await funded(bank, 1, 50_000)
+    await mine(bank.rpc, 3)
+    async with Forgetful(chain.url) as node:
+        follower = Follower(bank.pool, node)
+        await follower.load()
+        top = follower.top.number
+        with pytest.raises(ChainMoved, match=f"block {top + 1} is below the head"):
+            await follower.advance()
+    await bank.indexer.run_once()
+    await bank.assert_reconciled()

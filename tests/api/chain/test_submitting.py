@@ -4,6 +4,7 @@ a signed transaction
 ├── is sent again with the same bytes while it is in no block
 ├── is signed again with a higher fee when the chain asks for more
 │   └── and is recognised whichever of its forms is mined
+├── above a nonce that the signer gave to something unknown stops settlement, aloud
 └── whose nonce was used by something else
     ├── is given up when that is final
     └── and its records fail when their time has passed
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from api.chain.errors import NonceGap
 from api.chain.signer_client import SignerClient, TransactionToSign
 from contracts.abi import encode_register
 from tests.api.chain.bank import CONFIRMATIONS, Bank
@@ -80,6 +82,30 @@ async def test_a_transaction_signed_again_for_its_fee_is_recognised_whichever_is
     await bank.indexer.run_once()
     row = await bank.pool.fetchrow(LAST)
     assert (row["state"], row["hash"]) == ("final", expected)
+    assert await bank.state(payment) == ("final", None)
+    await bank.assert_reconciled()
+
+
+async def test_a_nonce_that_the_signer_gave_to_something_unknown_stops_settlement(bank: Bank) -> None:
+    payer, payee = await funded(bank, 2, 50_000)
+    stray = TransactionToSign(
+        uuid.uuid4(), "institution", bank.deployment.chain_id, bank.deployment.contract,
+        encode_register([], 1, 0), 200_000, 10**11, 10**9, 0,
+    )  # fmt: skip
+    signed = await bank.signer.sign_transaction(stray)
+    payment = await bank.pay(payer, payee.address, 20_000)
+    await bank.relay.run_once()
+    bank.relay.submitting.forget_broadcasts()
+    with pytest.raises(NonceGap) as gap:
+        await bank.relay.run_once()
+    assert gap.value.values == {"key": "institution", "nonce": signed.nonce}
+    assert await bank.pool.fetchval("SELECT flow FROM chain_freezes") == "settle"
+    assert await bank.pool.fetchval("SELECT kind FROM chain_cases") == "NonceGap"
+
+    assert await bank.rpc.send_raw([signed.raw]) == [None]
+    await mine(bank.rpc)
+    await bank.pool.execute("DELETE FROM chain_freezes")
+    await bank.finish_again()
     assert await bank.state(payment) == ("final", None)
     await bank.assert_reconciled()
 

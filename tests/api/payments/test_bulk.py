@@ -23,7 +23,7 @@ import pytest
 import uvicorn
 
 from api.ndjson import CHUNK_LINES, MAX_LINE_BYTES, MAX_LINES, TooManyLines, _chunks_of
-from tests.api.offices import OPENING_MINOR, BankOffice, payment
+from tests.api.offices import CURRENCY, OPENING_MINOR, BankOffice, payment
 
 if TYPE_CHECKING:
     from starlette.types import Message
@@ -149,6 +149,25 @@ async def test_a_request_with_too_many_lines_is_answered_up_to_the_limit() -> No
     with pytest.raises(TooManyLines):
         await read()
     assert sum(seen) == MAX_LINES
+
+
+async def test_a_chunk_that_is_refused_whole_is_refused_line_by_line(bank: BankOffice) -> None:
+    lines = [
+        {
+            "reference": f"n-{i}",
+            "customer_reference": "c-1",
+            "currency": CURRENCY,
+            "opening_deposit_minor": 2**53 - 1,
+        }
+        for i in range(CHUNK_LINES * 3)
+    ]
+    before = await bank.institution.pool.fetchval("SELECT count(*) FROM accounts")
+    answers = await bank.bulk("/v1/accounts:bulk", lines)
+    assert [each["reference"] for each in answers] == [each["reference"] for each in lines]
+    assert {each.get("code") for each in answers} == {None, "BalanceTooLarge"}
+    opened = sum("account_id" in each for each in answers)
+    assert opened % CHUNK_LINES == 0
+    assert await bank.institution.pool.fetchval("SELECT count(*) FROM accounts") == before + opened
 
 
 async def test_lines_may_arrive_in_any_pieces(bank: BankOffice) -> None:

@@ -278,6 +278,14 @@ async def test_a_body_that_is_not_said_to_be_json_is_refused(bank: BankOffice, c
     assert await bank.state() == before
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32"])
+async def test_json_is_utf_8(bank: BankOffice, encoding: str) -> None:
+    headers = {"Idempotency-Key": "k", "Content-Type": "application/json"}
+    content = json.dumps(payment()).encode(encoding)
+    answer = await bank.client.post("/v1/payments", content=content, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (400, "MalformedRequest")
+
+
 async def test_what_cannot_be_read_changes_nothing(bank: BankOffice) -> None:
     before = await bank.state()
     answers = {name: await bank.post("/v1/payments", body) for name, body, _ in MALFORMED}

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from api.database import transaction
+from api.identity.keys import create_key
 from tests.api.offices import BankOffice, payment
 
 HASH = b"\x0b" * 32
@@ -94,6 +96,12 @@ async def test_the_summary_counts_by_state_and_code(bank: BankOffice) -> None:
     assert summary["first_accepted_at"] < summary["last_final_at"]
     everything = (await bank.get("/v1/payments:summary")).json()
     assert everything["states"]["accepted"] == 3
+    async with transaction(bank.institution.pool) as conn:
+        key = await create_key(conn, "another", ["payments:read"], "bank")
+    theirs = await bank.client.get(
+        "/v1/payments:summary?since_reference_prefix=order-", headers={"Authorization": f"Bearer {key}"}
+    )
+    assert theirs.json()["states"] == {}, "a reference is its caller's own"
     # a prefix is a prefix, and no pattern
     assert (await bank.get("/v1/payments:summary", since_reference_prefix="%")).json()["states"] == {}
 
