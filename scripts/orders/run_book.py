@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
+from scripts.country.institutions import CURRENCY, PAYING_BANK
 from scripts.orders.api_client import ApiClient, Json
 from scripts.orders.book import Book
 from scripts.orders.names import payee_name
@@ -19,8 +20,6 @@ from scripts.terminal.patience import Patience
 from scripts.terminal.progress import Steps
 
 CUSTOMER_TIER, BILLER_TIER, INSTITUTION_TIER = 1, 2, 3
-PAYING_BANK, BILLING_BANK = 1, 2  # participant ids
-CURRENCY = "CZK"
 POLL_S = 0.25
 WALLETS_ON_ONE_PAGE = 1_000
 IN_FLIGHT = ("accepted", "submitted", "included")
@@ -139,10 +138,10 @@ async def bring_reserves(offices: Offices, run: Run, steps: Steps) -> None:
     if run.opening_total_minor == 0:
         return
     with steps.step("Reserves and minting allowance", 2) as advance:
-        body = {"participant_id": PAYING_BANK, "amount_minor": run.opening_total_minor}
+        body = {"participant_id": PAYING_BANK.participant_id, "amount_minor": run.opening_total_minor}
         await offices.central_bank.post("/v1/reserve-deposits", body, key="opening-reserves")
         advance(1)
-        body = {"participant_id": PAYING_BANK, "amount_minor": run.first_issuance_minor}
+        body = {"participant_id": PAYING_BANK.participant_id, "amount_minor": run.first_issuance_minor}
         await offices.central_bank.post("/v1/issuances", body, key="first-allowance")
         advance(1)
 
