@@ -131,9 +131,9 @@ async def _prepare(country: Country, offices: Offices, load: Load, steps: Steps)
     await run_book.set_terms(offices, participants, steps)
     await run_book.bring_reserves(offices, run, steps)
     await run_book.import_people(offices, run, steps)
-    await run_book.issue(offices, run, steps)
+    issuance_id = await run_book.issue(offices, run, steps)
     await run_book.wait_for_wallets(offices, steps)
-    await run_book.wait_for_issuance(offices, steps)
+    await run_book.wait_for_issuance(offices, issuance_id, steps)
 
 
 def _payment(number: int, load: Load) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from api.chain.errors import RpcRefused
-from api.chain.rpc import Header
+from api.chain.rpc import Header, RpcClient
 from api.ledger.verify import Difference, verify_ledger
 from api.settings import Settings
 from scripts.books.causes import unexplained_entries
@@ -99,7 +99,7 @@ async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
     findings += _foundations(books)
     first, contract = min(each.deployed_block for each in books), books[0].contract
     async with PatientRpc(settings[0].rpc_url, timeout_s=120) as rpc:
-        history, state = await _read_chain(rpc, contract, first, steps)
+        history, state = await read_chain(rpc, contract, first, steps)
     head = history.last_block
     findings += [
         Finding("chain", f"state at block {head}", difference.subject,
@@ -127,12 +127,13 @@ def _book_findings(books: Books, history: ChainHistory, state: ContractState) ->
     yield from misprojected_accounts(books, state.words, history.above(books.final_block))
 
 
-async def _read_chain(
-    rpc: PatientRpc, contract: bytes, first: int, steps: Steps
+async def read_chain(
+    rpc: RpcClient, contract: bytes, first: int, steps: Steps
 ) -> tuple[ChainHistory, ContractState]:
     """Everything up to the head, and the contract's state there, both of the same chain.
 
-    A chain that is killed may come back without its last blocks: then all is read anew. Raises StandsStill.
+    A chain that is killed may come back without its last blocks: then all is read anew. Raises RpcRefused,
+    StandsStill, Unanswered.
     """
     patience = Patience("readings of the chain")
     while True:
@@ -152,7 +153,7 @@ async def _read_chain(
         await asyncio.sleep(LEVEL_POLL_S)
 
 
-async def _is_still_there(rpc: PatientRpc, block: Header) -> bool:
+async def _is_still_there(rpc: RpcClient, block: Header) -> bool:
     return [each.hash for each in await rpc.headers(block.number, block.number)] == [block.hash]
 
 

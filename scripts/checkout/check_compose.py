@@ -1,8 +1,9 @@
 """Checks docker-compose.yml without Docker: `python -m scripts.checkout.check_compose`.
 
-The schema is the part of the Compose specification that Florin uses, and refuses the rest: a misspelt key is
-an error here, as it would be there. What a schema cannot say is checked beside it: names that must exist, and
-ports that must be published on loopback only.
+First against the Compose specification's own schema, which the package check-jsonschema brings and keeps up
+to date; then against the rules of this house, which are narrower: every service names its image, ports are
+published on loopback only, volumes are named ones. What no schema can say comes last: names must exist, and
+nothing is there in vain.
 """
 
 import sys
@@ -11,88 +12,44 @@ from typing import Any
 
 import jsonschema
 import yaml
+from check_jsonschema.builtin_schemas import get_builtin_schema
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
+SPECIFICATION = "vendor.compose-spec"
 
-TEXT = {"type": "string"}
-TEXTS = {"type": "array", "items": TEXT}
-DURATION = {"type": "string", "pattern": r"^\d+(ms|s|m|h)$"}
-HEALTHCHECK = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["test"],
-    "properties": {
-        "test": {"type": "array", "items": TEXT, "minItems": 2},
-        "interval": DURATION,
-        "timeout": DURATION,
-        "start_period": DURATION,
-        "retries": {"type": "integer", "minimum": 1},
-    },
-}
-DEPENDS_ON = {
-    "type": "object",
-    "additionalProperties": {
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["condition"],
-        "properties": {
-            "condition": {"enum": ["service_started", "service_healthy", "service_completed_successfully"]}
-        },
-    },
-}
-SERVICE = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["image"],
-    "properties": {
-        "build": TEXT,
-        "image": TEXT,
-        "command": TEXTS,
-        "restart": {"enum": ["no", "always", "on-failure", "unless-stopped"]},
-        "environment": {"type": "object", "additionalProperties": TEXT},
-        "volumes": {
-            "type": "array",
-            "items": {"type": "string", "pattern": r"^[a-z][a-z-]*:/[a-z/-]+(:ro)?$"},
-            "uniqueItems": True,
-        },
-        "ports": {"type": "array", "items": {"type": "string", "pattern": r"^127\.0\.0\.1:\d+:\d+$"}},
-        "depends_on": DEPENDS_ON,
-        "healthcheck": HEALTHCHECK,
-        "read_only": {"type": "boolean"},
-        "tmpfs": TEXTS,
-        "cap_drop": TEXTS,
-        "security_opt": TEXTS,
-        "network_mode": {"enum": ["none", "bridge", "host"]},
-        "stop_grace_period": DURATION,
-        "shm_size": {"type": "string", "pattern": r"^\d+[bkmg]$"},
-    },
-}
-COMPOSE = {
-    "type": "object",
-    "additionalProperties": False,
+HOUSE_RULES = {
     "required": ["name", "services", "volumes"],
     "properties": {
-        "name": {"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]*$"},
         "services": {
-            "type": "object",
             "minProperties": 1,
-            "propertyNames": {"pattern": "^[a-zA-Z0-9._-]+$"},
-            "additionalProperties": SERVICE,
+            "additionalProperties": {
+                "required": ["image"],
+                "properties": {
+                    "restart": {"enum": ["no", "always", "on-failure", "unless-stopped"]},
+                    "volumes": {
+                        "items": {"type": "string", "pattern": r"^[a-z][a-z-]*:/[a-z/-]+(:ro)?$"},
+                        "uniqueItems": True,
+                    },
+                    "ports": {"items": {"type": "string", "pattern": r"^127\.0\.0\.1:\d+:\d+$"}},
+                    "depends_on": {"type": "object"},
+                },
+            },
         },
-        "volumes": {"type": "object", "additionalProperties": {"type": "null"}},
+        "volumes": {"additionalProperties": {"type": "null"}},
     },
-    "patternProperties": {"^x-": {}},
 }
 
 
 def problems_of(compose: Any) -> list[str]:
     """Everything that is wrong with a parsed Compose file, in plain words."""
-    validator = jsonschema.Draft202012Validator(COMPOSE)
-    found = [
-        f"{'.'.join(str(part) for part in error.absolute_path) or 'the file'}: {error.message}"
-        for error in validator.iter_errors(compose)
-    ]
-    return found or _broken_references(compose)
+    for schema in (get_builtin_schema(SPECIFICATION), HOUSE_RULES):
+        found = [
+            f"{'.'.join(str(part) for part in error.absolute_path) or 'the file'}: {error.message}"
+            for error in jsonschema.Draft202012Validator(schema).iter_errors(compose)
+        ]
+        if found:
+            return found
+    return _broken_references(compose)
 
 
 def _broken_references(compose: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ import asyncio
 import importlib.metadata
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 from rich.console import Console
 from rich.table import Table
@@ -30,10 +32,13 @@ from scripts.bench import postings
 from scripts.bench.whole_path import LOADS, measure_whole_path
 from scripts.chain.anvil import find_anvil
 from scripts.commands.errors import EXPECTED_ERRORS, print_error
+from scripts.country.chain_launch import DEFAULT_PORT, ChainKind, launch_chain
 from scripts.country.data_directory import write_durably
 from scripts.postgres import server as postgres
+from scripts.supervision.processes import Supervisor
 from scripts.terminal.progress import Steps
 
+MOST_GAS = 17_500
 OUTPUT = Path("build/bench/throughput.json")
 PACKAGES = (
     "coincurve",
@@ -74,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join(command),
         "machine": _machine(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": _versions(figures),
         "figures": figures,
     }
     write_durably(options.output, msgspec.json.format(msgspec.json.encode(report)))
@@ -98,18 +103,47 @@ def _postings(steps: Steps) -> dict[str, Any]:
         try:
             urls = postgres.create_database(server, "florin_bench", "florin_bench_owner", "florin_bench_app")
             asyncio.run(migrate(urls.owner_url, "florin_bench_app"))
-            return asyncio.run(postings.measure(urls.owner_url))
+            figures = asyncio.run(postings.measure(urls.owner_url))
+            return {**figures, "postgresql": asyncio.run(_postgres_version(urls.owner_url))}
         finally:
             postgres.drop_database(server, "florin_bench")
             server.stop()
 
 
-def _gas(steps: Steps) -> dict[str, Any]:
-    from contracts.gas import BATCH, measure
+async def _postgres_version(url: str) -> str:
+    connection = await asyncpg.connect(url)
+    try:
+        return str(await connection.fetchval("SHOW server_version"))
+    finally:
+        await connection.close()
 
-    with steps.step("Gas"):
-        measured = measure()
-    return {"payments": BATCH, "gas_per_payment": measured["settle_per_payment_at_500"], "evm": "py-evm"}
+
+def _gas(steps: Steps) -> dict[str, Any]:
+    """What a payment in a full batch costs, on each EVM that is here."""
+    from contracts.gas import BATCH, measure, measure_settle
+
+    with steps.step("Gas on py-evm"):
+        per_payment = {"py-evm": float(measure()["settle_per_payment_at_500"])}
+    if find_anvil() is not None:
+        with (
+            steps.step("Gas on anvil"),
+            tempfile.TemporaryDirectory(prefix="florin-bench-") as directory,
+            Supervisor(Path(directory)) as supervisor,
+        ):
+            chain = launch_chain(supervisor, ChainKind.ANVIL, Path(directory) / "chain", DEFAULT_PORT, [])
+            per_payment["anvil"] = round(measure_settle(chain.rpc_url), 1)
+    return {"payments": BATCH, "gas_per_payment": per_payment}
+
+
+def _versions(figures: dict[str, Any]) -> dict[str, str]:
+    """What was measured: packages, and the programs that are not packages."""
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    versions["postgresql"] = figures["postings"]["postgresql"]
+    anvil = find_anvil()
+    if anvil is not None:
+        said = subprocess.run([anvil, "--version"], capture_output=True, text=True, check=True).stdout
+        versions["anvil"] = said.splitlines()[0].removeprefix("anvil Version: ")
+    return versions
 
 
 def _machine() -> dict[str, Any]:
@@ -151,7 +185,13 @@ def _print(console: Console, figures: dict[str, Any]) -> None:
         f"{postings['bare_copy_per_s']:,}",
         f"{postings['ratio']:.0%}",
     )
-    table.add_row("gas per payment, 500 in a batch", f"{gas['gas_per_payment']:,}", "at most 17,500", "")
+    for evm, per_payment in gas["gas_per_payment"].items():
+        table.add_row(
+            f"gas per payment, {gas['payments']} in a batch, {evm}",
+            f"{per_payment:,.0f}",
+            f"at most {MOST_GAS:,}",
+            f"{per_payment / MOST_GAS:.0%}",
+        )
     for path in figures["whole_path"]:
         for way in ("single", "bulk"):
             rates = path[way]

@@ -13,6 +13,7 @@ from scripts.country.data_directory import DataDirectoryError
 from scripts.country.institutions import NodeFailed
 from scripts.orders.api_client import RequestRefused, ServiceUnreachable
 from scripts.orders.book import BookError
+from scripts.orders.run_book import NotIssued
 from scripts.postgres.server import PostgresError
 from scripts.supervision.leftovers import AlreadyRunning
 from scripts.supervision.processes import ProcessError
@@ -21,7 +22,7 @@ from scripts.terminal.patience import StandsStill, Unanswered
 
 EXPECTED_ERRORS = (
     AlreadyRunning, BookError, ChainNotInstalled, ChainUnreachable, DataDirectoryError, DeploymentError,
-    FlorinError, NoBooks, NodeFailed, NoFreePort, OSError, PostgresError, ProcessError, RequestRefused,
+    FlorinError, NoBooks, NodeFailed, NotIssued, NoFreePort, OSError, PostgresError, ProcessError, RequestRefused,
     RpcRefused, ServiceUnreachable, StandsStill, Unanswered,
 )  # fmt: skip
 

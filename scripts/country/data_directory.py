@@ -18,7 +18,7 @@ import msgspec
 from scripts.country.chain_launch import LOCAL_KINDS
 from scripts.supervision.leftovers import AlreadyRunning, hold_lock
 
-FORMAT = 1
+FORMAT = 2
 
 
 class DataDirectoryError(Exception):

@@ -101,8 +101,13 @@ class InstitutionHome:
 
     @property
     def node_home(self) -> Path:
-        """Its wallet node's keystore and journal."""
+        """Its wallet node's keystore and journal, and nobody else's business."""
         return self.directory / "wallet-node"
+
+    @property
+    def passphrase_file(self) -> Path:
+        """What opens the keystore."""
+        return self.node_home / "passphrase"
 
     @property
     def socket(self) -> Path:
@@ -125,8 +130,9 @@ class InstitutionHome:
 
     def make_keys(self) -> dict[str, str]:
         """Makes the node's seed and named keys where they are missing; their addresses by name."""
-        if not self._passphrase_file.exists():
-            write_durably(self._passphrase_file, secrets.token_urlsafe(32).encode(), mode=0o600)
+        self.node_home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.passphrase_file.exists():
+            write_durably(self.passphrase_file, secrets.token_urlsafe(32).encode(), mode=0o600)
         answer = self._run_node("init", "--keys", ",".join(self.plan.keys))
         keys: dict[str, str] = msgspec.json.decode(answer)["keys"]
         return keys
@@ -180,12 +186,8 @@ class InstitutionHome:
         return ChildSpec(f"{self.plan.slug}-api", command, ready=ready)
 
     @property
-    def _passphrase_file(self) -> Path:
-        return self.directory / "wallet-node.passphrase"
-
-    @property
     def _environment(self) -> Mapping[str, str]:
-        return {PASSPHRASE_VARIABLE: str(self._passphrase_file)}
+        return {PASSPHRASE_VARIABLE: str(self.passphrase_file)}
 
     def _run_node(self, command: str, *arguments: str) -> bytes:
         done = subprocess.run(

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
+from scripts.country.institutions import CURRENCY, PAYING_BANK
 from scripts.orders.api_client import ApiClient, Json
 from scripts.orders.book import Book
 from scripts.orders.names import payee_name
@@ -19,8 +20,6 @@ from scripts.terminal.patience import Patience
 from scripts.terminal.progress import Steps
 
 CUSTOMER_TIER, BILLER_TIER, INSTITUTION_TIER = 1, 2, 3
-PAYING_BANK, BILLING_BANK = 1, 2  # participant ids
-CURRENCY = "CZK"
 POLL_S = 0.25
 WALLETS_ON_ONE_PAGE = 1_000
 IN_FLIGHT = ("accepted", "submitted", "included")
@@ -93,6 +92,18 @@ class RunOutcome:
         return self.final + self.refused >= self.orders
 
 
+class NotIssued(Exception):
+    """The chain refused the first issuance: without it, no order could be funded."""
+
+    code = "NotIssued"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"the first issuance failed on chain ({why}): look at the central bank's page, then begin anew "
+            "with `make reset`"
+        )
+
+
 async def import_and_send(
     offices: Offices,
     run: Run,
@@ -108,9 +119,9 @@ async def import_and_send(
     await set_terms(offices, institutions, steps)
     await bring_reserves(offices, run, steps)
     await import_people(offices, run, steps)
-    await issue(offices, run, steps)
+    issuance_id = await issue(offices, run, steps)
     await wait_for_wallets(offices, steps)
-    await wait_for_issuance(offices, steps)
+    await wait_for_issuance(offices, issuance_id, steps)
     await introduce_billers(offices, run, steps)
     await level()
     await pay_orders(offices, run, steps)
@@ -139,10 +150,10 @@ async def bring_reserves(offices: Offices, run: Run, steps: Steps) -> None:
     if run.opening_total_minor == 0:
         return
     with steps.step("Reserves and minting allowance", 2) as advance:
-        body = {"participant_id": PAYING_BANK, "amount_minor": run.opening_total_minor}
+        body = {"participant_id": PAYING_BANK.participant_id, "amount_minor": run.opening_total_minor}
         await offices.central_bank.post("/v1/reserve-deposits", body, key="opening-reserves")
         advance(1)
-        body = {"participant_id": PAYING_BANK, "amount_minor": run.first_issuance_minor}
+        body = {"participant_id": PAYING_BANK.participant_id, "amount_minor": run.first_issuance_minor}
         await offices.central_bank.post("/v1/issuances", body, key="first-allowance")
         advance(1)
 
@@ -182,17 +193,21 @@ async def import_people(offices: Offices, run: Run, steps: Steps) -> None:
     ])  # fmt: skip
 
 
-async def issue(offices: Offices, run: Run, steps: Steps) -> None:
-    """The paying bank mints what it was allowed, once that is final: earlier it would be refused for good."""
+async def issue(offices: Offices, run: Run, steps: Steps) -> str | None:
+    """The paying bank mints what it was allowed, once that is final: earlier it would be refused for good.
+
+    Returns the issuance's id; None where there is nothing to issue.
+    """
     if run.first_issuance_minor == 0:
-        return
+        return None
     with steps.step("First issuance"):
         patience = Patience("allowances")
         while not await _may_ask_for_issuance(offices, run):
             patience.saw(None, 1)
             await asyncio.sleep(POLL_S)
         body = {"amount_minor": run.first_issuance_minor}
-        await offices.paying_bank.post("/v1/issuances", body, key="first-issuance")
+        made = await offices.paying_bank.post("/v1/issuances", body, key="first-issuance")
+        return str(made["issuance_id"])
 
 
 async def _may_ask_for_issuance(offices: Offices, run: Run) -> bool:
@@ -222,12 +237,16 @@ async def wait_for_wallets(offices: Offices, steps: Steps) -> None:
             await asyncio.sleep(POLL_S)
 
 
-async def wait_for_issuance(offices: Offices, steps: Steps) -> None:
-    """Waits until what the paying bank mints is final; before that it could fund nobody."""
+async def wait_for_issuance(offices: Offices, issuance_id: str | None, steps: Steps) -> None:
+    """Waits until what the paying bank mints is final; before that it could fund nobody. Raises NotIssued."""
+    if issuance_id is None:
+        return
     with steps.step("Digital currency at the paying bank"):
         patience = Patience("issuances")
-        while (await offices.paying_bank.get("/v1/issuances"))["pending_minor"]:
-            patience.saw(None, 1)
+        while (issuance := await offices.paying_bank.get(f"/v1/issuances/{issuance_id}"))["state"] != "final":
+            if issuance["state"] == "failed":
+                raise NotIssued(str(issuance["code"]))
+            patience.saw(issuance["state"], 1)
             await asyncio.sleep(POLL_S)
 
 

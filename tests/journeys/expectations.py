@@ -6,7 +6,7 @@ from collections.abc import Container
 from decimal import Decimal
 from pathlib import Path
 
-from scripts.orders.api_client import Json
+from scripts.orders.api_client import ApiClient, Json
 from scripts.orders.run_book import BILLER_TIER, Offices, biller_reference
 from tests.journeys.country_process import major
 from tests.journeys.oracle import Fate
@@ -29,9 +29,10 @@ async def orders_of(offices: Offices, book: Path, orders: Container[str]) -> dic
 
 
 async def expect_balances(offices: Offices, fate: Fate, opening: Decimal) -> None:
+    """Every customer's deposit, and every biller's deposit and wallet, to the minor unit."""
     accounts = await offices.paying_bank.bulk("/v1/accounts:bulk", [
-        {"reference": f"account-{account}", "customer_reference": f"client-{account}", "currency": "CZK",
-         "opening_deposit_minor": int(opening * 100)}
+        {"reference": f"account-{account}", "customer_reference": f"client-{fate.owners[account]}",
+         "currency": "CZK", "opening_deposit_minor": int(opening * 100)}
         for account in fate.deposits
     ])  # fmt: skip
     for expected, found in zip(fate.deposits.values(), accounts, strict=True):
@@ -45,7 +46,18 @@ async def expect_balances(offices: Offices, fate: Fate, opening: Decimal) -> Non
         payee: major(each["posted_minor"]) for payee, each in zip(fate.biller_deposits, billers, strict=True)
     }
     assert found == {payee: f"{amount:.2f}" for payee, amount in fate.biller_deposits.items()}
-    wallets = (await offices.billing_bank.get("/v1/wallets", limit=1000))["wallets"]
+    wallets = await _wallets_of(offices.billing_bank)
     held = {wallet["reference"]: major(wallet["balance_minor"]) for wallet in wallets}
     assert held == {biller_reference(p): f"{amount:.2f}" for p, amount in fate.biller_wallets.items()}
     assert {wallet["tier"] for wallet in wallets} == {BILLER_TIER}
+
+
+async def _wallets_of(bank: ApiClient) -> list[Json]:
+    wallets: list[Json] = []
+    query: dict[str, str | int] = {"limit": 1000}
+    while True:
+        page = await bank.get("/v1/wallets", **query)
+        wallets += page["wallets"]
+        if page["next_after"] is None:
+            return wallets
+        query["after"] = page["next_after"]

@@ -32,6 +32,8 @@ class Fate:
 
     refusals: dict[str, list[str]] = field(default_factory=dict)
     """Each order, by its number: the codes of all reasons against it, or none when it is paid."""
+    owners: dict[str, str] = field(default_factory=dict)
+    """Each account's client, by their numbers."""
     deposits: dict[str, Decimal] = field(default_factory=dict)
     biller_wallets: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     biller_deposits: dict[tuple[str, str], Decimal] = field(default_factory=dict)
@@ -56,6 +58,7 @@ def foretell(book: Path, terms: Terms) -> Fate:
     spent: dict[str, Decimal] = {}
     for row in _rows(book / "disp.csv"):
         if row["type"] == "OWNER":
+            fate.owners[row["account_id"]] = row["client_id"]
             fate.deposits[row["account_id"]] = terms.opening_balance
             spent[row["account_id"]] = Decimal(0)
     for row in _rows(book / "order.csv"):

@@ -2,12 +2,20 @@
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from scripts.checkout.check_compose import CHECKOUT, problems_of
+from scripts.country.data_directory import DataDirectory
+from scripts.country.institutions import (
+    INSTITUTIONS,
+    PASSPHRASE_VARIABLE,
+    InstitutionHome,
+    InstitutionPlan,
+)
 
 Compose = dict[str, Any]
 
@@ -34,8 +42,35 @@ def test_only_the_signer_and_the_setup_see_a_keystore(compose: Compose) -> None:
         assert sees_keys == (name == "setup" or name.endswith("wallet-node"))
 
 
+def volume_of(service: dict[str, Any], path: str) -> str:
+    """The volume on which a path of a container lies."""
+    mounts = [volume.split(":")[:2] for volume in service["volumes"]]
+    above = [(name, target) for name, target in mounts if Path(path).is_relative_to(target)]
+    return max(above, key=lambda mount: len(mount[1]))[0]
+
+
+@pytest.mark.parametrize("plan", INSTITUTIONS, ids=lambda plan: plan.slug)
+def test_no_secret_of_a_signer_is_on_a_volume_that_another_process_sees(
+    compose: Compose, plan: InstitutionPlan
+) -> None:
+    signer = f"{plan.slug}-wallet-node"
+    service, home = compose["services"][signer], InstitutionHome(DataDirectory(Path("/data")), plan)
+    assert service["environment"] == {PASSPHRASE_VARIABLE: str(home.passphrase_file)}
+    assert f"--home={home.node_home}" in service["command"]
+    for secret in (home.passphrase_file, home.node_home / "keystore" / "manifest.json"):
+        volume = volume_of(service, str(secret))
+        seen_by = {
+            name
+            for name, each in compose["services"].items()
+            if any(mount.split(":")[0] == volume for mount in each.get("volumes", []))
+        }
+        assert seen_by == {"setup", signer}
+        assert volume_of(compose["services"]["setup"], str(secret)) == volume
+
+
 MISTAKES: dict[str, Callable[[Compose], object]] = {
-    "Additional properties are not allowed": lambda c: c["services"]["chain"].update(comand=["x"]),
+    "'comand' was unexpected": lambda c: c["services"]["chain"].update(comand=["x"]),
+    "True is not of type 'number'": lambda c: c["services"]["chain"]["healthcheck"].update(retries=True),
     "'image' is a required property": lambda c: c["services"]["chain"].pop("image"),
     "does not match": lambda c: c["services"]["bank-a-api"].update(ports=["8101:8100"]),
     "is not one of": lambda c: c["services"]["chain"].update(restart="often"),

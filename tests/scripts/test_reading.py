@@ -3,6 +3,7 @@
 a read
 ├── of a database that is killed in the middle of it, or before it: is read anew when the server is back
 ├── of a chain, or of a node's policy, that is away: is asked again
+├── of a chain that comes back without its last blocks: is begun anew
 ├── that is refused for a reason of its own: fails at once
 └── of something that stays away: ends with a word, the last failure and what to do
 """
@@ -14,19 +15,26 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+from rich.console import Console
 
+from api.chain.errors import RpcRefused
+from api.chain.rpc import BlockTag, Header, RpcClient
 from api.errors import DatabaseUnavailable
 from api.settings import Settings
 from scripts.books.institution_books import final_block
 from scripts.books.reading import Connection, PatientRpc, connected, read_patiently
+from scripts.books.chain_replay import ContractState
+from scripts.books.verify import read_chain
 from scripts.commands.errors import EXPECTED_ERRORS
 from scripts.commands.up import policies_in_force
 from scripts.postgres.server import EXTERNAL_URL_VARIABLE, Server, create_database, start
 from scripts.supervision.readiness import LOOPBACK
 from scripts.terminal.patience import Patience, Unanswered
+from scripts.terminal.progress import Steps
 
 AWAY_S = 0.5
 
@@ -156,6 +164,43 @@ async def test_a_node_that_is_away_is_asked_for_its_policy_again(tmp_path: Path)
         lambda *pair: answer(served, *pair), str(tmp_path / "node.sock")
     ):
         assert await asking == {"bank-a": "sandbox-no-proof"}
+
+
+class Chain(RpcClient):
+    """A chain without events; its head is another block each time until the heads are used up."""
+
+    def __init__(self, *heads: int, refusals: int) -> None:
+        super().__init__("http://nowhere")
+        self._heads, self._refusals = list(heads), refusals
+
+    async def latest(self) -> Header:
+        return Header(7, bytes([self._heads[0]]) * 32, bytes(32), 0, 0, 0, 0, ())
+
+    async def headers(self, first: int, last: int) -> list[Header]:
+        if len(self._heads) > 1:
+            self._heads.pop(0)
+        return [await self.latest()]
+
+    async def logs(self, contract: bytes, first: int, last: int) -> list[dict[str, Any]]:
+        return []
+
+    async def call_contract(
+        self, contract: bytes, data: bytes, block: BlockTag = "latest", sender: bytes | None = None
+    ) -> bytes:
+        if self._refusals:
+            self._refusals -= 1
+            raise RpcRefused(-32000, "header not found")
+        return (len(self._heads) - 1).to_bytes(32)
+
+
+async def test_a_chain_that_comes_back_without_its_last_blocks_is_read_anew() -> None:
+    steps = Steps(Console(quiet=True))
+    for refusals in (0, 1):
+        chain = Chain(1, 2, 3, refusals=refusals)
+        history, state = await read_chain(chain, bytes(20), 1, steps)
+        assert (history.last_block, state) == (7, ContractState(0, {}))
+    with pytest.raises(RpcRefused):
+        await read_chain(Chain(1, refusals=1), bytes(20), 1, steps)
 
 
 async def test_what_stays_away_is_given_up_with_what_to_do(
