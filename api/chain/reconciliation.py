@@ -53,7 +53,7 @@ SELECT COALESCE(sum(b.posted_minor), 0)::bigint AS books_minor,
   LEFT JOIN chain_accounts a ON a.address = r.address
 """
 
-_EXPLAINED = """
+EXPLAINED_IN_TRANSIT: Final = """
 SELECT COALESCE(sum((detail ->> 'in_transit_minor')::bigint), 0)::bigint FROM chain_cases
  WHERE closed_at IS NULL AND detail ? 'in_transit_minor'
 """
@@ -177,7 +177,7 @@ class Reconciliation:
         wallets = await connection.fetchrow(_WALLETS)
         assert wallets is not None
         in_transit = await _posted(connection, chart.in_transit_unidentified)
-        explained = await connection.fetchval(_EXPLAINED)
+        explained = await connection.fetchval(EXPLAINED_IN_TRANSIT)
         return {
             "in_transit": (in_transit, explained, abs(in_transit - explained)),
             "inventory": (inventory, held, abs(inventory - held)),

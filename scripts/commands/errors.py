@@ -22,8 +22,8 @@ from scripts.terminal.patience import StandsStill, Unanswered
 
 EXPECTED_ERRORS = (
     AlreadyRunning, BookError, ChainNotInstalled, ChainUnreachable, DataDirectoryError, DeploymentError,
-    FlorinError, NoBooks, NodeFailed, NotIssued, NoFreePort, OSError, PostgresError, ProcessError, RequestRefused,
-    RpcRefused, ServiceUnreachable, StandsStill, Unanswered,
+    FlorinError, NoBooks, NodeFailed, NoFreePort, NotIssued, OSError, PostgresError, ProcessError,
+    RequestRefused, RpcRefused, ServiceUnreachable, StandsStill, Unanswered,
 )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def test_books_that_agree_show_no_difference() -> None:
         ({"wallets": {ALICE: 51}}, ["sum of wallets = custody", f"wallet 0x{ALICE.hex()}"]),
         (
             {"accounts": {"inventory": 600, "custody": 50, "in_transit:unidentified": 1}},
-            ["in transit, unexplained"],
+            ["in transit = open cases"],
         ),
         ({"projected_supply_minor": 901}, ["projected supply"]),
         (

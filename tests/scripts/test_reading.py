@@ -25,9 +25,9 @@ from api.chain.errors import RpcRefused
 from api.chain.rpc import BlockTag, Header, RpcClient
 from api.errors import DatabaseUnavailable
 from api.settings import Settings
+from scripts.books.chain_replay import ContractState
 from scripts.books.institution_books import final_block
 from scripts.books.reading import Connection, PatientRpc, connected, read_patiently
-from scripts.books.chain_replay import ContractState
 from scripts.books.verify import read_chain
 from scripts.commands.errors import EXPECTED_ERRORS
 from scripts.commands.up import policies_in_force
