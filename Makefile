@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 ROUNDS ?= 20
 
-.PHONY: setup up test check bench contracts reset test-kill lock
+.PHONY: setup up test check bench contracts reset test-kill test-book lock
 
 setup: $(READY)
 
@@ -26,6 +26,10 @@ test: $(READY)
 # the kill -9 story, many times over
 test-kill: $(READY)
 	@FLORIN_KILL_ROUNDS=$(ROUNDS) exec $(BIN)/pytest tests/kill $(ARGS)
+
+# a whole real book in the PKDD'99 form, on each chain, with ample and with small balances
+test-book: $(READY)
+	@FLORIN_RUN_BOOK=$(abspath $(BOOK)) exec $(BIN)/pytest tests/journeys/test_real_book.py $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -33,6 +33,7 @@ import pytest
 
 from api.settings import Settings
 from scripts.books.institution_books import read_books
+from scripts.chain.anvil import find_anvil
 from scripts.country.data_directory import DataDirectory
 from scripts.country.institutions import INSTITUTIONS, InstitutionHome
 from scripts.orders.sample_book import SampleSize, write_sample_book
@@ -91,12 +92,13 @@ def demanding_book(book: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def small(ample: Side, demanding_book: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Side]:
-    """Runs beside the other one."""
+    """Runs beside the other one, on the fast chain where that is installed."""
     data = tmp_path_factory.mktemp("small") / "data"
     fate = foretell(demanding_book, Terms(SMALL))
     with (demanding_book / "order.csv").open("a", newline="") as file:
         file.write('90004;2;"YZ";"1";1,00;" "\r\n')
-    arguments = ("--chain", "eth-tester", "--book", demanding_book, "--opening-balance", str(SMALL))
+    chain = "eth-tester" if find_anvil() is None else "anvil"
+    arguments = ("--chain", chain, "--book", demanding_book, "--opening-balance", str(SMALL))
     with CountryProcess(data, *arguments, "--skip-bad-rows") as country:
         yield Side(country, country.wait_for_table(), fate)
 
