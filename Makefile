@@ -29,6 +29,7 @@ test-kill: $(READY)
 
 # a whole real book in the PKDD'99 form, on each chain, with ample and with small balances
 test-book: $(READY)
+	$(if $(BOOK),,$(error name a book: make test-book BOOK=DIR))
 	@FLORIN_RUN_BOOK=$(abspath $(BOOK)) exec $(BIN)/pytest tests/journeys/test_real_book.py $(ARGS)
 
 check: $(READY)

@@ -15,7 +15,7 @@ import msgspec
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from api.errors import FlorinError, UnsupportedMediaType, problem
+from api.errors import DatabaseUnavailable, FlorinError, UnsupportedMediaType, problem
 from api.fields import refusal_of, refuse_duplicate_fields
 
 if TYPE_CHECKING:
@@ -139,9 +139,14 @@ class BulkExchange(Response, Generic[Line]):
         return bytes(encoded)
 
     async def _outcomes(self, lines: Sequence[Line]) -> Sequence[dict[str, Any] | FlorinError]:
-        """A refusal of the whole chunk is the answer to each of its lines: nothing of it was recorded."""
+        """A refusal of the whole chunk is the answer to each of its lines: nothing of it was recorded.
+
+        Raises `DatabaseUnavailable`, after which that is not known.
+        """
         try:
             return await self._decide(lines) if lines else ()
+        except DatabaseUnavailable:
+            raise
         except FlorinError as refusal:
             return [refusal] * len(lines)
 

@@ -39,12 +39,21 @@ async def unasked_served(connection: Connection, funding_ids: Collection[UUID]) 
 async def give_up_asked(connection: Connection, codes: Mapping[UUID, str]) -> None:
     """Settle no more what the signer refuses now and was asked for before: it may have been signed then.
 
-    Holds stay until a final block's time has passed the last `valid_before_s` that was asked for.
+    Holds stay until a final block's time has passed the last `valid_before_s` that was asked for. The
+    payments that such fundings were to serve share their fate, unless they were asked for as well.
     """
     await connection.execute(
-        """UPDATE outbox_payments o SET state = 'batched', outcome_code = f.code
-             FROM unnest($1::uuid[], $2::text[]) AS f (payment_id, code)
-            WHERE o.payment_id = f.payment_id AND o.state = 'queued'""",
+        """
+        WITH given_up AS (
+            UPDATE outbox_payments o SET state = 'batched', outcome_code = f.code
+              FROM unnest($1::uuid[], $2::text[]) AS f (payment_id, code)
+             WHERE o.payment_id = f.payment_id AND o.state = 'queued'
+            RETURNING o.serves_payment_id, o.valid_before_s, o.outcome_code)
+        UPDATE outbox_payments p
+           SET state = 'batched', outcome_code = g.outcome_code, valid_before_s = g.valid_before_s
+          FROM given_up g
+         WHERE p.payment_id = g.serves_payment_id AND p.state = 'queued' AND p.valid_before_s IS NULL
+        """,
         list(codes),
         list(codes.values()),
     )

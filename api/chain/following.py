@@ -105,7 +105,7 @@ class Follower:
             return Tip(self.final.number, self.top.number, head.number)
         if base < self.top.number:
             await self._forget_above(base)  # the chain is shorter than it was: blocks were lost
-        elif len(found) == 1:
+        elif len(found) == 1 and last > base:
             raise ChainMoved(f"block {base + 1} is below the head, and was not served")
         await self._append(found[1:], head)
         return Tip(self.final.number, self.top.number, head.number)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from api.chain.alarms import frozen_flows
 from api.chain.batching import MAX_RECORDS
+from api.chain.errors import NonceGap
 from api.chain.registering import Registering
 from api.chain.settling import Settling
 from api.chain.submitting import Submitting
@@ -46,9 +47,16 @@ class Relay:
         if "indexer" in frozen:
             return False  # the chain contradicts the books: nothing new until a person has looked
         head = await self._fresh_head()
-        did = await self.submitting.rebroadcast(head) > 0
-        did |= await self.submitting.submit_prepared(head) > 0
-        if await self._in_flight() >= MAX_IN_FLIGHT:
+        try:
+            did = await self.submitting.rebroadcast(head) > 0
+        except NonceGap:
+            await self._go_on(head)  # another key's transactions do not wait for this one's
+            raise
+        return await self._go_on(head) or did
+
+    async def _go_on(self, head: Header) -> bool:
+        did = await self.submitting.submit_prepared(head) > 0
+        if await self._in_flight() >= MAX_IN_FLIGHT or await self.submitting.is_waiting_for_fees():
             return did
         derived = await self.registering.derive() > 0
         registered = await self.registering.prepare(head) is not None

@@ -105,6 +105,14 @@ class Submitting:
         await self._store(row["id"], signed, fee)
         return signed.raw
 
+    async def is_waiting_for_fees(self) -> bool:
+        """Whether a settlement could not be signed for its fee: more of them would only expire beside it."""
+        is_waiting: bool = await self._pool.fetchval(
+            """SELECT EXISTS (SELECT FROM chain_transactions
+                WHERE state = 'prepared' AND kind = 'settle' AND max_fee_per_gas IS NULL)"""
+        )
+        return is_waiting
+
     async def _await_lower_fees(self, transaction_id: UUID, detail: str) -> None:
         """Fees pass: nothing was signed, so the next look asks anew with what the chain wants then."""
         logger.warning("transaction %s waits for lower fees: %s", transaction_id, detail)

@@ -9,7 +9,11 @@ from api.addresses import address_text
 from api.chain.outbox import TransactionIntent, enqueue_transaction
 from api.ledger.chart import code_of, open_accounts
 from api.settlement import queries
-from api.settlement.errors import AccountOfAnotherParticipant, PerPaymentAboveHoldingLimit
+from api.settlement.errors import (
+    AccountOfAnotherParticipant,
+    InstitutionHoldsMoney,
+    PerPaymentAboveHoldingLimit,
+)
 from contracts.abi import encode_set_participant, encode_set_tier
 
 if TYPE_CHECKING:
@@ -43,12 +47,15 @@ async def set_participant(
 ) -> dict[str, Any]:
     """Make a bank a participant, or change it: its reserves account here, its account and tiers on chain.
 
-    Raises `AccountOfAnotherParticipant`.
+    Raises `AccountOfAnotherParticipant` and `InstitutionHoldsMoney`.
     """
     await _take_turns(conn, "participants")
     owner = await queries.participant_at(conn, body.institution_address)
     if owner is not None and owner != participant_id:
         raise AccountOfAnotherParticipant(owner)
+    balance_minor = await queries.replaced_balance(conn, participant_id, body.institution_address)
+    if balance_minor:
+        raise InstitutionHoldsMoney(balance_minor)
     code = code_of("reserves_of", participant_id)
     (account_id,) = await open_accounts(conn, "reserves_of", [code], institution.settings.currency)
     await conn.execute(

@@ -29,6 +29,18 @@ class AccountOfAnotherParticipant(FlorinError):
         )
 
 
+class InstitutionHoldsMoney(FlorinError):
+    """A participant's account cannot be replaced while it holds money: nobody could book it any more."""
+
+    def __init__(self, balance_minor: int) -> None:
+        super().__init__(
+            "InstitutionHoldsMoney",
+            422,
+            "The participant's present account still holds money: it must be returned or paid out first.",
+            balance_minor=balance_minor,
+        )
+
+
 class PerPaymentAboveHoldingLimit(FlorinError):
     """A tier whose limit for one payment is above what the account may hold."""
 

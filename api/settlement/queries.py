@@ -29,6 +29,17 @@ async def participant_on_chain(conn: Connection, participant_id: int) -> tuple[b
     return None if row is None else (row[0], row[1], int(row[2]))
 
 
+async def replaced_balance(conn: Connection, participant_id: int, institution_address: bytes) -> int:
+    """What the participant's account holds on chain, where it is another one than this; else 0."""
+    held: int | None = await conn.fetchval(
+        """SELECT n.balance_minor FROM chain_participants p JOIN chain_accounts n ON n.address = p.institution
+            WHERE p.participant = $1 AND p.institution <> $2""",
+        participant_id,
+        institution_address,
+    )
+    return held or 0
+
+
 async def participant_at(conn: Connection, institution_address: bytes) -> int | None:
     """The participant that was asked for with this account, or None."""
     found: int | None = await conn.fetchval(

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import StreamingResponse
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
 
     from api.institution import Institution
 
@@ -100,26 +101,42 @@ def stream_fragments(
     async def events() -> AsyncIterator[str]:
         sent: dict[str, str] = {}
         spoke_at = time.monotonic()
-        try:
-            yield "retry: 2000\n\n"
-            while not news.is_stopping() and not await request.is_disconnected():
-                fragments = await render()
-                if fragments is None:
-                    return
-                for name, html in fragments.items():
-                    if sent.get(name) != html:
-                        sent[name] = html
-                        spoke_at = time.monotonic()
-                        yield _event(name, html)
-                if time.monotonic() - spoke_at > KEEP_ALIVE_S:
+        yield "retry: 2000\n\n"
+        while not news.is_stopping() and not await request.is_disconnected():
+            fragments = await render()
+            if fragments is None:
+                return
+            for name, html in fragments.items():
+                if sent.get(name) != html:
+                    sent[name] = html
                     spoke_at = time.monotonic()
-                    yield ": still here\n\n"
-                await asyncio.sleep(LEAST_PAUSE_S)
-                await news.wait(watcher)
-        finally:
-            news.forget(watcher)
+                    yield _event(name, html)
+            if time.monotonic() - spoke_at > KEEP_ALIVE_S:
+                spoke_at = time.monotonic()
+                yield ": still here\n\n"
+            await asyncio.sleep(LEAST_PAUSE_S)
+            await news.wait(watcher)
 
-    return StreamingResponse(events(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return _Watching(
+        events(), news, watcher, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+    )
+
+
+class _Watching(StreamingResponse):
+    """Forgets its watcher when it ends, also where its visitor left before it began."""
+
+    def __init__(
+        self, content: AsyncIterator[str], news: News, watcher: asyncio.Event, **options: Any
+    ) -> None:
+        super().__init__(content, **options)
+        self._news = news
+        self._watcher = watcher
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._news.forget(self._watcher)
 
 
 def _event(name: str, html: str) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 async def customers_with_wallets(conn: Connection, search: str, limit: int) -> list[Any]:
-    """Customers whose first wallet is ready, oldest wallets first; `search` is a part of their names."""
+    """Customers with a wallet that is ready, each by the first of them; `search` is a part of their names."""
     return await conn.fetch(
         """SELECT c.id, c.name, c.reference, b.posted_minor, d.posted_minor AS deposit_minor
              FROM wallets w
@@ -23,7 +23,9 @@ async def customers_with_wallets(conn: Connection, search: str, limit: int) -> l
              LEFT JOIN ledger_balances d ON d.account_id = a.ledger_account_id
             WHERE c.name ILIKE $1
               AND NOT EXISTS (
-                  SELECT FROM wallets e WHERE e.customer_id = w.customer_id AND e.key_index < w.key_index)
+                  SELECT FROM wallets e JOIN outbox_registrations er ON er.wallet_id = e.id
+                    JOIN chain_accounts en ON en.address = er.address
+                   WHERE e.customer_id = w.customer_id AND e.key_index < w.key_index)
             ORDER BY w.key_index LIMIT $2""",
         like_pattern(search),
         limit,

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 
 from fastapi.exceptions import RequestValidationError
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from api.addresses import address_text
@@ -47,6 +49,8 @@ class PageRoute(GuardedRoute):
                 return Page(request).refusal(refusal)
             except RequestValidationError as error:
                 return Page(request).refusal(refusal_of(error.errors()))
+            except (HTTPException, ClientDisconnect):
+                raise
             except Exception as error:
                 return Page(request).refusal(failure_of(request, error))
 

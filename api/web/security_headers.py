@@ -1,4 +1,4 @@
-"""What every answer tells a browser not to do, whatever made the answer."""
+"""What answers tell a browser not to do: pages, files, problem documents, whatever room they come from."""
 
 from __future__ import annotations
 

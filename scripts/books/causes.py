@@ -190,7 +190,7 @@ def _issuance(codes: Mapping[str, int], keepers: Mapping[bytes, int], event: Tra
     keeper = keepers.get(event.payee if is_minted else event.payer, 0)
     reserves = codes.get(code_of("reserves_of", keeper), 0)
     amount_minor = event.amount_minor if is_minted else -event.amount_minor
-    return {reserves: amount_minor, codes["circulation"]: -amount_minor}
+    return {reserves: amount_minor, codes.get("circulation", 0): -amount_minor}
 
 
 def _bank_legs(journal: Journal, institution: bytes | None, event: Transfer) -> Iterator[Legs]:
@@ -201,17 +201,17 @@ def _bank_legs(journal: Journal, institution: bytes | None, event: Transfer) -> 
         return
     if NOBODY in {event.payer, event.payee}:
         change_minor = amount_minor if event.payer == NOBODY else -amount_minor
-        yield {codes["inventory"]: change_minor, codes["reserves"]: -change_minor}
+        yield {codes.get("inventory", 0): change_minor, codes.get("reserves", 0): -change_minor}
         return
     legs: dict[int, int] = {}
     if payer is not None or payee is not None:
-        legs[payer.account_id if payer else codes["custody"]] = amount_minor
-        legs[payee.account_id if payee else codes["custody"]] = -amount_minor
+        legs[payer.account_id if payer else codes.get("custody", 0)] = amount_minor
+        legs[payee.account_id if payee else codes.get("custody", 0)] = -amount_minor
     if institution not in {event.payer, event.payee}:
         yield legs
         return
     side, customer = (-1, payee) if event.payer == institution else (1, payer)
-    counters = [customer.deposit_id if customer else None, codes["in_transit:unidentified"]]
+    counters = [customer.deposit_id if customer else None, codes.get("in_transit:unidentified", 0)]
     for counter in counters:
         if counter is not None:
-            yield legs | {codes["inventory"]: side * amount_minor, counter: -side * amount_minor}
+            yield legs | {codes.get("inventory", 0): side * amount_minor, counter: -side * amount_minor}

@@ -213,8 +213,9 @@ def misprojected_accounts(
         address = row["address"]
         if address in changed or participant not in {0, row["participant"]}:
             continue
-        if not is_projected(row, words[address], participant):
-            yield Difference("projected account", f"0x{address.hex()}", str(words[address]), str(dict(row)))
+        word = words.get(address)
+        if word is None or not is_projected(row, word, participant):
+            yield Difference("projected account", f"0x{address.hex()}", str(word), str(dict(row)))
 
 
 def compare_reserves(central_bank: Books, bank: Books) -> Check:

@@ -319,7 +319,9 @@ TAMPERINGS = {
          WHERE account_id = (SELECT min(ledger_account_id) FROM accounts)""",
     "projected account": """
         UPDATE chain_accounts SET tier = tier + 1
-         WHERE address = (SELECT min(address) FROM chain_accounts WHERE participant = 1 AND flags <> 1)""",
+         WHERE address = (SELECT min(address) FROM chain_accounts WHERE participant = 1 AND flags <> 1);
+        INSERT INTO chain_accounts (address, participant, tier, flags)
+        VALUES (decode(repeat('77', 20), 'hex'), 1, 1, 0)""",
 }
 """What one who may do everything does to a database, by the check that finds it."""
 

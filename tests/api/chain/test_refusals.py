@@ -17,7 +17,7 @@ a payment
     └── is not followed by others while the pause is known
 a transaction
 ├── refused by the signer ends its holds and opens a case
-├── whose fee the signer's policy forbids waits for lower fees
+├── whose fee the signer's policy forbids waits for lower fees, and payments wait with it
 ├── that reverts ends its holds and opens a case
 └── that was to register wallets leaves them to the next one, which waits for a person
 A final event that the books cannot hold
@@ -224,23 +224,25 @@ async def test_a_transaction_that_reverts_ends_its_holds(bank: Bank) -> None:
 async def test_a_payment_that_was_asked_for_before_keeps_its_holds_until_its_time_has_passed(
     bank: Bank, chain: Chain
 ) -> None:
-    payer, _ = await funded(bank, 2, 50_000)
-    funding = uuid.uuid4()
+    payer, payee = await funded(bank, 2, 50_000)
+    funding, served = uuid.uuid4(), uuid.uuid4()
     asked_s = (await bank.rpc.latest()).time_s + 600
     async with transaction(bank.pool) as connection:
         posting = await Posting.open(connection, [payer.deposit_id, bank.chart.inventory])
         posting.reserve(Hold(bank.chart.inventory, 1_000, funding))
         await posting.write()
         stranger = chain.operators["customer"].address
-        intent = PaymentIntent(funding, "funding", None, bank.institution, stranger, 1_000)
-        await enqueue_payments(connection, [intent])
+        intent = PaymentIntent(funding, "funding", served, bank.institution, stranger, 1_000)
+        paying = PaymentIntent(served, "payment", None, payer.address, payee.address, 1_000)
+        await enqueue_payments(connection, [intent, paying])
         # as a relay leaves it that died between asking and storing
         await connection.execute(
             "UPDATE outbox_payments SET valid_before_s = $2 WHERE payment_id = $1", funding, asked_s
         )
 
     await bank.relay_all()
-    assert await bank.state(funding) == ("batched", "PayeeNotOwnCustomer")
+    for payment in (funding, served):
+        assert await bank.state(payment) == ("batched", "PayeeNotOwnCustomer")
     await mine(bank.rpc, CONFIRMATIONS)
     await bank.indexer.run_once()
     assert await bank.held(bank.chart.inventory) == 1_000
@@ -248,8 +250,10 @@ async def test_a_payment_that_was_asked_for_before_keeps_its_holds_until_its_tim
     await bank.rpc.call("evm_increaseTime", 700)
     await mine(bank.rpc, CONFIRMATIONS)
     await bank.indexer.run_once()
-    assert await bank.state(funding) == ("failed", "PayeeNotOwnCustomer")
+    for payment in (funding, served):
+        assert await bank.state(payment) == ("failed", "PayeeNotOwnCustomer")
     assert await bank.held(bank.chart.inventory) == 0
+    assert await bank.posted(payer.account_id) == 50_000
     await bank.assert_reconciled()
 
 
@@ -347,3 +351,18 @@ async def test_customers_money_that_the_books_lack_stops_the_indexer(bank: Bank)
 async def lose(bank: Bank, account_id: int) -> None:
     """The books forget what an account holds, as no code of ours would."""
     await bank.pool.execute("UPDATE ledger_balances SET posted_minor = 0 WHERE account_id = $1", account_id)
+
+
+async def test_payments_do_not_follow_a_settlement_that_waits_for_lower_fees(bank: Bank) -> None:
+    payer, payee = await funded(bank, 2, 50_000)
+    first = await bank.pay(payer, payee.address, 1_000)
+    settlement = await bank.relay.settling.prepare(await bank.rpc.latest())
+    head = dataclasses.replace(await bank.rpc.latest(), base_fee=10**15)
+    assert await bank.relay.submitting.submit_prepared(head) == 0
+    assert await bank.relay.submitting.is_waiting_for_fees()
+    row = await bank.pool.fetchrow("SELECT state, kind FROM chain_transactions WHERE id = $1", settlement)
+    assert tuple(row) == ("prepared", "settle")
+    second = await bank.pay(payer, payee.address, 2_000)
+    await bank.finish()
+    assert [await bank.state(each) for each in (first, second)] == [("final", None)] * 2
+    await bank.assert_reconciled()

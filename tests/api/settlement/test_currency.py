@@ -3,6 +3,7 @@
 What is asked for
 ├── for the first time: one call of the contract by the governor
 ├── again, while it is pending or once it is final: nothing is sent
+├── with a new account while the present one holds money: refused
 ├── otherwise than what is pending or final: another call
 └── that makes no sense: a typed error, and nothing changes
 """
@@ -14,7 +15,7 @@ from typing import Any
 from api.addresses import address_text
 from contracts.abi import encode_set_participant, encode_set_tier
 from tests.api.offices import Office
-from tests.fakes.final_chain import OWN_INSTITUTION
+from tests.fakes.final_chain import OTHER_INSTITUTION, OWN_INSTITUTION
 
 LIMITS = {"holding_limit_minor": 1_000, "per_payment_limit_minor": 900, "daily_limit_minor": 5_000}
 BANK = {"institution_address": address_text(OWN_INSTITUTION), "name": "Bank A", "tier": 3, "tier_mask": 6}
@@ -89,6 +90,24 @@ async def test_two_participants_cannot_have_one_account(central_bank: Office) ->
     assert (refused.status_code, refused.json()["code"]) == (422, "AccountOfAnotherParticipant")
     assert refused.json()["participant_id"] == 1
     assert await central_bank.state() == before
+
+
+async def test_an_account_that_holds_money_is_not_replaced(central_bank: Office) -> None:
+    await central_bank.put("/v1/participants/1", BANK)
+    pool = central_bank.institution.pool
+    await pool.execute("INSERT INTO chain_participants VALUES (1, $1, 6, 0)", OWN_INSTITUTION)
+    await pool.execute(
+        """INSERT INTO chain_accounts (address, participant, tier, flags, balance_minor)
+           VALUES ($1, 1, 3, 1, 7)""",
+        OWN_INSTITUTION,
+    )
+    other = BANK | {"institution_address": address_text(OTHER_INSTITUTION)}
+    before = await central_bank.state()
+    refused = await central_bank.put("/v1/participants/1", other)
+    assert (refused.status_code, refused.json()["code"]) == (422, "InstitutionHoldsMoney")
+    assert await central_bank.state() == before
+    await pool.execute("UPDATE chain_accounts SET balance_minor = 0")
+    assert (await central_bank.put("/v1/participants/1", other)).json()["state"] == "requested"
 
 
 async def test_a_new_name_changes_nothing_on_chain(central_bank: Office) -> None:
