@@ -272,6 +272,8 @@ class Cluster:
                 env=environment | {"LC_ALL": "C"},
                 cwd="/",
                 check=False,
+                # out of Ctrl-C's reach: cut short, pg_ctl may leave a postmaster whose id is nowhere yet
+                start_new_session=True,
                 **identity,  # type: ignore[call-overload]
             )
             output.seek(0)
