@@ -30,14 +30,17 @@ from typing import Any
 import asyncpg
 import psutil
 import pytest
+from rich.console import Console
 
 from api.settings import Settings
 from scripts.books.institution_books import read_books
+from scripts.books.verify import wait_until_level
 from scripts.chain.anvil import find_anvil
 from scripts.country.data_directory import DataDirectory
 from scripts.country.institutions import INSTITUTIONS, InstitutionHome
 from scripts.orders.sample_book import SampleSize, write_sample_book
 from scripts.postgres.server import start
+from scripts.terminal.progress import Steps
 from tests.journeys.country_process import Counters, CountryProcess, florin
 from tests.journeys.expectations import expect_balances, orders_of
 from tests.journeys.oracle import Fate, Terms, foretell
@@ -196,7 +199,10 @@ async def test_a_sample_customer_signs_in_pays_and_watches_the_payment_become_fi
 
 async def test_no_money_appears_or_disappears(ample: Side) -> None:
     homes = [InstitutionHome(DataDirectory(ample.country.data), plan) for plan in INSTITUTIONS]
-    central_bank, *banks = [await read_books(Settings.load(home.settings_file)) for home in homes]
+    settings = [Settings.load(home.settings_file) for home in homes]
+    # one bank may be a block ahead of the other: what left it has then not arrived there
+    await wait_until_level(settings, Steps(Console(quiet=True)))
+    central_bank, *banks = [await read_books(each) for each in settings]
     brought_minor = int(AMPLE * 100) * len(ample.fate.deposits)
     customers_minor = sum(bank.sum_of("deposit:") + bank.accounts["custody"] for bank in banks)
     assert customers_minor == brought_minor
