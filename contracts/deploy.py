@@ -8,7 +8,6 @@ kind has the same chain id.
 """
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from contracts.abi import (
     load_artifact,
     proxy_creation_code,
 )
+from contracts.durable import write_durably
 from contracts.rpc import Rpc, RpcRefused
 from contracts.transactions import Transaction, address_of, checksum_address, contract_address
 
@@ -134,8 +134,7 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         """Write the manifest, all or nothing."""
-        _write_durably(
-            path,
+        content = json.dumps(
             {
                 "chain_id": self.chain_id,
                 "genesis_hash": "0x" + self.genesis_hash.hex(),
@@ -146,7 +145,9 @@ class Manifest:
                 "roles": _roles_as_json(self.roles),
                 "artifact_hash": "0x" + self.artifact_hash.hex(),
             },
+            indent=2,
         )
+        write_durably(path, content.encode())
 
 
 def manifest_path(manifest_dir: Path, genesis_hash: bytes) -> Path:
@@ -205,7 +206,7 @@ def deploy(
             return manifest
     if plan is None or _is_dead(rpc, plan):
         plan = _plan(rpc, terms, roles, currency, deployer_key)
-        _write_durably(plan_path, plan)
+        write_durably(plan_path, json.dumps(plan, indent=2).encode())
 
     try:
         receipts = _send(rpc, plan["transactions"])
@@ -356,18 +357,3 @@ def _roles(raw: Mapping[str, str]) -> Roles:
 
 def _roles_as_json(roles: Roles) -> dict[str, str]:
     return {name: checksum_address(address) for name, address in asdict(roles).items()}
-
-
-def _write_durably(path: Path, value: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_BATCH: Final = 100
-MAX_RESPONSE_BYTES: Final = 512 * 1024 * 1024
 
 BlockTag = int | Literal["latest", "pending"]
 

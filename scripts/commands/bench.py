@@ -28,12 +28,12 @@ from rich.console import Console
 from rich.table import Table
 
 from api.database import migrate
+from contracts.durable import write_durably
 from scripts.bench import postings
 from scripts.bench.whole_path import LOADS, measure_whole_path
 from scripts.chain.anvil import find_anvil
 from scripts.commands.errors import EXPECTED_ERRORS, print_error
 from scripts.country.chain_launch import DEFAULT_PORT, ChainKind, launch_chain
-from scripts.country.data_directory import write_durably
 from scripts.postgres import server as postgres
 from scripts.supervision.processes import Supervisor
 from scripts.terminal.progress import Steps

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from api.database import migrate
 from contracts.deploy import manifest_path, sandbox_deployer_key
+from contracts.durable import write_durably
 from contracts.transactions import address_of, checksum_address
 from scripts.country.chain_launch import fund
-from scripts.country.data_directory import DataDirectory, write_durably
+from scripts.country.data_directory import DataDirectory
 from scripts.country.deploy_currency import deploy_currency
 from scripts.country.institutions import INSTITUTIONS, InstitutionHome
 from scripts.postgres import server as postgres

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from contracts.durable import write_durably
 from scripts.country.chain_launch import LOCAL_KINDS
 from scripts.supervision.leftovers import AlreadyRunning, hold_lock
 
@@ -133,23 +134,3 @@ def check_chain(data: DataDirectory, record: CountryRecord, chain: str, genesis_
     if record.genesis_hash and record.chain in LOCAL_KINDS:
         chain = record.chain
     return dataclasses.replace(record, chain=chain, genesis_hash=genesis_hash)
-
-
-def write_durably(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Replaces a file by way of a synced neighbour, so that a crash leaves the old or the new one.
-
-    On return the new one stays, also when the machine goes down.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    neighbour = path.with_name(path.name + ".new")
-    descriptor = os.open(neighbour, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    neighbour.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -15,8 +15,9 @@ from contracts.deploy import (
     require_funded,
     sandbox_deployer_key,
 )
+from contracts.durable import write_durably
 from contracts.transactions import address_of
-from scripts.country.data_directory import DataDirectory, write_durably
+from scripts.country.data_directory import DataDirectory
 from scripts.country.institutions import CENTRAL_BANK, CURRENCY, CURRENCY_EXPONENT
 
 CURRENCY_NAME = "Florin Koruna"

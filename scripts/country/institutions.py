@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 
 from api.settings import Kind, Settings
-from scripts.country.data_directory import DataDirectory, write_durably
+from contracts.durable import write_durably
+from scripts.country.data_directory import DataDirectory
 from scripts.supervision.processes import ChildSpec
 from scripts.supervision.readiness import LOOPBACK, http_ready, socket_ready
 

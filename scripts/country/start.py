@@ -20,6 +20,7 @@ from api.identity.keys import create_key, revoke_keys
 from api.identity.scopes import known_scopes
 from api.settings import Settings
 from contracts.deploy import Manifest, manifest_path, sandbox_deployer_key
+from contracts.durable import write_durably
 from contracts.transactions import address_of, checksum_address
 from scripts.country.chain_launch import (
     DEFAULT_PORT,
@@ -34,7 +35,6 @@ from scripts.country.data_directory import (
     AnotherChain,
     DataDirectory,
     check_chain,
-    write_durably,
 )
 from scripts.country.deploy_currency import deploy_currency
 from scripts.country.institutions import (
