@@ -56,7 +56,7 @@ class Relay:
 
     async def _go_on(self, head: Header) -> bool:
         did = await self.submitting.submit_prepared(head) > 0
-        if await self._in_flight() >= MAX_IN_FLIGHT or await self.submitting.is_waiting_for_fees():
+        if await self._in_flight() >= MAX_IN_FLIGHT:
             return did
         derived = await self.registering.derive() > 0
         registered = await self.registering.prepare(head) is not None
@@ -66,11 +66,13 @@ class Relay:
         return did or derived or registered or settled
 
     async def _may_settle(self) -> bool:
-        """Not while paused (every settlement would revert).
+        """Not while paused (every settlement would revert), nor behind one that waits for lower fees.
 
         Small batches gather while others are under way.
         """
         if await self._pool.fetchval("SELECT is_paused FROM chain_currency"):
+            return False
+        if await self.submitting.is_waiting_for_fees():
             return False
         queued = await self.settling.count_queued()
         if 0 < queued < MAX_RECORDS and await self._in_flight() > 0:

@@ -363,6 +363,7 @@ async def test_payments_do_not_follow_a_settlement_that_waits_for_lower_fees(ban
     row = await bank.pool.fetchrow("SELECT state, kind FROM chain_transactions WHERE id = $1", settlement)
     assert tuple(row) == ("prepared", "settle")
     second = await bank.pay(payer, payee.address, 2_000)
+    assert not await bank.relay._may_settle()
     await bank.finish()
     assert [await bank.state(each) for each in (first, second)] == [("final", None)] * 2
     await bank.assert_reconciled()
