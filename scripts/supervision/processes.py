@@ -129,6 +129,7 @@ class Supervisor:
         self._hurry = threading.Event()
         self._former_handlers: dict[signal.Signals, Any] = {}
         self._is_stopped = False
+        self._leaves_with: BaseException | None = None
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._lock_file: int | None = None
 
@@ -140,9 +141,9 @@ class Supervisor:
         self._lock_file = hold_lock(self._run_dir)
         stop_leftovers(self._run_dir)
         if threading.current_thread() is threading.main_thread():
-            for name in (signal.SIGTERM, signal.SIGHUP):
+            for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 if signal.getsignal(name) != signal.SIG_IGN:  # nohup means it
-                    self._former_handlers[name] = signal.signal(name, _leave)
+                    self._former_handlers[name] = signal.signal(name, self._leave)
         self._thread.start()
         return self
 
@@ -178,7 +179,9 @@ class Supervisor:
                 time.sleep(READY_INTERVAL_S)
 
     def check(self) -> None:
-        """Raise ChildFailed if a child is beyond help."""
+        """Raise ChildFailed if a child is beyond help, or what a signal to leave raises."""
+        if self._leaves_with is not None:
+            raise self._leaves_with
         for child in self._children:
             if child.failure is not None:
                 raise ChildFailed(f"{child.failure}\n{log_tail(child.log_path)}")
@@ -208,6 +211,12 @@ class Supervisor:
         finally:
             self._release()
         request.result()
+
+    def _leave(self, signal_number: int, _: object) -> None:
+        """Leave, now or at the next `check`: Python drops what is raised while it deletes an object."""
+        is_ctrl_c = signal_number == signal.SIGINT
+        self._leaves_with = KeyboardInterrupt() if is_ctrl_c else SystemExit(128 + signal_number)
+        raise self._leaves_with
 
     def _release(self) -> None:
         if self._lock_file is not None:
@@ -330,7 +339,3 @@ def tied_to_this_process(command: Sequence[str], death_signal: int) -> list[str]
     """The command, made to get `death_signal` when the thread that starts it ends with its process."""
     tie = [sys.executable, "-I", "-S", "-c", _TIED_TO_PARENT, str(os.getpid()), str(int(death_signal))]
     return [*tie, *command]
-
-
-def _leave(signal_number: int, _: object) -> None:
-    raise SystemExit(128 + signal_number)

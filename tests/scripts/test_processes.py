@@ -181,6 +181,40 @@ STARTER = textwrap.dedent("""
 """)
 
 
+UNLUCKY = textwrap.dedent("""
+    import signal, sys, time
+    from pathlib import Path
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    from scripts.supervision.processes import Supervisor
+
+    class Deleted:
+        def __del__(self):
+            print("deleting", flush=True)
+            time.sleep(600)
+
+    with Supervisor(Path(sys.argv[1])) as supervisor:
+        Deleted()
+        print("the exception was dropped", flush=True)
+        supervisor.check()
+        print("and so was the wish to leave", flush=True)
+""")
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", -signal.SIGINT), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_is_heard_also_while_python_deletes_an_object(
+    tmp_path: Path, name: str, status: int
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", UNLUCKY, str(tmp_path / "data")],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+    ) as unlucky:  # fmt: skip
+        assert unlucky.stdout is not None
+        assert unlucky.stdout.readline() == "deleting\n"
+        unlucky.send_signal(signal.Signals[name])
+        assert unlucky.stdout.read() == "the exception was dropped\n"
+        assert unlucky.wait(30) == status
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
     """A starter of its own, and the ids of its two children."""
