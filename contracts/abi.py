@@ -60,7 +60,10 @@ __all__ = [
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 
-ROLES = {name: keccak(name.encode()) for name in ("GOVERNOR", "ISSUER", "PAUSER", "UPGRADER")}
+ROLES = {
+    name: keccak(name.encode())
+    for name in ("GOVERNOR", "ISSUER", "PAUSER", "UPGRADER", "SUPERVISOR", "REGISTRAR")
+}
 
 
 @cache
@@ -70,15 +73,22 @@ def load_artifact(name: str) -> Mapping[str, Any]:
     return artifact
 
 
+# The token's address answers for both.
+HALVES = ("DigitalCurrency", "Administration")
+
+
 def load_abi() -> list[dict[str, Any]]:
-    """Return the token's JSON ABI."""
-    abi: list[dict[str, Any]] = load_artifact("DigitalCurrency")["abi"]
-    return abi
+    """Return the token's JSON ABI, of both halves."""
+    entries: list[dict[str, Any]] = []
+    for half in HALVES:
+        entries += [entry for entry in load_artifact(half)["abi"] if entry not in entries]
+    return entries
 
 
 SELECTORS: dict[str, bytes] = {
     signature: bytes.fromhex(selector)
-    for signature, selector in load_artifact("DigitalCurrency")["methodIdentifiers"].items()
+    for half in HALVES
+    for signature, selector in load_artifact(half)["methodIdentifiers"].items()
 }
 
 
@@ -99,9 +109,18 @@ def _padded(data: bytes) -> bytes:
 # ------------------------------------------------------------------------------------------ creation
 
 
-def implementation_creation_code() -> bytes:
-    """Return the data of the transaction that creates the implementation."""
-    return bytes.fromhex(load_artifact("DigitalCurrency")["bytecode"][2:])
+def administration_creation_code() -> bytes:
+    """Return the data of the transaction that creates the half which roles and participants administer."""
+    return bytes.fromhex(load_artifact("Administration")["bytecode"][2:])
+
+
+def implementation_creation_code(administration: bytes, *, emits_transfers: bool = True) -> bytes:
+    """Return the data of the transaction that creates the implementation, which needs its other half first.
+
+    Without ``emits_transfers``, one event tells of a whole batch (IPayments.settle).
+    """
+    artifact = load_artifact("DigitalCurrency" if emits_transfers else "DigitalCurrencyWithBatchEvents")
+    return bytes.fromhex(artifact["bytecode"][2:]) + _address(administration)
 
 
 def proxy_creation_code(implementation: bytes, initialisation: bytes) -> bytes:
@@ -115,11 +134,11 @@ def encode_initialize(
 ) -> bytes:
     """Initialise a proxy; its constructor makes this call.
 
-    ``holders`` are the first governor, issuer, pauser and upgrader.
+    ``holders`` are the first governor, issuer, pauser, upgrader, supervisor and registrar.
     """
-    signature = "initialize((string,string,uint8,address,address,address,address,uint32))"
+    signature = "initialize((string,string,uint8,address,address,address,address,address,address,uint32))"
     strings = [_word(len(text)) + _padded(text) for text in (name.encode(), symbol.encode())]
-    head = _word(256) + _word(256 + len(strings[0])) + _word(decimals)
+    head = _word(320) + _word(320 + len(strings[0])) + _word(decimals)
     roles = b"".join(map(_address, holders))
     return SELECTORS[signature] + _word(32) + head + roles + _word(upgrade_delay_s) + b"".join(strings)
 

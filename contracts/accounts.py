@@ -14,6 +14,7 @@ class AccountFlag(IntFlag):
     INSTITUTION = 16
     SYSTEM = 32
     CLOSED = 64
+    SUSPENDED = 128
 
 
 class AccountWord(NamedTuple):

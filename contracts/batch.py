@@ -33,6 +33,10 @@ class SkipReason(IntEnum):
     SelfPayment = 24
     PayerClosed = 25
     PayeeClosed = 26
+    PayerSuspended = 27
+    PayeeSuspended = 28
+    PayeeIsSystem = 29
+    FundsHeld = 30
 
     @property
     def consumes_nonce(self) -> bool:
@@ -46,12 +50,16 @@ RULE_ORDER = (
     SkipReason.SelfPayment,
     SkipReason.PayerFrozen,
     SkipReason.PayerClosed,
+    SkipReason.PayerSuspended,
     SkipReason.PayeeNotRegistered,
     SkipReason.PayeeFrozen,
     SkipReason.PayeeClosed,
+    SkipReason.PayeeSuspended,
+    SkipReason.PayeeIsSystem,
     SkipReason.PerPaymentLimitExceeded,
     SkipReason.DailyLimitExceeded,
     SkipReason.InsufficientBalance,
+    SkipReason.FundsHeld,
     SkipReason.HoldingLimitExceeded,
 )
 

@@ -55,8 +55,11 @@ class Sandbox:
         self.payees = [address_of(keccak(f"gas payee {index}".encode())) for index in range(customers)]
         self.merchants = [address_of(keccak(f"gas merchant {index}".encode())) for index in range(100)]
 
-        implementation = self._record("deploy_implementation", b"", abi.implementation_creation_code())
-        roles = [address_of(self._operator)] * 4
+        administration = self._record("deploy_administration", b"", abi.administration_creation_code())
+        implementation = self._record(
+            "deploy_implementation", b"", abi.implementation_creation_code(administration)
+        )
+        roles = [address_of(self._operator)] * 6
         initialisation = abi.encode_initialize(NAME, "CZK", 2, roles, 172_800)
         creation = abi.proxy_creation_code(implementation, initialisation)
         self.currency = self._record("deploy_proxy", b"", creation)

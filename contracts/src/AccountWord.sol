@@ -18,9 +18,12 @@ library AccountWord {
     uint256 internal constant INSTITUTION = 16 << 232;
     uint256 internal constant SYSTEM = 32 << 232;
     uint256 internal constant CLOSED = 64 << 232;
+    uint256 internal constant SUSPENDED = 128 << 232;
 
-    /// @dev Of these, a payee must have REGISTERED alone, and a payer neither FROZEN nor CLOSED.
-    uint256 internal constant STATUS_MASK = REGISTERED | FROZEN | CLOSED;
+    /// @dev Flags with which nobody pays.
+    uint256 internal constant PAYER_REFUSED = FROZEN | CLOSED | SUSPENDED;
+    /// @dev Of these, a payee must have REGISTERED alone.
+    uint256 internal constant STATUS_MASK = REGISTERED | FROZEN | CLOSED | SUSPENDED | SYSTEM;
 
     function balance(uint256 word) internal pure returns (uint256) {
         return word & BALANCE_MASK;

@@ -7,6 +7,27 @@ struct Participant {
     uint256 mintAllowance;
 }
 
+/// @dev `used` is what is held under the order and what was moved under it, in minor units.
+struct Order {
+    address authority;
+    uint96 cap;
+    uint96 used;
+    uint64 expiry;
+    bool isRevoked;
+}
+
+/// @dev What all orders together do to an account.
+struct Restriction {
+    uint96 held;
+    uint32 freezes;
+}
+
+/// @dev What one order does to one account.
+struct OrderUse {
+    uint96 held;
+    bool isFrozen;
+}
+
 /// @dev Append only: an upgrade may add members at the end and touch no other.
 /// @custom:storage-location erc7201:florin.storage.DigitalCurrency
 struct DigitalCurrencyStorage {
@@ -20,6 +41,13 @@ struct DigitalCurrencyStorage {
     string symbol;
     uint8 decimals;
     bool paused;
+    mapping(address owner => uint256) permitNonces;
+    mapping(address authorizer => mapping(bytes32 nonce => bool)) authorizations;
+    mapping(bytes32 id => Order) orders;
+    mapping(address owner => Restriction) restrictions;
+    mapping(bytes32 order => mapping(address owner => OrderUse)) orderUses;
+    mapping(uint256 tier => uint256[] words) tierVersions;
+    uint256 definedTiers;
 }
 
 /// @dev keccak256(abi.encode(uint256(keccak256("florin.storage.DigitalCurrency")) - 1)) & ~bytes32(uint256(0xff))

@@ -5,63 +5,31 @@ import {AccountWord} from "./AccountWord.sol";
 import {DigitalCurrencyStorage, accountSlot, digitalCurrencyStorage, load, store} from "./DigitalCurrencyStorage.sol";
 import {PlainPayments} from "./PlainPayments.sol";
 import {Reason} from "./Reason.sol";
-import {Skips} from "./Skips.sol";
+import {Standing} from "./Standing.sol";
 import {TierWord} from "./TierWord.sol";
-import {IDigitalCurrency} from "./interfaces/IDigitalCurrency.sol";
+import {IPayments} from "./interfaces/IPayments.sol";
 
 /// @title The rules of a payment
-/// @notice `_pay` is what a payment is, on both paths. A batch first tries each record as a plain one (PlainPayments),
-/// which asks the same rules at once and refuses nothing.
-abstract contract Payments is IDigitalCurrency {
+/// @notice `_pay` is what a payment is, on every path.
+abstract contract Payments is IPayments, Standing {
     using AccountWord for uint256;
     using TierWord for uint256;
 
-    function _settleAll(bytes calldata records, Skips memory skips) internal {
-        unchecked {
-            uint256 offset;
-            uint256 first;
-            assembly ("memory-safe") {
-                first := records.offset
-            }
-            while (offset != records.length) {
-                (bool isDone, address payer) = PlainPayments.execute(first + offset);
-                if (!isDone) {
-                    uint256 reason = _settleUnusual(payer);
-                    if (reason != 0) skips.add(offset / PlainPayments.RECORD_BYTES, reason);
-                }
-                offset += PlainPayments.RECORD_BYTES;
-            }
-        }
-    }
-
-    function _settleUnusual(address payer) private returns (uint256 reason) {
-        if (payer == address(0)) return Reason.BAD_SIGNATURE;
-        (address payee, uint256 amount, uint256 next) = PlainPayments.read();
-        uint256 slot = accountSlot(payer);
-        uint256 word = load(slot);
-        if (word.participant() != PlainPayments.participantOfBatch()) return Reason.PAYER_NOT_OF_PARTICIPANT;
-        if (next <= word.nonce()) return Reason.NONCE_USED;
-
-        PlainPayments.learnTier(word.tier());
-        PlainPayments.learnTier(load(accountSlot(payee)).tier());
-        word = word.withNonce(next);
-        reason = _pay(slot, word, payer, payee, amount);
-        if (reason != 0) store(slot, word);
-    }
-
     /// @dev Writes both accounts, or writes nothing and returns why.
-    function _pay(uint256 payerSlot, uint256 payerWord, address payer, address payee, uint256 amount)
-        private
+    /// @param payerWord As it is to be but for this payment: with the nonce that it consumes.
+    /// @param isTold Whether Transfers tell of it; in a deployment with the batch event, the records of the batch do.
+    function _pay(uint256 payerSlot, uint256 payerWord, address payer, address payee, uint256 amount, bool isTold)
+        internal
         returns (uint256)
     {
         DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
         unchecked {
             if (amount == 0) return Reason.ZERO_AMOUNT;
             if (payer == payee) return Reason.SELF_PAYMENT;
-            if (payerWord.has(AccountWord.FROZEN | AccountWord.CLOSED)) return Reason.ofPayer(payerWord);
+            if (payerWord.has(AccountWord.PAYER_REFUSED)) return Reason.ofPayer(payerWord);
             uint256 payeeSlot = accountSlot(payee);
             uint256 payeeWord = load(payeeSlot);
-            if (payeeWord & AccountWord.STATUS_MASK != AccountWord.REGISTERED) return Reason.ofPayee(payeeWord);
+            if (!_receives(payeeWord, payee)) return Reason.ofPayee(payeeWord);
 
             uint256 limits = $.tiers[payerWord.tier()];
             if (amount > limits.perPaymentLimit()) return Reason.PER_PAYMENT_LIMIT_EXCEEDED;
@@ -72,6 +40,7 @@ abstract contract Payments is IDigitalCurrency {
                 spent = type(uint64).max;
             }
             if (amount > payerWord.balance()) return Reason.INSUFFICIENT_BALANCE;
+            if (payerWord.has(AccountWord.HAS_HOLD) && amount > _available(payer, payerWord)) return Reason.FUNDS_HELD;
             payerWord = payerWord.withSpending(spent, today) - amount;
 
             uint256 held = payeeWord.balance() + amount;
@@ -82,21 +51,28 @@ abstract contract Payments is IDigitalCurrency {
                 uint256 excess = held - limit < amount ? held - limit : amount;
                 store(payerSlot, payerWord);
                 store(payeeSlot, payeeWord + amount - excess);
-                emit Transfer(payer, payee, amount);
-                _cascade(payee, bank, excess);
+                if (isTold) emit Transfer(payer, payee, amount);
+                _cascade(payee, bank, excess, isTold);
                 return 0;
             }
             store(payerSlot, payerWord);
             store(payeeSlot, payeeWord + amount);
-            emit Transfer(payer, payee, amount);
+            if (isTold) emit Transfer(payer, payee, amount);
             return 0;
         }
     }
 
+    /// @dev A payee must be in good standing; a system account is paid only by a call of its own.
+    function _receives(uint256 word, address payee) private view returns (bool) {
+        uint256 status = word & AccountWord.STATUS_MASK;
+        if (status == AccountWord.REGISTERED) return true;
+        return status == AccountWord.REGISTERED | AccountWord.SYSTEM && msg.sender == payee;
+    }
+
     /// @dev The account that takes what the payee may not hold, or zero: it takes a linked payee with a bank in good
-    /// standing, and neither side an institution (funding would flow straight back).
+    /// standing, and neither side an institution (funding would flow straight back) or a system account.
     function _waterfallBank(uint256 payerWord, uint256 payeeWord) private view returns (address bank) {
-        if ((payerWord | payeeWord).has(AccountWord.INSTITUTION)) return address(0);
+        if ((payerWord | payeeWord).has(AccountWord.INSTITUTION | AccountWord.SYSTEM)) return address(0);
         if (!payeeWord.has(AccountWord.LINKED)) return address(0);
         bank = digitalCurrencyStorage().participants[payeeWord.participant()].institution;
         if (load(accountSlot(bank)) & AccountWord.STATUS_MASK != AccountWord.REGISTERED) return address(0);
@@ -104,18 +80,23 @@ abstract contract Payments is IDigitalCurrency {
 
     /// @dev The bank is neither payer nor payee: it is an institution and they are not. Its balance cannot overflow: the
     /// supply fits 96 bits.
-    function _cascade(address payee, address bank, uint256 excess) private {
+    function _cascade(address payee, address bank, uint256 excess, bool isTold) private {
         uint256 slot = accountSlot(bank);
         store(slot, load(slot) + excess);
-        emit Transfer(payee, bank, excess);
+        if (isTold) emit Transfer(payee, bank, excess);
         emit Waterfall(payee, bank, excess);
     }
 
     function _transfer(address payer, address payee, uint256 amount) internal {
+        if (PlainPayments.pay(payer, payee, amount) != 0) _transferUnusual(payer, payee, amount);
+    }
+
+    function _transferUnusual(address payer, address payee, uint256 amount) private {
         uint256 slot = accountSlot(payer);
         uint256 word = load(slot);
         if (!word.has(AccountWord.REGISTERED)) revert PayerNotRegistered(payer);
-        uint256 reason = _pay(slot, word, payer, payee, amount);
+        if (digitalCurrencyStorage().tiers[word.tier()].isPaused()) revert CurrencyPaused();
+        uint256 reason = _pay(slot, word, payer, payee, amount, true);
         if (reason != 0) _refuse(reason, payer, payee, amount);
     }
 
@@ -128,9 +109,12 @@ abstract contract Payments is IDigitalCurrency {
         if (reason == Reason.SELF_PAYMENT) revert SelfPayment(payer);
         if (reason == Reason.PAYER_FROZEN) revert PayerFrozen(payer);
         if (reason == Reason.PAYER_CLOSED) revert PayerClosed(payer);
+        if (reason == Reason.PAYER_SUSPENDED) revert PayerSuspended(payer);
         if (reason == Reason.PAYEE_NOT_REGISTERED) revert PayeeNotRegistered(payee);
         if (reason == Reason.PAYEE_FROZEN) revert PayeeFrozen(payee);
         if (reason == Reason.PAYEE_CLOSED) revert PayeeClosed(payee);
+        if (reason == Reason.PAYEE_SUSPENDED) revert PayeeSuspended(payee);
+        if (reason == Reason.PAYEE_IS_SYSTEM) revert PayeeIsSystem(payee);
         if (reason == Reason.PER_PAYMENT_LIMIT_EXCEEDED) {
             revert PerPaymentLimitExceeded(payer, amount, limits.perPaymentLimit());
         }
@@ -138,6 +122,7 @@ abstract contract Payments is IDigitalCurrency {
             revert DailyLimitExceeded(payer, word.spentOn(_today()) + amount, limits.dailyLimit());
         }
         if (reason == Reason.INSUFFICIENT_BALANCE) revert InsufficientBalance(payer, word.balance(), amount);
+        if (reason == Reason.FUNDS_HELD) revert FundsHeld(payer, _available(payer, word), amount);
         uint256 held = $.accounts[payee].balance() + amount;
         uint256 limit = $.tiers[$.accounts[payee].tier()].holdingLimit();
         revert HoldingLimitExceeded(payee, held - limit < amount ? held - limit : amount, limit);

@@ -1,25 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {AccountWord} from "./AccountWord.sol";
-import {DIGITAL_CURRENCY_SLOT, tierSlot} from "./DigitalCurrencyStorage.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
+import {AccountWord} from "./AccountWord.sol";
+import {DIGITAL_CURRENCY_SLOT, tierSlot} from "./DigitalCurrencyStorage.sol";
+import {TierWord} from "./TierWord.sol";
+
 /// @title The plain payments of a batch
-/// @notice Reads one 93-byte record from calldata, recovers its payer, and asks all rules at once: if none can object,
-/// the payment is done here. Anything else (a waterfall, a refusal, a tier that this batch has not met) is left untouched
-/// for the caller, who asks rule by rule. This is the one place where gas is paid for with assembly.
+/// @notice Reads packed records from calldata, recovers their payers, and asks all rules at once: if none can object, the
+/// payment is done here. Anything else (a waterfall, a refusal, a hold, a tier that this batch has not met) is left
+/// untouched for the caller, who asks rule by rule. This is the one place where gas is paid for with assembly.
 ///
 /// All memory is one frame at a constant address, written once for the batch and reused by every record: reaching into
 /// it takes one push, and memory that grows with the batch would make 500 payments dearer than 100.
+///
+/// Some comparisons ask several rules at once:
+/// - what the payer's word has of participant, of flags that forbid and of balance, less the participant and the amount,
+///   fits the balance's 96 bits just when participant and flags are as they must be and the balance is enough;
+/// - what the payee's tier allows (its holding limit, and the flag REGISTERED) less what the payee has of flags and balance
+///   and the amount fits 96 bits just when the flags are as they must be and the holding limit is kept;
+/// - day and spentToday as one number, with the amount added, exceed today's ceiling just when the daily limit is passed.
 library PlainPayments {
+    /// @dev Flat: payee 20 | amount 5 | nonce 4 | r 32 | vs 32.
     uint256 internal constant RECORD_BYTES = 93;
+    /// @dev Grouped: payee 20 | count 2, then so many records without the payee.
+    uint256 internal constant HEAD_BYTES = 22;
+    uint256 internal constant GROUPED_RECORD_BYTES = 73;
+    /// @dev Fan-out: payee 20 | amount 5.
+    uint256 internal constant ENTRY_BYTES = 25;
 
     /// @dev Half the order of secp256k1: a higher s is the malleable twin of a valid signature.
     uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
     bytes32 private constant PAYMENT_TYPEHASH =
         keccak256("Payment(address payee,uint256 amount,uint256 nonce,uint256 validBefore)");
+
+    // What a payer's word must not show once the participant is taken out of it, with the balance.
+    uint256 private constant PAYER_MASK = (uint256(type(uint16).max) << 208) | AccountWord.PAYER_REFUSED
+        | AccountWord.HAS_HOLD | AccountWord.BALANCE_MASK;
+    // The flags that decide about a payee, with the balance.
+    uint256 private constant PAYEE_MASK = AccountWord.STATUS_MASK | AccountWord.BALANCE_MASK;
+    // The same on the single path, where the payer must be registered and may be anyone's customer.
+    uint256 private constant SINGLE_PAYER_MASK =
+        AccountWord.REGISTERED | AccountWord.PAYER_REFUSED | AccountWord.HAS_HOLD | AccountWord.BALANCE_MASK;
+    uint256 private constant KEPT_MASK = ~(AccountWord.NONCE_MASK | AccountWord.SPENDING_MASK);
 
     // The struct hash's input: five words from here.
     uint256 private constant TYPEHASH = 0x400;
@@ -42,9 +67,19 @@ library PlainPayments {
     // What is the same for all records, where the account word has it.
     uint256 private constant PARTICIPANT = 0x5c0;
     uint256 private constant TODAY = 0x5e0;
-    // The words of the tiers; zero, which allows nothing, until `learnTier`.
-    uint256 private constant TIERS = 0x600;
-    uint256 private constant END = 0x2600;
+    // Constants that the optimizer would compute anew at each use, to save bytes of code.
+    uint256 private constant AT_PAYER_MASK = 0x600;
+    uint256 private constant AT_PAYEE_MASK = 0x620;
+    uint256 private constant AT_KEPT_MASK = 0x640;
+    uint256 private constant AT_TRANSFER = 0x660;
+    uint256 private constant AT_HALF_ORDER = 0x680;
+    uint256 private constant AT_S_MASK = 0x6a0;
+    uint256 private constant AT_64_BITS = 0x6c0;
+    // Two words for each tier, zero, which allows nothing, until `learnTier`: the payee's ceiling; and the payer's limits,
+    // today's ceiling 80 | perPaymentLimit 64.
+    uint256 private constant TIERS = 0x6e0;
+    uint256 private constant LIMITS = 0x700;
+    uint256 private constant END = 0x46e0;
 
     error FrameTaken(uint256 freeMemory);
 
@@ -53,6 +88,10 @@ library PlainPayments {
         uint256 free;
         bytes32 typehash = PAYMENT_TYPEHASH;
         bytes32 accounts = DIGITAL_CURRENCY_SLOT;
+        bytes32 transferTopic = IERC20.Transfer.selector;
+        uint256 payerMask = PAYER_MASK;
+        uint256 payeeMask = PAYEE_MASK;
+        uint256 keptMask = KEPT_MASK;
         assembly ("memory-safe") {
             free := mload(0x40)
         }
@@ -67,74 +106,268 @@ library PlainPayments {
             mstore(ACCOUNTS, accounts)
             mstore(PARTICIPANT, shl(208, participant))
             mstore(TODAY, shl(64, today))
+            mstore(AT_PAYER_MASK, payerMask)
+            mstore(AT_PAYEE_MASK, payeeMask)
+            mstore(AT_KEPT_MASK, keptMask)
+            mstore(AT_TRANSFER, transferTopic)
+            mstore(AT_HALF_ORDER, HALF_ORDER)
+            mstore(AT_S_MASK, shr(1, not(0)))
+            mstore(AT_64_BITS, 0xffffffffffffffff)
         }
     }
 
-    /// @param record Where it starts in calldata.
-    /// @return isDone True if the payment was executed.
-    /// @return payer Who signed, or zero.
-    function execute(uint256 record) internal returns (bool isDone, address payer) {
-        uint256 payerMask = (uint256(type(uint16).max) << 208) | AccountWord.FROZEN | AccountWord.CLOSED;
-        uint256 payeeMask = AccountWord.STATUS_MASK;
-        uint256 registered = AccountWord.REGISTERED;
-        uint256 keptMask = ~(AccountWord.NONCE_MASK | AccountWord.SPENDING_MASK);
-        bytes32 transferTopic = IERC20.Transfer.selector;
+    /// @notice Executes plain payments of the flat form until one is not plain or all are done.
+    /// @param here Where the next record starts in calldata.
+    /// @param end Where the batch ends.
+    /// @param emitsTransfers Whether each payment is told by an event.
+    /// @return next Where the record is that was not plain, or `end`.
+    /// @return payer Who signed it, or zero.
+    function runFlat(uint256 here, uint256 end, bool emitsTransfers) internal returns (uint256 next, address payer) {
         assembly ("memory-safe") {
-            let payee := calldataload(record)
-            let amount := and(shr(56, payee), 0xffffffffff)
-            let nonce := and(shr(24, payee), 0xffffffff)
-            payee := shr(96, payee)
-            mstore(PAYEE, payee)
-            mstore(AMOUNT, amount)
-            mstore(NONCE, nonce)
-            mstore(STRUCT_HASH, keccak256(TYPEHASH, 160))
-            mstore(DIGEST, keccak256(PREFIXED, 66))
-            let s := calldataload(add(record, 61))
-            mstore(V, add(27, shr(255, s)))
-            s := and(s, 0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff)
-            mstore(R, calldataload(add(record, 29)))
-            mstore(S, s)
-            // A failed ecrecover returns nothing and leaves the last payer in place: only returndatasize tells.
-            pop(staticcall(gas(), 1, DIGEST, 128, OWNER, 32))
-            let objections := or(iszero(returndatasize()), gt(s, HALF_ORDER))
-
-            payer := mload(OWNER)
-            let payerSlot := keccak256(OWNER, 64)
-            let payerWord := sload(payerSlot)
-            objections := or(objections, and(xor(payerWord, mload(PARTICIPANT)), payerMask))
-            // The last nonce wraps to zero, which is not above any: it is never usable.
-            nonce := and(add(nonce, 1), 0xffffffff)
-            objections := or(objections, iszero(gt(nonce, and(shr(96, payerWord), 0xffffffff))))
-            objections := or(objections, gt(amount, and(payerWord, 0xffffffffffffffffffffffff)))
-            objections := or(objections, or(iszero(amount), eq(payer, payee)))
-
-            // Day and spentToday are one number here, above TODAY just when something was spent today.
-            let limits := mload(add(TIERS, shl(5, byte(3, payerWord))))
-            let spent := sub(and(shr(128, payerWord), 0xffffffffffffffffffff), mload(TODAY))
-            spent := add(amount, mul(spent, lt(spent, 0x10000000000000000)))
-            objections := or(objections, gt(spent, shr(160, limits)))
-            objections := or(objections, gt(amount, and(shr(96, limits), 0xffffffffffffffff)))
-            payerWord := or(and(payerWord, keptMask), shl(96, or(nonce, shl(32, add(spent, mload(TODAY))))))
-
-            mstore(OWNER, payee)
-            let payeeSlot := keccak256(OWNER, 64)
-            let payeeWord := sload(payeeSlot)
-            objections := or(objections, xor(and(payeeWord, payeeMask), registered))
-            limits := and(mload(add(TIERS, shl(5, byte(3, payeeWord)))), 0xffffffffffffffffffffffff)
-            objections := or(objections, gt(add(and(payeeWord, 0xffffffffffffffffffffffff), amount), limits))
-
-            switch objections
-            case 0 {
-                sstore(payerSlot, sub(payerWord, amount))
+            for {} lt(here, end) { here := add(here, RECORD_BYTES) } {
+                let amount := calldataload(here)
+                let nonce := and(shr(24, amount), 0xffffffff)
+                mstore(NONCE, nonce)
+                mstore(OWNER, shr(96, amount))
+                mstore(PAYEE, mload(OWNER))
+                amount := and(shr(56, amount), 0xffffffffff)
+                mstore(AMOUNT, amount)
+                let payeeSlot := keccak256(OWNER, 64)
+                mstore(STRUCT_HASH, keccak256(TYPEHASH, 160))
+                mstore(DIGEST, keccak256(PREFIXED, 66))
+                mstore(R, calldataload(add(here, 29)))
+                let objections
+                {
+                    let s := calldataload(add(here, 61))
+                    mstore(V, add(27, shr(255, s)))
+                    s := and(s, mload(AT_S_MASK))
+                    mstore(S, s)
+                    // A failed ecrecover returns nothing and leaves the payee in place: only returndatasize tells.
+                    pop(staticcall(gas(), 1, DIGEST, 128, OWNER, 32))
+                    objections := or(iszero(returndatasize()), gt(s, mload(AT_HALF_ORDER)))
+                }
+                let payerSlot := keccak256(OWNER, 64)
+                objections := or(objections, or(iszero(amount), eq(payerSlot, payeeSlot)))
+                let payerWord := sload(payerSlot)
+                let beyond := sub(and(xor(payerWord, mload(PARTICIPANT)), mload(AT_PAYER_MASK)), amount)
+                // The last nonce wraps to zero, which is not above any: it is never usable.
+                nonce := and(add(nonce, 1), 0xffffffff)
+                objections := or(objections, iszero(gt(nonce, and(shr(96, payerWord), 0xffffffff))))
+                {
+                    let limits := mload(add(LIMITS, shl(6, byte(3, payerWord))))
+                    let spent := and(shr(128, payerWord), 0xffffffffffffffffffff)
+                    spent := add(amount, or(mload(TODAY), mul(spent, gt(spent, mload(TODAY)))))
+                    objections := or(objections, gt(amount, and(limits, mload(AT_64_BITS))))
+                    objections := or(objections, gt(spent, shr(64, limits)))
+                    payerWord := sub(or(and(payerWord, mload(AT_KEPT_MASK)), shl(96, or(nonce, shl(32, spent)))), amount)
+                }
+                let payeeWord := sload(payeeSlot)
+                {
+                    let ceiling := mload(add(TIERS, shl(6, byte(3, payeeWord))))
+                    beyond := or(beyond, sub(ceiling, add(and(payeeWord, mload(AT_PAYEE_MASK)), amount)))
+                }
+                if or(objections, shr(96, beyond)) { break }
+                sstore(payerSlot, payerWord)
                 sstore(payeeSlot, add(payeeWord, amount))
-                log3(AMOUNT, 32, transferTopic, payer, payee)
-                isDone := 1
+                if emitsTransfers { log3(AMOUNT, 32, mload(AT_TRANSFER), mload(OWNER), mload(PAYEE)) }
             }
-            default { payer := mul(payer, iszero(or(iszero(returndatasize()), gt(s, HALF_ORDER)))) }
+            payer := mul(mload(OWNER), iszero(or(iszero(returndatasize()), gt(mload(S), mload(AT_HALF_ORDER)))))
+        }
+        next = here;
+    }
+
+    /// @notice Executes plain payments of the grouped form until one is not plain or all are done. The payee's word is
+    /// read and written once for each group. A payer differs from its payee, so that nothing else writes it meanwhile.
+    /// @param here Where the next record starts in calldata; where a head starts if that is `groupEnd`.
+    /// @param groupEnd Where the records of the payee in the frame end.
+    /// @param end Where the batch ends.
+    /// @param left How many records are not yet done.
+    /// @param emitsTransfers Whether each payment is told by an event.
+    /// @return nextHere Where the record is that was not plain.
+    /// @return nextGroupEnd Where the records of its payee end.
+    /// @return nextLeft How many records are not done, with the one that was not plain.
+    /// @return payer Who signed it, or zero.
+    function runGrouped(uint256 here, uint256 groupEnd, uint256 end, uint256 left, bool emitsTransfers)
+        internal
+        returns (uint256 nextHere, uint256 nextGroupEnd, uint256 nextLeft, address payer)
+    {
+        assembly ("memory-safe") {
+            for {} lt(here, end) {} {
+                if eq(here, groupEnd) {
+                    let head := calldataload(here)
+                    mstore(PAYEE, shr(96, head))
+                    here := add(here, HEAD_BYTES)
+                    groupEnd := add(here, mul(GROUPED_RECORD_BYTES, and(shr(80, head), 0xffff)))
+                }
+                mstore(OWNER, mload(PAYEE))
+                let payeeSlot := keccak256(OWNER, 64)
+                let payeeWord := sload(payeeSlot)
+                let room := sub(mload(add(TIERS, shl(6, byte(3, payeeWord)))), and(payeeWord, mload(AT_PAYEE_MASK)))
+                for {} lt(here, groupEnd) { here := add(here, GROUPED_RECORD_BYTES) } {
+                    let amount := calldataload(here)
+                    let nonce := and(shr(184, amount), 0xffffffff)
+                    amount := shr(216, amount)
+                    mstore(AMOUNT, amount)
+                    mstore(NONCE, nonce)
+                    mstore(STRUCT_HASH, keccak256(TYPEHASH, 160))
+                    mstore(DIGEST, keccak256(PREFIXED, 66))
+                    mstore(R, calldataload(add(here, 9)))
+                    let objections
+                    {
+                        let s := calldataload(add(here, 41))
+                        mstore(V, add(27, shr(255, s)))
+                        s := and(s, mload(AT_S_MASK))
+                        mstore(S, s)
+                        // A failed ecrecover returns nothing and leaves the payer before: only returndatasize tells.
+                        pop(staticcall(gas(), 1, DIGEST, 128, OWNER, 32))
+                        objections := or(iszero(returndatasize()), gt(s, mload(AT_HALF_ORDER)))
+                    }
+                    let payerSlot := keccak256(OWNER, 64)
+                    objections := or(objections, or(iszero(amount), eq(payerSlot, payeeSlot)))
+                    let payerWord := sload(payerSlot)
+                    room := sub(room, amount)
+                    let beyond := or(room, sub(and(xor(payerWord, mload(PARTICIPANT)), mload(AT_PAYER_MASK)), amount))
+                    // The last nonce wraps to zero, which is not above any: it is never usable.
+                    nonce := and(add(nonce, 1), 0xffffffff)
+                    objections := or(objections, iszero(gt(nonce, and(shr(96, payerWord), 0xffffffff))))
+                    {
+                        let limits := mload(add(LIMITS, shl(6, byte(3, payerWord))))
+                        let spent := and(shr(128, payerWord), 0xffffffffffffffffffff)
+                        spent := add(amount, or(mload(TODAY), mul(spent, gt(spent, mload(TODAY)))))
+                        objections := or(objections, gt(amount, and(limits, mload(AT_64_BITS))))
+                        objections := or(objections, gt(spent, shr(64, limits)))
+                        payerWord := sub(or(and(payerWord, mload(AT_KEPT_MASK)), shl(96, or(nonce, shl(32, spent)))), amount)
+                    }
+                    if or(objections, shr(96, beyond)) { break }
+                    sstore(payerSlot, payerWord)
+                    payeeWord := add(payeeWord, amount)
+                    left := sub(left, 1)
+                    if emitsTransfers { log3(AMOUNT, 32, mload(AT_TRANSFER), mload(OWNER), mload(PAYEE)) }
+                }
+                sstore(payeeSlot, payeeWord)
+                if lt(here, groupEnd) { break }
+            }
+            payer := mul(mload(OWNER), iszero(or(iszero(returndatasize()), gt(mload(S), mload(AT_HALF_ORDER)))))
+        }
+        (nextHere, nextGroupEnd, nextLeft) = (here, groupEnd, left);
+    }
+
+    /// @notice Executes plain payments of one payer until one is not plain or all are done. The payer's word is read and
+    /// written once; its nonce was consumed before.
+    /// @param here Where the next entry starts in calldata.
+    /// @param end Where the entries end.
+    /// @param payerSlot Where the payer's word is.
+    /// @return next Where the entry is that was not plain, or `end`.
+    function runFanOut(uint256 here, uint256 end, address payer, uint256 payerSlot, bool emitsTransfers)
+        internal
+        returns (uint256 next)
+    {
+        uint256 spendingMask = AccountWord.SPENDING_MASK;
+        assembly ("memory-safe") {
+            let word := sload(payerSlot)
+            let limits := mload(add(LIMITS, shl(6, byte(3, word))))
+            // What may still be paid: the least of balance and daily limit, or nothing.
+            let room := and(xor(word, mload(PARTICIPANT)), mload(AT_PAYER_MASK))
+            room := mul(room, iszero(shr(96, room)))
+            let spent := and(shr(128, word), 0xffffffffffffffffffff)
+            spent := or(mload(TODAY), mul(spent, gt(spent, mload(TODAY))))
+            let daily := sub(shr(64, limits), spent)
+            daily := mul(daily, iszero(shr(80, daily)))
+            room := xor(room, mul(xor(room, daily), lt(daily, room)))
+            let before := room
+            limits := and(limits, mload(AT_64_BITS))
+
+            for {} lt(here, end) { here := add(here, ENTRY_BYTES) } {
+                let amount := calldataload(here)
+                mstore(OWNER, shr(96, amount))
+                amount := and(shr(56, amount), 0xffffffffff)
+                let payeeSlot := keccak256(OWNER, 64)
+                let payeeWord := sload(payeeSlot)
+                let beyond := sub(room, amount)
+                let objections := or(iszero(amount), or(eq(payeeSlot, payerSlot), gt(amount, limits)))
+                {
+                    let ceiling := mload(add(TIERS, shl(6, byte(3, payeeWord))))
+                    if or(
+                        objections, shr(96, or(beyond, sub(ceiling, add(and(payeeWord, mload(AT_PAYEE_MASK)), amount))))
+                    ) { break }
+                }
+                room := beyond
+                sstore(payeeSlot, add(payeeWord, amount))
+                if emitsTransfers {
+                    mstore(AMOUNT, amount)
+                    log3(AMOUNT, 32, mload(AT_TRANSFER), payer, mload(OWNER))
+                }
+            }
+            let paid := sub(before, room)
+            if paid {
+                word := or(and(word, not(spendingMask)), shl(128, add(spent, paid)))
+                sstore(payerSlot, sub(word, paid))
+            }
+        }
+        next = here;
+    }
+
+    /// @notice A plain payment of the single path: no frame, and the tiers' words from storage. Never while paused.
+    /// @return objections Zero if it is done; else it is not plain, and nothing was done.
+    function pay(address payer, address payee, uint256 amount) internal returns (uint256 objections) {
+        bytes32 transferTopic = IERC20.Transfer.selector;
+        uint256 tiers = tierSlot(0);
+        uint256 registered = AccountWord.REGISTERED;
+        uint256 payerMask = SINGLE_PAYER_MASK;
+        uint256 payeeMask = PAYEE_MASK;
+        uint256 spendingMask = AccountWord.SPENDING_MASK;
+        assembly ("memory-safe") {
+            mstore(0, payee)
+            mstore(0x20, sub(tiers, 3)) // accounts is the first member, tiers the fourth
+            let payeeSlot := keccak256(0, 0x40)
+            mstore(0, payer)
+            let payerSlot := keccak256(0, 0x40)
+            let word := sload(payerSlot)
+            let payeeWord := sload(payeeSlot)
+            objections := or(iszero(amount), eq(payerSlot, payeeSlot))
+            let beyond := sub(and(xor(word, registered), payerMask), amount)
+            {
+                let limits := sload(add(tiers, byte(3, word)))
+                let spent := and(shr(128, word), 0xffffffffffffffffffff)
+                let today := shl(64, and(div(timestamp(), 86400), 0xffff))
+                spent := add(amount, or(today, mul(spent, gt(spent, today))))
+                // The highest bit is PAUSED.
+                objections := or(objections, shr(255, limits))
+                objections := or(objections, gt(amount, and(shr(96, limits), 0xffffffffffffffff)))
+                objections := or(objections, gt(spent, add(today, and(shr(160, limits), 0xffffffffffffffff))))
+                word := sub(or(and(word, not(spendingMask)), shl(128, spent)), amount)
+            }
+            {
+                let ceiling := or(registered, and(sload(add(tiers, byte(3, payeeWord))), 0xffffffffffffffffffffffff))
+                beyond := or(beyond, sub(ceiling, add(and(payeeWord, payeeMask), amount)))
+            }
+            objections := or(objections, shr(96, beyond))
+            if iszero(objections) {
+                sstore(payerSlot, word)
+                sstore(payeeSlot, add(payeeWord, amount))
+                mstore(0, amount)
+                log3(0, 0x20, transferTopic, payer, payee)
+            }
         }
     }
 
-    /// @notice What the last executed record says, for one that was not plain.
+    /// @return count How many records a batch of the grouped form has; zero if it is malformed: bytes missing or left
+    /// over, or a group without records.
+    function countGrouped(bytes calldata groups) internal pure returns (uint256 count) {
+        assembly ("memory-safe") {
+            let here := groups.offset
+            let end := add(here, groups.length)
+            for {} lt(here, end) {} {
+                let inGroup := and(shr(80, calldataload(here)), 0xffff)
+                here := add(here, add(HEAD_BYTES, mul(GROUPED_RECORD_BYTES, inGroup)))
+                count := add(count, inGroup)
+                if iszero(inGroup) { here := add(end, 1) }
+            }
+            count := mul(count, eq(here, end))
+        }
+    }
+
+    /// @notice What the last record says, for one that was not plain.
     /// @return payee Who is paid.
     /// @return amount In minor units.
     /// @return next The account's nonce after this record; zero for the last nonce.
@@ -146,12 +379,29 @@ library PlainPayments {
         }
     }
 
+    /// @notice An entry of a fan-out.
+    function readEntry(uint256 here) internal pure returns (address payee, uint256 amount) {
+        assembly ("memory-safe") {
+            let entry := calldataload(here)
+            payee := shr(96, entry)
+            amount := and(shr(56, entry), 0xffffffffff)
+        }
+    }
+
     /// @notice Lets the payments of a tier be plain from now on.
     function learnTier(uint256 id) internal view {
         uint256 slot = tierSlot(id);
+        uint256 tier;
         assembly ("memory-safe") {
-            let place := add(TIERS, shl(5, id))
-            if iszero(mload(place)) { mstore(place, sload(slot)) }
+            if iszero(mload(add(LIMITS, shl(6, id)))) { tier := sload(slot) }
+        }
+        if (tier == 0) return;
+        uint256 ceiling = AccountWord.REGISTERED | TierWord.holdingLimit(tier);
+        uint256 daily = TierWord.dailyLimit(tier);
+        uint256 perPayment = TierWord.perPaymentLimit(tier);
+        assembly ("memory-safe") {
+            mstore(add(TIERS, shl(6, id)), ceiling)
+            mstore(add(LIMITS, shl(6, id)), or(perPayment, shl(64, add(daily, mload(TODAY)))))
         }
     }
 

@@ -22,15 +22,22 @@ library Reason {
     uint256 internal constant SELF_PAYMENT = 24;
     uint256 internal constant PAYER_CLOSED = 25;
     uint256 internal constant PAYEE_CLOSED = 26;
+    uint256 internal constant PAYER_SUSPENDED = 27;
+    uint256 internal constant PAYEE_SUSPENDED = 28;
+    uint256 internal constant PAYEE_IS_SYSTEM = 29;
+    uint256 internal constant FUNDS_HELD = 30;
 
-    /// @dev For a payer that is FROZEN or CLOSED.
+    /// @dev For a payer that has one of AccountWord.PAYER_REFUSED.
     function ofPayer(uint256 word) internal pure returns (uint256) {
-        return AccountWord.has(word, AccountWord.FROZEN) ? PAYER_FROZEN : PAYER_CLOSED;
+        if (AccountWord.has(word, AccountWord.FROZEN)) return PAYER_FROZEN;
+        return AccountWord.has(word, AccountWord.CLOSED) ? PAYER_CLOSED : PAYER_SUSPENDED;
     }
 
     /// @dev For a payee that is not in good standing.
     function ofPayee(uint256 word) internal pure returns (uint256) {
         if (!AccountWord.has(word, AccountWord.REGISTERED)) return PAYEE_NOT_REGISTERED;
-        return AccountWord.has(word, AccountWord.FROZEN) ? PAYEE_FROZEN : PAYEE_CLOSED;
+        if (AccountWord.has(word, AccountWord.FROZEN)) return PAYEE_FROZEN;
+        if (AccountWord.has(word, AccountWord.CLOSED)) return PAYEE_CLOSED;
+        return AccountWord.has(word, AccountWord.SUSPENDED) ? PAYEE_SUSPENDED : PAYEE_IS_SYSTEM;
     }
 }

@@ -2,11 +2,16 @@
 pragma solidity ^0.8.30;
 
 /// @title The limits of a tier in one storage slot
-/// @notice From the lowest bit: holdingLimit 96 | perPaymentLimit 64 | dailyLimit 64. A tier that was never set has
-/// limits of zero: it can neither pay nor hold.
+/// @notice From the lowest bit: holdingLimit 96 | perPaymentLimit 64 | dailyLimit 64 | since 31 | paused 1. A tier that was
+/// never set has limits of zero: it can neither pay nor hold. `since` is when these limits were set, in seconds since
+/// 1970. Every defined tier carries PAUSED while the currency is paused, so that a payment on the single path, which reads
+/// its tier anyway, needs no further slot.
 library TierWord {
-    function pack(uint256 holding, uint256 perPayment, uint256 daily) internal pure returns (uint256) {
-        return holding | (perPayment << 96) | (daily << 160);
+    uint256 internal constant PAUSED = 1 << 255;
+
+    /// @param time At most 31 bits.
+    function pack(uint256 holding, uint256 perPayment, uint256 daily, uint256 time) internal pure returns (uint256) {
+        return holding | (perPayment << 96) | (daily << 160) | (time << 224);
     }
 
     function holdingLimit(uint256 word) internal pure returns (uint256) {
@@ -18,6 +23,14 @@ library TierWord {
     }
 
     function dailyLimit(uint256 word) internal pure returns (uint256) {
-        return word >> 160;
+        return (word >> 160) & type(uint64).max;
+    }
+
+    function since(uint256 word) internal pure returns (uint256) {
+        return (word >> 224) & 0x7fffffff;
+    }
+
+    function isPaused(uint256 word) internal pure returns (bool) {
+        return word & PAUSED != 0;
     }
 }

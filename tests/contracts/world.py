@@ -15,7 +15,9 @@ from contracts.transactions import address_of
 from contracts.typed_data import PaymentDomain, payment_digest
 
 NAME = "Czech koruna"
-DEPLOYER, GOVERNOR, ISSUER, PAUSER, UPGRADER = (bytes([index] * 20) for index in range(0xA1, 0xA6))
+DEPLOYER, GOVERNOR, ISSUER, PAUSER, UPGRADER, SUPERVISOR, REGISTRAR = (
+    bytes([index] * 20) for index in range(0xA1, 0xA8)
+)
 NOBODY = bytes([0xEE] * 20)
 UPGRADE_DELAY_S = 172_800
 
@@ -60,16 +62,15 @@ class Refused(Exception):
 class World:
     """The chain, the proxy, and verbs in the tests' own words."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, emits_transfers: bool = True) -> None:
         self.evm = LocalEvm()
-        creation = self.evm.send(DEPLOYER, b"", abi.implementation_creation_code())
-        assert creation.is_success
-        self.implementation = creation.created
-        roles = (GOVERNOR, ISSUER, PAUSER, UPGRADER)
+        self.administration = self.create(abi.administration_creation_code())
+        self.implementation = self.create(
+            abi.implementation_creation_code(self.administration, emits_transfers=emits_transfers)
+        )
+        roles = (GOVERNOR, ISSUER, PAUSER, UPGRADER, SUPERVISOR, REGISTRAR)
         initialisation = abi.encode_initialize(NAME, "CZK", 2, roles, UPGRADE_DELAY_S)
-        creation = self.evm.send(DEPLOYER, b"", abi.proxy_creation_code(self.implementation, initialisation))
-        assert creation.is_success, abi.decode_revert(creation.returned)
-        self.currency = creation.created
+        self.currency = self.create(abi.proxy_creation_code(self.implementation, initialisation))
         self.domain = PaymentDomain(NAME, CHAIN_ID, self.currency)
         self._populate()
 
@@ -87,6 +88,12 @@ class World:
         self.register(BANK_A, [UNLINKED], MERCHANT_TIER, flags=0)
         for customer in (ALICE, BOB):
             self.do(BANK_A.address, abi.encode_transfer(customer.address, 60_000))
+
+    def create(self, code: bytes) -> bytes:
+        """Create a contract; return its address."""
+        creation = self.evm.send(DEPLOYER, b"", code)
+        assert creation.is_success, abi.decode_revert(creation.returned)
+        return creation.created
 
     def attempt(self, sender: bytes, data: bytes) -> Outcome:
         return self.evm.send(sender, self.currency, data)

@@ -3,7 +3,7 @@ pragma solidity ^0.8.30;
 
 /// @title Roles
 /// @notice Each role is held by one address and handed over in two steps, so that it cannot be lost to a mistyped one.
-/// A role's id is the keccak256 of its name: GOVERNOR, ISSUER, PAUSER, UPGRADER.
+/// A role's id is the keccak256 of its name: GOVERNOR, ISSUER, PAUSER, UPGRADER, SUPERVISOR, REGISTRAR.
 interface IRoles {
     event RoleOffered(bytes32 indexed role, address indexed holder, address indexed candidate);
     event RoleTransferred(bytes32 indexed role, address indexed previousHolder, address indexed holder);

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+
+import {AccountWord} from "./AccountWord.sol";
+import {accountSlot, load, store} from "./DigitalCurrencyStorage.sol";
+import {Payments} from "./Payments.sol";
+import {PlainPayments} from "./PlainPayments.sol";
+import {Reason} from "./Reason.sol";
+import {Skips, newSkips} from "./Skips.sol";
+
+/// @title Batches of signed payments
+/// @notice A batch first tries each record as a plain one (PlainPayments), which asks the same rules at once and refuses
+/// nothing; what is not plain is decided here, by `_pay`, rule by rule.
+abstract contract Batches is Payments {
+    using AccountWord for uint256;
+
+    bytes32 private constant FAN_OUT_TYPEHASH = keccak256("FanOut(bytes payments,uint256 nonce,uint256 validBefore)");
+
+    /// @dev Whether each payment of a batch is told by a Transfer. If not, the records of the call tell of it: all of them
+    /// but those that Skipped names.
+    function _emitsTransfers() internal pure virtual returns (bool);
+
+    function settle(bytes calldata records, uint64 validBefore) external {
+        (uint256 id,) = _openBatch(validBefore);
+        (Skips memory skips, uint256 count) = _settleFlat(records);
+        _closeBatch(id, skips, count);
+    }
+
+    function settleGrouped(bytes calldata groups, uint64 validBefore) external {
+        (uint256 id,) = _openBatch(validBefore);
+        (Skips memory skips, uint256 count) = _settleGrouped(groups);
+        _closeBatch(id, skips, count);
+    }
+
+    function settleFanOut(bytes calldata payments, uint32 nonce, uint64 validBefore, bytes32 r, bytes32 vs) external {
+        (uint256 id, bytes32 separator) = _openBatch(validBefore);
+        (Skips memory skips, uint256 count) = _settleFanOut(payments, nonce, validBefore, r, vs, separator);
+        _closeBatch(id, skips, count);
+    }
+
+    // ------------------------------------------------------------------------------------------------ inside
+
+    function _settleFlat(bytes calldata records) private returns (Skips memory skips, uint256 count) {
+        count = records.length / PlainPayments.RECORD_BYTES;
+        if (count == 0 || records.length % PlainPayments.RECORD_BYTES != 0) revert MalformedBatch(records.length);
+        skips = newSkips(count);
+        unchecked {
+            uint256 first = _offset(records);
+            uint256 here = first;
+            uint256 end = first + records.length;
+            address payer;
+            (here, payer) = PlainPayments.runFlat(here, end, _emitsTransfers());
+            while (here != end) {
+                uint256 reason = _settleUnusual(payer);
+                if (reason != 0) skips.add((here - first) / PlainPayments.RECORD_BYTES, reason);
+                here += PlainPayments.RECORD_BYTES;
+                (here, payer) = PlainPayments.runFlat(here, end, _emitsTransfers());
+            }
+        }
+    }
+
+    function _settleGrouped(bytes calldata groups) private returns (Skips memory skips, uint256 count) {
+        count = PlainPayments.countGrouped(groups);
+        if (count == 0) revert MalformedBatch(groups.length);
+        skips = newSkips(count);
+        unchecked {
+            uint256 here = _offset(groups);
+            uint256 end = here + groups.length;
+            uint256 groupEnd = here;
+            uint256 left = count;
+            address payer;
+            (here, groupEnd, left, payer) = PlainPayments.runGrouped(here, groupEnd, end, left, _emitsTransfers());
+            while (left != 0) {
+                uint256 reason = _settleUnusual(payer);
+                if (reason != 0) skips.add(count - left, reason);
+                here += PlainPayments.GROUPED_RECORD_BYTES;
+                --left;
+                (here, groupEnd, left, payer) = PlainPayments.runGrouped(here, groupEnd, end, left, _emitsTransfers());
+            }
+        }
+    }
+
+    /// @return reason Why the record in the frame was skipped, or zero.
+    function _settleUnusual(address payer) private returns (uint256 reason) {
+        if (payer == address(0)) return Reason.BAD_SIGNATURE;
+        (address payee, uint256 amount, uint256 next) = PlainPayments.read();
+        uint256 slot = accountSlot(payer);
+        uint256 word = load(slot);
+        if (word.participant() != PlainPayments.participantOfBatch()) return Reason.PAYER_NOT_OF_PARTICIPANT;
+        if (next <= word.nonce()) return Reason.NONCE_USED;
+
+        PlainPayments.learnTier(word.tier());
+        PlainPayments.learnTier(load(accountSlot(payee)).tier());
+        word = word.withNonce(next);
+        reason = _pay(slot, word, payer, payee, amount, _emitsTransfers());
+        if (reason != 0) store(slot, word);
+    }
+
+    function _settleFanOut(
+        bytes calldata payments,
+        uint32 nonce,
+        uint64 validBefore,
+        bytes32 r,
+        bytes32 vs,
+        bytes32 separator
+    ) private returns (Skips memory skips, uint256 count) {
+        count = payments.length / PlainPayments.ENTRY_BYTES;
+        if (count == 0 || payments.length % PlainPayments.ENTRY_BYTES != 0) revert MalformedBatch(payments.length);
+        address payer;
+        {
+            bytes32 content = keccak256(abi.encode(FAN_OUT_TYPEHASH, keccak256(payments), nonce, validBefore));
+            ECDSA.RecoverError failure;
+            (payer, failure,) = ECDSA.tryRecover(MessageHashUtils.toTypedDataHash(separator, content), r, vs);
+            if (failure != ECDSA.RecoverError.NoError) revert BadSignature();
+        }
+        uint256 slot = accountSlot(payer);
+        uint256 word = load(slot);
+        if (word.participant() != PlainPayments.participantOfBatch()) {
+            revert PayerNotOfParticipant(payer, word.participant());
+        }
+        if (nonce < word.nonce() || nonce == type(uint32).max) revert NonceUsed(payer, nonce, word.nonce());
+        store(slot, word.withNonce(uint256(nonce) + 1));
+        PlainPayments.learnTier(word.tier());
+        skips = newSkips(count);
+        _payEach(payments, payer, slot, skips);
+    }
+
+    function _payEach(bytes calldata payments, address payer, uint256 slot, Skips memory skips) private {
+        unchecked {
+            uint256 first = _offset(payments);
+            uint256 here = first;
+            uint256 end = first + payments.length;
+            here = PlainPayments.runFanOut(here, end, payer, slot, _emitsTransfers());
+            while (here != end) {
+                (address payee, uint256 amount) = PlainPayments.readEntry(here);
+                PlainPayments.learnTier(load(accountSlot(payee)).tier());
+                uint256 reason = _pay(slot, load(slot), payer, payee, amount, _emitsTransfers());
+                if (reason != 0) skips.add((here - first) / PlainPayments.ENTRY_BYTES, reason);
+                here += PlainPayments.ENTRY_BYTES;
+                here = PlainPayments.runFanOut(here, end, payer, slot, _emitsTransfers());
+            }
+        }
+    }
+
+    function _offset(bytes calldata data) private pure returns (uint256 offset) {
+        assembly ("memory-safe") {
+            offset := data.offset
+        }
+    }
+
+    function _openBatch(uint64 validBefore) private view whenNotPaused returns (uint256 id, bytes32 separator) {
+        if (block.timestamp >= validBefore) revert BatchExpired(validBefore, block.timestamp);
+        id = _requireParticipant().participant();
+        separator = _domainSeparator();
+        PlainPayments.open(separator, validBefore, id, _today());
+    }
+
+    function _closeBatch(uint256 id, Skips memory skips, uint256 count) private {
+        if (skips.count != 0) emit Skipped(skips.bitmap, skips.trimmedReasons());
+        emit BatchSettled(uint16(id), count, count - skips.count);
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.30;
+
+import {AccountWord} from "./AccountWord.sol";
+import {digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
+import {IPayments} from "./interfaces/IPayments.sol";
+
+/// @title What both halves of the currency ask before they act
+abstract contract Standing {
+    using AccountWord for uint256;
+
+    bytes32 private constant DOMAIN_TYPEHASH =
+        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+
+    modifier whenNotPaused() {
+        _requireNotPaused();
+        _;
+    }
+
+    function _requireNotPaused() internal view {
+        if (digitalCurrencyStorage().paused) revert IPayments.CurrencyPaused();
+    }
+
+    /// @return word Of the caller, an institution in good standing.
+    function _requireParticipant() internal view returns (uint256 word) {
+        word = digitalCurrencyStorage().accounts[msg.sender];
+        if (!word.has(AccountWord.INSTITUTION)) revert IPayments.NotAParticipant(msg.sender);
+        if (word.has(AccountWord.SUSPENDED)) revert IPayments.ParticipantSuspended(word.participant());
+        if (word.has(AccountWord.FROZEN | AccountWord.CLOSED)) revert IPayments.ParticipantFrozen(word.participant());
+    }
+
+    /// @return What no order holds of a balance.
+    function _available(address owner, uint256 word) internal view returns (uint256) {
+        uint256 held = digitalCurrencyStorage().restrictions[owner].held;
+        return word.balance() > held ? word.balance() - held : 0;
+    }
+
+    /// @return EIP-712 §domainSeparator, on this chain and of the proxy.
+    function _domainSeparator() internal view returns (bytes32) {
+        bytes32 nameHash = digitalCurrencyStorage().nameHash;
+        return keccak256(abi.encode(DOMAIN_TYPEHASH, nameHash, keccak256("1"), block.chainid, address(this)));
+    }
+}
