@@ -306,7 +306,8 @@ def _errors() -> dict[bytes, tuple[str, list[str], list[str]]]:
             [field["type"] for field in entry["inputs"]],
             [field["name"] for field in entry["inputs"]],
         )
-        for entry in load_abi()
+        for contract in ("DigitalCurrency", "Settlement", "Trades")
+        for entry in load_artifact(contract)["abi"]
         if entry["type"] == "error"
     ]
     described += [("Error", ["string"], ["reason"]), ("Panic", ["uint256"], ["panicCode"])]

@@ -23,9 +23,14 @@ PROXY_SOURCE = "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol"
 PUBLISHED = {
     "DigitalCurrency": "src/DigitalCurrency.sol",
     "ERC1967Proxy": PROXY_SOURCE,
+    "Settlement": "src/Settlement.sol",
+    "Trades": "src/Trades.sol",
 }
 # The structure behind a namespaced slot, printed by a contract that is never deployed.
 LAYOUTS = {"DigitalCurrency": ("src/DigitalCurrencyStorage.sol", "DigitalCurrencyLayout")}
+
+# 2394: transient storage outlives a call. Ours is zero again when it ends (NetPositions.sol, the guard).
+EXPECTED_WARNINGS = {"2394"}
 
 IMPORT = re.compile(r'^import\s[^"]*"([^"]+)";', re.MULTILINE)
 
@@ -109,6 +114,8 @@ def compile_units(entries: Mapping[str, str]) -> dict[str, Any]:
     except SolcError as refusal:
         raise CompilationFailed(refusal.message) from refusal
     for problem in output.get("errors", []):
+        if problem["errorCode"] in EXPECTED_WARNINGS:
+            continue
         print(problem["formattedMessage"], file=sys.stderr)
     contracts: dict[str, Any] = output["contracts"]
     return contracts
