@@ -4,8 +4,8 @@ Pure: a queue and balances in, a set of payments out. The contract verifies what
 here is trusted. The problem and its conditions are those of M. Bech and K. Soramäki, "Gridlock Resolution in
 Interbank Payment Systems" (Bank of Finland Discussion Papers 9/2001): start from the whole queue, and take
 payments out of the queues of those who would end below zero, until nobody does. They take the last of a
-queue; we take the largest of the lowest priority, because among equal priorities our queue may be bypassed, and
-then put back what still fits.
+queue; we take the largest of the lowest priority, because among equal priorities our queue may be bypassed,
+and then put back what still fits.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -1,6 +1,6 @@
 """What net settlement costs: 1,000 payments among 20 banks, by receipt, on the in-process EVM.
 
-All rules are on, and it is not the first cycle. The amounts come from a fixed generator, so the figures are fixed.
+All rules are on, and it is not the first cycle. The amounts are fixed, so the figures are too.
 """
 
 from eth_hash.auto import keccak
@@ -21,7 +21,7 @@ _BANKS = {number: keccak(f"gas settlement bank {number}".encode())[:20] for numb
 
 
 def measure_settlement() -> dict[str, int]:
-    """Return the gas of a payment in a net cycle, rounded up: from submitted positions and from a gross list."""
+    """Return the gas of a payment in a net cycle, rounded up: from positions and from a gross list."""
     evm = LocalEvm()
     settlement_address = _set_up(evm)
     payments = _payments()
@@ -39,7 +39,7 @@ def measure_settlement() -> dict[str, int]:
 
 
 def _set_up(evm: LocalEvm) -> bytes:
-    """Deploy a currency with 20 banks and their settlement; every bank has funds and consents to net debits."""
+    """Deploy a currency with 20 banks and their settlement; all have funds and consent to net debits."""
     implementation = _create(evm, abi.implementation_creation_code())
     initialisation = abi.encode_initialize("Sandbox koruna", "CZK", 2, [_OPERATOR] * 4, 172_800)
     currency = _create(evm, abi.proxy_creation_code(implementation, initialisation))

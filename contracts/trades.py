@@ -39,7 +39,7 @@ class TradesDomain(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """A trade; bit i of ``payers`` is set where leg i is the first of a payer, of ``affirmed`` if it agreed."""
+    """A trade. Bit i of ``payers`` is set where leg i is a payer's first, of ``affirmed`` if it agreed."""
 
     expiry_s: int
     payers: int
