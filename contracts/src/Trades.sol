@@ -138,7 +138,7 @@ contract Trades is ITrades, ReentrancyGuardTransient {
     }
 
     function _requireWellFormed(uint256 index, Leg calldata leg) private view {
-        bool isPlaced = leg.token != address(0) && leg.payer != address(0) && leg.payee != address(0);
+        bool isPlaced = leg.token.code.length != 0 && leg.payer != address(0) && leg.payee != address(0);
         bool isMoving = leg.amount != 0 && leg.payer != leg.payee;
         bool isStuck = leg.payee == address(this) || leg.payee == leg.token;
         if (isPlaced && isMoving && !isStuck) return;

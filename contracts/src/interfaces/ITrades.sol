@@ -70,8 +70,8 @@ interface ITrades {
     /// @notice Fixes legs and expiry. The proposer must be a party, and affirms like everybody else.
     /// @param salt Tells apart trades of equal content by one proposer.
     /// @return tradeId As `tradeIdOf` says.
-    /// @dev Reverts with LegCount, MalformedLeg (zero amount or address, payer and payee the same, a payee that is this
-    /// contract or the token), TradeExpired, TradeExists, NotAParty.
+    /// @dev Reverts with LegCount, MalformedLeg (no amount, payer or payee, payer and payee the same, a token without
+    /// code, a payee that is this contract or the token), TradeExpired, TradeExists, NotAParty.
     function proposeTrade(Leg[] calldata legs, uint64 expiry, bytes32 salt) external returns (bytes32 tradeId);
 
     /// @notice Agrees to pay the caller's legs of this trade. It may be said again; only `cancelTrade` takes it back.
