@@ -207,8 +207,18 @@ def word_slot(number: int) -> int:
 
 
 def test_the_slots_are_where_the_layout_says(banks: SettlementWorld) -> None:
-    layout = {row["member"]: row["slot"] for row in abi.load_artifact("Settlement")["storageLayout"]}
+    rows = abi.load_artifact("Settlement")["storageLayout"]
+    layout = {row["member"]: row["slot"] for row in rows}
     assert layout == {"_words": 0, "_queued": 1, "_payments": 2, "lastCycle": 3}
+    (payments,) = (row for row in rows if row["member"] == "_payments")
+    assert [(row["member"], row["slot"], row["offset"]) for row in payments["members"]] == [
+        ("amount", 0, 0),
+        ("expiry", 0, 9),
+        ("payer", 0, 17),
+        ("payee", 0, 19),
+        ("priority", 0, 21),
+        ("state", 0, 22),
+    ]
     for number in IDS:
         banks.deposit(number, 100 + number)
         banks.set_cap(number, 200 + number)
