@@ -76,6 +76,9 @@ def load_artifact(name: str) -> Mapping[str, Any]:
 # The token's address answers for both.
 HALVES = ("DigitalCurrency", "Administration")
 
+# The contracts whose custom errors are read by name; equal names mean the same in all of them.
+REVERTING = (*HALVES, "Settlement", "Trades")
+
 
 def load_abi() -> list[dict[str, Any]]:
     """Return the token's JSON ABI, of both halves."""
@@ -325,7 +328,8 @@ def _errors() -> dict[bytes, tuple[str, list[str], list[str]]]:
             [field["type"] for field in entry["inputs"]],
             [field["name"] for field in entry["inputs"]],
         )
-        for entry in load_abi()
+        for contract in REVERTING
+        for entry in load_artifact(contract)["abi"]
         if entry["type"] == "error"
     ]
     described += [("Error", ["string"], ["reason"]), ("Panic", ["uint256"], ["panicCode"])]

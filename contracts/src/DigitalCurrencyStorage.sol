@@ -48,6 +48,7 @@ struct DigitalCurrencyStorage {
     mapping(bytes32 order => mapping(address owner => OrderUse)) orderUses;
     mapping(uint256 tier => uint256[] words) tierVersions;
     uint256 definedTiers;
+    uint256 standingEpoch;
 }
 
 /// @dev keccak256(abi.encode(uint256(keccak256("florin.storage.DigitalCurrency")) - 1)) & ~bytes32(uint256(0xff))

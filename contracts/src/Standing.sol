@@ -2,7 +2,8 @@
 pragma solidity ^0.8.30;
 
 import {AccountWord} from "./AccountWord.sol";
-import {digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
+import {DigitalCurrencyStorage, digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
+import {IAdministration} from "./interfaces/IAdministration.sol";
 import {IPayments} from "./interfaces/IPayments.sol";
 
 /// @title What both halves of the currency ask before they act
@@ -33,6 +34,16 @@ abstract contract Standing {
     function _available(address owner, uint256 word) internal view returns (uint256) {
         uint256 held = digitalCurrencyStorage().restrictions[owner].held;
         return word.balance() > held ? word.balance() - held : 0;
+    }
+
+    /// @dev Writes an account's membership and flags, and tells of them.
+    function _writeMembership(address owner, uint256 word) internal {
+        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
+        if ((word | $.accounts[owner]).has(AccountWord.INSTITUTION)) $.standingEpoch += 1;
+        $.accounts[owner] = word;
+        emit IAdministration.AccountRegistered(
+            owner, uint16(word.participant()), uint8(word.tier()), uint24(word.flags())
+        );
     }
 
     /// @return EIP-712 §domainSeparator, on this chain and of the proxy.
