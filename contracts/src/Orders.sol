@@ -44,7 +44,7 @@ abstract contract Orders is IOrders, RoleChecks, Standing {
         use.isFrozen = true;
         $.restrictions[owner].freezes += 1;
         emit AccountFrozen(id, owner);
-        _writeMembership(owner, word | AccountWord.FROZEN);
+        if (!word.has(AccountWord.FROZEN)) _writeMembership(owner, word | AccountWord.FROZEN);
     }
 
     function unfreeze(bytes32 id, address owner) external {

@@ -48,7 +48,10 @@ abstract contract Standing {
 
     /// @return EIP-712 §domainSeparator, on this chain and of the proxy.
     function _domainSeparator() internal view returns (bytes32) {
-        bytes32 nameHash = digitalCurrencyStorage().nameHash;
-        return keccak256(abi.encode(DOMAIN_TYPEHASH, nameHash, keccak256("1"), block.chainid, address(this)));
+        return keccak256(abi.encode(DOMAIN_TYPEHASH, _nameHash(), keccak256("1"), block.chainid, address(this)));
+    }
+
+    function _nameHash() internal view virtual returns (bytes32) {
+        return digitalCurrencyStorage().nameHash;
     }
 }
