@@ -5,8 +5,9 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
-import {digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
+import {digitalCurrencyStorage, load, store} from "./DigitalCurrencyStorage.sol";
 import {Payments} from "./Payments.sol";
+import {hashOfArguments} from "./TypedData.sol";
 import {IAuthorizations} from "./interfaces/IAuthorizations.sol";
 
 /// @title Signed authorisations of the single path: ERC-2612 and EIP-3009
@@ -55,7 +56,7 @@ abstract contract Authorizations is IAuthorizations, Payments {
         bytes32 r,
         bytes32 s
     ) external {
-        bytes32 digest = _useTransfer(TRANSFER_TYPEHASH, from, to, value, validAfter, validBefore, nonce);
+        bytes32 digest = _useTransfer(TRANSFER_TYPEHASH, from, validAfter, validBefore, nonce);
         _requireSignature(from, digest, v, r, s);
         _transfer(from, to, value);
     }
@@ -69,7 +70,7 @@ abstract contract Authorizations is IAuthorizations, Payments {
         bytes32 nonce,
         bytes memory signature
     ) external {
-        bytes32 digest = _useTransfer(TRANSFER_TYPEHASH, from, to, value, validAfter, validBefore, nonce);
+        bytes32 digest = _useTransfer(TRANSFER_TYPEHASH, from, validAfter, validBefore, nonce);
         _requireSignature(from, digest, signature);
         _transfer(from, to, value);
     }
@@ -86,7 +87,7 @@ abstract contract Authorizations is IAuthorizations, Payments {
         bytes32 s
     ) external {
         if (msg.sender != to) revert CallerNotPayee(msg.sender, to);
-        bytes32 digest = _useTransfer(RECEIVE_TYPEHASH, from, to, value, validAfter, validBefore, nonce);
+        bytes32 digest = _useTransfer(RECEIVE_TYPEHASH, from, validAfter, validBefore, nonce);
         _requireSignature(from, digest, v, r, s);
         _transfer(from, to, value);
     }
@@ -101,7 +102,7 @@ abstract contract Authorizations is IAuthorizations, Payments {
         bytes memory signature
     ) external {
         if (msg.sender != to) revert CallerNotPayee(msg.sender, to);
-        bytes32 digest = _useTransfer(RECEIVE_TYPEHASH, from, to, value, validAfter, validBefore, nonce);
+        bytes32 digest = _useTransfer(RECEIVE_TYPEHASH, from, validAfter, validBefore, nonce);
         _requireSignature(from, digest, signature);
         _transfer(from, to, value);
     }
@@ -115,39 +116,40 @@ abstract contract Authorizations is IAuthorizations, Payments {
     }
 
     function authorizationState(address authorizer, bytes32 nonce) external view returns (bool) {
-        return digitalCurrencyStorage().authorizations[authorizer][nonce];
+        return digitalCurrencyStorage().authorizations[authorizer][nonce] != 0;
     }
 
     // ------------------------------------------------------------------------------------------------ inside
 
     /// @return digest What the payer must have signed.
-    function _useTransfer(
-        bytes32 typehash,
-        address from,
-        address to,
-        uint256 value,
-        uint256 validAfter,
-        uint256 validBefore,
-        bytes32 nonce
-    ) private returns (bytes32 digest) {
+    function _useTransfer(bytes32 typehash, address from, uint256 validAfter, uint256 validBefore, bytes32 nonce)
+        private
+        returns (bytes32 digest)
+    {
         if (block.timestamp <= validAfter) revert AuthorizationNotYetValid(validAfter, block.timestamp);
         if (block.timestamp >= validBefore) revert AuthorizationExpired(validBefore, block.timestamp);
         _useNonce(from, nonce);
         emit AuthorizationUsed(from, nonce);
-        return _digest(keccak256(abi.encode(typehash, from, to, value, validAfter, validBefore, nonce)));
+        return _digest(hashOfArguments(typehash, 6));
     }
 
     /// @return digest What the authoriser must have signed.
     function _useCancellation(address authorizer, bytes32 nonce) private returns (bytes32 digest) {
         _useNonce(authorizer, nonce);
         emit AuthorizationCanceled(authorizer, nonce);
-        return _digest(keccak256(abi.encode(CANCEL_TYPEHASH, authorizer, nonce)));
+        return _digest(hashOfArguments(CANCEL_TYPEHASH, 2));
     }
 
     function _useNonce(address authorizer, bytes32 nonce) private {
-        mapping(bytes32 => bool) storage used = digitalCurrencyStorage().authorizations[authorizer];
-        if (used[nonce]) revert AuthorizationAlreadyUsed(authorizer, nonce);
-        used[nonce] = true;
+        mapping(bytes32 => uint256) storage used = digitalCurrencyStorage().authorizations[authorizer];
+        uint256 slot;
+        assembly ("memory-safe") {
+            mstore(0, nonce)
+            mstore(0x20, used.slot)
+            slot := keccak256(0, 0x40)
+        }
+        if (load(slot) != 0) revert AuthorizationAlreadyUsed(authorizer, nonce);
+        store(slot, 1);
     }
 
     function _digest(bytes32 content) private view returns (bytes32) {

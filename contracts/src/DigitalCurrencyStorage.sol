@@ -42,7 +42,7 @@ struct DigitalCurrencyStorage {
     uint8 decimals;
     bool paused;
     mapping(address owner => uint256) permitNonces;
-    mapping(address authorizer => mapping(bytes32 nonce => bool)) authorizations;
+    mapping(address authorizer => mapping(bytes32 nonce => uint256)) authorizations;
     mapping(bytes32 id => Order) orders;
     mapping(address owner => Restriction) restrictions;
     mapping(bytes32 order => mapping(address owner => OrderUse)) orderUses;

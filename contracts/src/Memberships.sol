@@ -49,7 +49,7 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
     }
 
     function suspendParticipant(uint16 id) external onlyRole(SUPERVISOR) {
-        (DigitalCurrencyStorage storage $, address institution, uint256 word) = _institution(id);
+        (address institution, uint256 word) = _institution(id);
         if (word.has(AccountWord.SUSPENDED)) revert IPayments.ParticipantSuspended(id);
 
         _writeMembership(institution, word | AccountWord.SUSPENDED);
@@ -57,7 +57,7 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
     }
 
     function reinstateParticipant(uint16 id) external onlyRole(SUPERVISOR) {
-        (DigitalCurrencyStorage storage $, address institution, uint256 word) = _institution(id);
+        (address institution, uint256 word) = _institution(id);
         if (!word.has(AccountWord.SUSPENDED)) revert ParticipantNotSuspended(id);
 
         _writeMembership(institution, word & ~AccountWord.SUSPENDED);
@@ -143,9 +143,9 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
     function _institution(uint16 id)
         private
         view
-        returns (DigitalCurrencyStorage storage $, address institution, uint256 word)
+        returns (address institution, uint256 word)
     {
-        $ = digitalCurrencyStorage();
+        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
         institution = $.participants[id].institution;
         if (institution == address(0)) revert UnknownParticipant(id);
         word = $.accounts[institution];

@@ -3,15 +3,13 @@ pragma solidity ^0.8.30;
 
 import {AccountWord} from "./AccountWord.sol";
 import {DigitalCurrencyStorage, digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
+import {domainSeparator} from "./TypedData.sol";
 import {IAdministration} from "./interfaces/IAdministration.sol";
 import {IPayments} from "./interfaces/IPayments.sol";
 
 /// @title What both halves of the currency ask before they act
 abstract contract Standing {
     using AccountWord for uint256;
-
-    bytes32 private constant DOMAIN_TYPEHASH =
-        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
 
     modifier whenNotPaused() {
         _requireNotPaused();
@@ -48,7 +46,7 @@ abstract contract Standing {
 
     /// @return EIP-712 §domainSeparator, on this chain and of the proxy.
     function _domainSeparator() internal view returns (bytes32) {
-        return keccak256(abi.encode(DOMAIN_TYPEHASH, _nameHash(), keccak256("1"), block.chainid, address(this)));
+        return domainSeparator(_nameHash());
     }
 
     function _nameHash() internal view virtual returns (bytes32) {
