@@ -60,6 +60,9 @@ __all__ = [
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 
+# The contracts whose custom errors are read by name; equal names mean the same in all of them.
+REVERTING = ("DigitalCurrency", "Notary")
+
 ROLES = {name: keccak(name.encode()) for name in ("GOVERNOR", "ISSUER", "PAUSER", "UPGRADER")}
 
 
@@ -70,9 +73,9 @@ def load_artifact(name: str) -> Mapping[str, Any]:
     return artifact
 
 
-def load_abi() -> list[dict[str, Any]]:
-    """Return the token's JSON ABI."""
-    abi: list[dict[str, Any]] = load_artifact("DigitalCurrency")["abi"]
+def load_abi(name: str = "DigitalCurrency") -> list[dict[str, Any]]:
+    """Return a contract's JSON ABI; by default the token's."""
+    abi: list[dict[str, Any]] = load_artifact(name)["abi"]
     return abi
 
 
@@ -306,7 +309,8 @@ def _errors() -> dict[bytes, tuple[str, list[str], list[str]]]:
             [field["type"] for field in entry["inputs"]],
             [field["name"] for field in entry["inputs"]],
         )
-        for entry in load_abi()
+        for contract in REVERTING
+        for entry in load_abi(contract)
         if entry["type"] == "error"
     ]
     described += [("Error", ["string"], ["reason"]), ("Panic", ["uint256"], ["panicCode"])]

@@ -22,6 +22,7 @@ COMPILER = CONTRACTS / "solc.cjs"
 PROXY_SOURCE = "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol"
 PUBLISHED = {
     "DigitalCurrency": "src/DigitalCurrency.sol",
+    "Notary": "src/Notary.sol",
     "ERC1967Proxy": PROXY_SOURCE,
 }
 # The structure behind a namespaced slot, printed by a contract that is never deployed.
