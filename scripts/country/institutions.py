@@ -16,7 +16,9 @@ from pathlib import Path
 import msgspec
 
 from api.settings import Kind, Settings
+from contracts.deploy import Manifest
 from contracts.durable import write_durably
+from contracts.transactions import checksum_address
 from scripts.country.data_directory import DataDirectory
 from scripts.supervision.processes import ChildSpec
 from scripts.supervision.readiness import LOOPBACK, http_ready, socket_ready
@@ -24,6 +26,8 @@ from scripts.supervision.readiness import LOOPBACK, http_ready, socket_ready
 CURRENCY, CURRENCY_EXPONENT = "CZK", 2
 PASSPHRASE_VARIABLE = "FLORIN_WALLET_NODE_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 LONGEST_SOCKET_PATH_BYTES = 100
+ANCHOR_EVERY_S = 15.0
+"""Daily is the rule: the sample country anchors often enough for a run of a minute to have anchors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +142,12 @@ class InstitutionHome:
         keys: dict[str, str] = msgspec.json.decode(answer)["keys"]
         return keys
 
-    def bind_node(self, chain_id: int, contract: str, domain_name: str) -> None:
+    def bind_node(self, manifest: Manifest) -> None:
         """Tells the node the one deployment that it signs for."""
         self._run_node(
-            "bind", "--chain-id", str(chain_id), "--contract", contract, "--domain-name", domain_name
-        )
+            "bind", "--chain-id", str(manifest.chain_id), "--contract", checksum_address(manifest.proxy),
+            "--domain-name", manifest.currency.name, "--notary", checksum_address(manifest.notary),
+        )  # fmt: skip
 
     def settings(self, *, database_url: str, port: int, rpc_url: str, manifest: Path) -> Settings:
         """The settings of its API and worker, written to its file."""
@@ -160,6 +165,7 @@ class InstitutionHome:
             currency=CURRENCY,
             currency_exponent=CURRENCY_EXPONENT,
             is_sandbox=True,
+            anchor_every_s=ANCHOR_EVERY_S,
         )
         write_durably(self.settings_file, settings.to_toml().encode(), mode=0o600)
         return settings

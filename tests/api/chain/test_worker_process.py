@@ -44,7 +44,10 @@ def write_settings(directory: Path, chain: Chain, database: Database, socket: Pa
             {
                 "chain_id": deployment.chain_id,
                 "genesis_hash": "0x" + deployment.genesis_hash.hex(),
-                "proxy": "0x" + deployment.contract.hex(),
+                "contracts": {
+                    "proxy": "0x" + deployment.contract.hex(),
+                    "notary": "0x" + deployment.notary.hex(),
+                },
                 "block_number": deployment.deployed_block,
                 "currency": {"name": deployment.domain_name, "symbol": "sCZK", "decimals": 2},
             }
@@ -119,7 +122,7 @@ async def test_killed_at_any_moment_it_loses_nothing_and_pays_nothing_twice(
             await end(process, signal.SIGKILL)
         process = await start(settings)
         await until(bank, "SELECT count(*) = 0 FROM outbox_payments WHERE state IN ('queued', 'batched')")
-        await until(bank, "SELECT count(*) = 5 FROM chain_health")
+        await until(bank, "SELECT count(*) = 6 FROM chain_health")
         second = await start(settings)
         assert second.stderr is not None
         async with asyncio.timeout(30):
@@ -134,7 +137,8 @@ async def test_killed_at_any_moment_it_loses_nothing_and_pays_nothing_twice(
     assert await bank.posted(payee.account_id) == 500_000 + 1_000 * len(payments)
     assert await bank.on_chain(payee.address) == 500_000 + 1_000 * len(payments)
     health = {row["component"]: row["is_ok"] for row in await bank.pool.fetch("SELECT * FROM chain_health")}
-    assert health == dict.fromkeys(["chain", "indexer", "reconciliation", "relay", "signer"], True)
+    components = ["anchoring", "chain", "indexer", "reconciliation", "relay", "signer"]
+    assert health == dict.fromkeys(components, True)
     bank.restart()
     await bank.finish()
     await bank.assert_reconciled()
