@@ -110,6 +110,11 @@ class InstitutionHome:
         return self.directory / "wallet-node"
 
     @property
+    def signer_journal(self) -> Path:
+        """What its wallet node signed, for whoever verifies it."""
+        return self.node_home / "journal.sqlite3"
+
+    @property
     def passphrase_file(self) -> Path:
         """What opens the keystore."""
         return self.node_home / "passphrase"
@@ -207,3 +212,8 @@ class InstitutionHome:
         if done.returncode != 0:
             raise NodeFailed(self.plan.slug, command, done.stderr.decode(errors="replace"))
         return done.stdout
+
+
+def signer_journals(data: DataDirectory) -> dict[str, Path]:
+    """Each institution's signer's journal, by slug."""
+    return {plan.slug: InstitutionHome(data, plan).signer_journal for plan in INSTITUTIONS}

@@ -2,6 +2,7 @@
 
 the worker
 ├── refuses a chain that is not the one of the books, and says what to do
+├── refuses a manifest of another version, and says what to do
 ├── killed at any moment and started again loses nothing and pays nothing twice
 ├── ends at once, with status 0, when it is told to stop
 └── a second one waits for the first one's lease
@@ -17,6 +18,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import asyncpg
+import pytest
 
 from api.settings import Settings
 from tests.api.chain.bank import OWN_BANK, Bank
@@ -102,6 +104,24 @@ async def test_it_refuses_a_foreign_chain_and_says_what_to_do(
     assert process.returncode == 3
     assert "ForeignChain" in errors.decode()
     assert "Point rpc_url at the chain of these books" in errors.decode()
+
+
+@pytest.mark.parametrize("damage", ["an earlier version's", "no manifest"])
+async def test_it_refuses_a_manifest_that_lacks_what_it_needs(
+    bank: Bank, chain: Chain, database: Database, tmp_path: Path, damage: str
+) -> None:
+    settings = write_settings(tmp_path, chain, database, tmp_path / "no-signer")
+    manifest = tmp_path / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["proxy"] = content.pop("contracts")["proxy"]
+    manifest.write_text(json.dumps(content) if damage == "an earlier version's" else "{")
+
+    process = await start(settings)
+    _, errors = await asyncio.wait_for(process.communicate(), 30)
+
+    assert process.returncode == 3
+    assert "UnusableManifest" in errors.decode()
+    assert "make reset" in errors.decode()
 
 
 async def test_killed_at_any_moment_it_loses_nothing_and_pays_nothing_twice(
