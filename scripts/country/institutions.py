@@ -187,7 +187,7 @@ class InstitutionHome:
         )
 
     def worker_spec(self) -> ChildSpec:
-        """Its worker: relay, indexer and reconciliation."""
+        """Its worker: relay, indexer, reconciliation and anchoring."""
         command = (sys.executable, "-m", "api.workers", "--settings", str(self.settings_file))
         return ChildSpec(f"{self.plan.slug}-worker", command)
 
