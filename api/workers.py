@@ -85,6 +85,7 @@ class Worker:
             reach.pool,
             reach.signer,
             ANCHORING_KEYS[reach.settings.kind],
+            reach.books.participant,
             reach.settings.anchor_every_s,
         )
         self.indexer = Indexer(

@@ -17,7 +17,7 @@ from api.chain.deployment import ANCHOR
 from api.chain.errors import FlowFrozen, LedgerUnsettled
 from api.chain.outbox import TransactionIntent, enqueue_transaction
 from api.database import transaction
-from api.ledger.log import Fence, is_passed, read_fence, read_leaves
+from api.ledger.log import BEFORE_ALL, Fence, is_passed, read_fence, read_leaves
 from contracts.merkle import Frontier
 from contracts.notary import LEDGER_LOG, SIGNER_LOG, encode_anchor
 
@@ -49,7 +49,7 @@ class LastAnchor:
     state: str
     age_s: float
     since: int
-    last_entry_id: int = 0
+    last_entry_id: int = BEFORE_ALL
     peaks: bytes = b""
 
 
@@ -94,11 +94,15 @@ def is_news(head: LogHead, last: LastAnchor | None) -> bool:
 class Anchoring:
     """Anchors an institution's logs. One runs for an institution: `api.workers` holds the lease."""
 
-    def __init__(self, pool: Pool, signer: SignerClient, key: str, every_s: float) -> None:
-        """`key` names the signer's key that the notary knows as the institution."""
+    def __init__(self, pool: Pool, signer: SignerClient, key: str, participant: int, every_s: float) -> None:
+        """`key` names the signer's key that the notary knows as the institution.
+
+        A participant's is one once the central bank has said so; the central bank's own (0) holds a role.
+        """
         self._pool = pool
         self._signer = signer
         self._key = key
+        self._participant = participant
         self._every_s = every_s
 
     async def run_once(self) -> int:
@@ -109,7 +113,7 @@ class Anchoring:
         if "anchoring" in await frozen_flows(self._pool):
             raise FlowFrozen("anchoring")
         anchors = await self._last_anchors()
-        if not is_due(anchors, self._every_s):
+        if not is_due(anchors, self._every_s) or not await self._is_institution():
             return 0
         heads = [await self._ledger_head(anchors.get("ledger")), _signer_head(await self._signer.journal())]
         news = [head for head in heads if is_news(head, anchors.get(head.log))]
@@ -119,11 +123,20 @@ class Anchoring:
                     await self._enqueue(connection, head)
         return len(news)
 
+    async def _is_institution(self) -> bool:
+        """Whether the notary would take an anchor: a final block has made the key the participant's own."""
+        if self._participant == 0:
+            return True
+        known: bytes | None = await self._pool.fetchval(
+            "SELECT institution FROM chain_participants WHERE participant = $1", self._participant
+        )
+        return known is not None and known == (await self._signer.keys()).named.get(self._key)
+
     async def _last_anchors(self) -> dict[Log, LastAnchor]:
         return {
             row["log"]: LastAnchor(
-                row["size"], row["state"], row["age_s"], row["since"], row["last_entry_id"] or 0,
-                row["peaks"] or b"",
+                row["size"], row["state"], row["age_s"], row["since"],
+                BEFORE_ALL if row["last_entry_id"] is None else row["last_entry_id"], row["peaks"] or b"",
             )
             for row in await self._pool.fetch(_LAST)
         }  # fmt: skip
@@ -131,7 +144,7 @@ class Anchoring:
     async def _ledger_head(self, last: LastAnchor | None) -> LogHead:
         """The tree of all entries that are settled in their order; only the new ones are read."""
         frontier = Frontier() if last is None else Frontier.from_bytes(last.size, last.peaks)
-        last_id = 0 if last is None else last.last_entry_id
+        last_id = BEFORE_ALL if last is None else last.last_entry_id
         async with self._pool.acquire() as connection:
             fence = await self._settled(connection)
             async for leaves in read_leaves(connection, last_id, fence.last_id):

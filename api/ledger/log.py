@@ -7,8 +7,8 @@ waits for this, and nothing is written for it.
 
 A leaf, all integers big-endian, all texts UTF-8 behind their length in 4 bytes:
 
-    version 1 (= 1) | entry id 8 | booked at, microseconds since 1970 UTC, 8 | business id 16 (zeros: none)
-    | kind | source | number of legs 4 | legs, in the order of their bytes:
+    version 1 (= 1) | entry id 8 (signed) | booked at, microseconds since 1970 UTC, 8
+    | business id 16 (zeros: none) | kind | source | number of legs 4 | legs, in the order of their bytes:
         account code | currency 3 | amount in minor units 8 (signed: debit positive)
 
 The account's code stands for it, and not its number: who renames an account changes the leaf.
@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 ENTRIES_AT_ONCE: Final = 1_000  # some 30 ms of the worker, which has other tasks
 LEAF_VERSION: Final = 1
+BEFORE_ALL: Final = -(2**63)
+"""Below every id that an entry can have, also one that no sequence gave it."""
 
-_HEAD: Final = struct.Struct(">BQq16s")
+_HEAD: Final = struct.Struct(">Bqq16s")
 _LEG: Final = struct.Struct(">3sq")
 _NO_BUSINESS: Final = bytes(16)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.chain.rpc import RpcClient
-from api.ledger.log import read_leaves
+from api.ledger.log import BEFORE_ALL, read_leaves
 from api.ledger.verify import Difference
 from contracts.abi import ROLES, AdministrativeEvent, Event, ParticipantSet
 from contracts.merkle import Frontier
@@ -84,7 +84,7 @@ async def read_ledger(connection: Connection, sizes: Collection[int]) -> Held:
     """The roots of the journal's beginnings of these sizes, from its entries alone."""
     wanted, frontier, roots = set(sizes), Frontier(), {}
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        async for leaves in read_leaves(connection, 0, _HIGHEST_ID):
+        async for leaves in read_leaves(connection, BEFORE_ALL, _HIGHEST_ID):
             for _, hashed in leaves:
                 frontier.append(hashed)
                 if frontier.size in wanted:

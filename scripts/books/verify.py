@@ -175,9 +175,11 @@ class AnchoredLogs:
         addresses = addresses_of(participant, self._history.until(books.final_block))
         of_ledger, of_signer = own_anchors(self._anchors, addresses, books.final_block)
         sizes = {each.size for each in of_ledger}
-        held = await read_patiently(books.settings, lambda connection: read_ledger(connection, sizes))
-        differences = [*ledger_differences(of_ledger, held)]
-        self.recomputed += len(of_ledger)
+        differences: list[Difference] = []
+        if of_ledger:
+            held = await read_patiently(books.settings, lambda connection: read_ledger(connection, sizes))
+            differences += ledger_differences(of_ledger, held)
+            self.recomputed += len(of_ledger)
         journal = signer_journals.get(books.settings.institution)
         if journal is not None and journal.exists():
             differences += signer_differences(of_signer, journal)

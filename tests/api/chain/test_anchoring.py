@@ -5,6 +5,7 @@ a round
 ├── reads only what is new, and commits to all of it
 ├── is not due before its time, nor while an anchor is on its way
 ├── has no news when nothing was written; an anchor's own signature is none
+├── waits until a final block has made the key the participant's institution
 ├── is held back by a transaction that stays open, aloud, and goes on after it
 ├── killed at each of its steps leaves whole anchors or none, and the next one goes on
 └── at the central bank is sent by the issuer
@@ -26,7 +27,7 @@ from api.chain.anchoring import Anchoring, LastAnchor, LogHead, is_due, is_news
 from api.chain.errors import FlowFrozen, LedgerUnsettled
 from api.chain.outbox import TransactionIntent, enqueue_transaction
 from api.database import transaction
-from api.ledger.log import read_leaves
+from api.ledger.log import BEFORE_ALL, read_leaves
 from contracts.merkle import root_of
 from contracts.notary import (
     LEDGER_LOG,
@@ -36,7 +37,7 @@ from contracts.notary import (
     encode_anchor,
     encode_anchors,
 )
-from tests.api.chain.bank import Bank
+from tests.api.chain.bank import CONFIRMATIONS, OTHER_BANK, OWN_BANK, Bank
 from tests.api.chain.operator import mine
 from tests.api.chain.test_central_bank import CentralBank, central_bank
 from tests.api.chain.test_crashes import kill_at
@@ -53,7 +54,7 @@ AGES_AGO = 0.0
 
 
 def desk_of(bank: Bank, every_s: float = AGES_AGO) -> Anchoring:
-    return Anchoring(bank.pool, bank.signer, "institution", every_s)
+    return Anchoring(bank.pool, bank.signer, "institution", OWN_BANK, every_s)
 
 
 async def on_chain(rpc: RpcClient, deployment: Deployment, institution: bytes, log: bytes) -> list[Anchor]:
@@ -69,7 +70,7 @@ async def anchored(bank: Bank, log: bytes = LEDGER_LOG) -> list[Anchor]:
 async def leaves(pool: Pool) -> list[bytes]:
     """The leaves of the whole journal, read anew."""
     async with pool.acquire() as connection:
-        return [hashed async for part in read_leaves(connection, 0, 2**62) for _, hashed in part]
+        return [hashed async for part in read_leaves(connection, BEFORE_ALL, 2**62) for _, hashed in part]
 
 
 async def states(bank: Bank) -> list[tuple[str, str | None]]:
@@ -195,6 +196,20 @@ async def test_an_institution_that_only_anchors_comes_to_rest(bank: Bank) -> Non
     assert len(await anchored(bank)) == len(await anchored(bank, SIGNER_LOG)) == 2
 
 
+async def test_it_waits_until_it_is_an_institution(bank: Bank) -> None:
+    async with transaction(bank.pool) as connection:
+        await bank.add_wallets(connection, 1, deposit_minor=1_000, tier=1)
+    assert len(await leaves(bank.pool)) == 1
+    assert await desk_of(bank).run_once() == 0, "its books follow no block yet"
+    await mine(bank.rpc, CONFIRMATIONS)
+    await bank.indexer.run_once()
+    other = Anchoring(bank.pool, bank.signer, "institution", OTHER_BANK, AGES_AGO)
+    assert await other.run_once() == 0, "that bank's key is another"
+    assert await desk_of(bank).run_once() == 1
+    await bank.finish()
+    assert [each.size for each in await anchored(bank)] == [1]
+
+
 async def test_a_transaction_that_stays_open_holds_it_back_aloud(
     bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -232,7 +247,7 @@ async def test_killed_at_each_of_its_steps_it_leaves_whole_anchors_or_none(bank:
 
 async def test_the_central_banks_anchors_are_the_issuers(central_bank: CentralBank, rpc: RpcClient) -> None:
     signer = central_bank.relay.submitting._signer
-    desk = Anchoring(central_bank.pool, signer, "issuer", AGES_AGO)
+    desk = Anchoring(central_bank.pool, signer, "issuer", 0, AGES_AGO)
     assert await desk.run_once() == 2
     await central_bank.finish()
     issuer = (await signer.keys()).named["issuer"]

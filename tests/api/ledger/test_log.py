@@ -25,7 +25,7 @@ from api.database import Pool, connect_pool, transaction
 from api.ledger import log
 from api.ledger.chart import code_of, open_accounts
 from api.ledger.journal import Entry, Leg, Posting
-from api.ledger.log import LogEntry, LogLeg, encode_leaf, is_passed, read_fence, read_leaves
+from api.ledger.log import BEFORE_ALL, LogEntry, LogLeg, encode_leaf, is_passed, read_fence, read_leaves
 from contracts.merkle import leaf_hash
 from tests.api.ledger.conftest import transfer
 
@@ -56,7 +56,7 @@ LEAF = """
 
 
 async def leaves_of(
-    connection: Connection, above_id: int = 0, last_id: int = 2**62
+    connection: Connection, above_id: int = BEFORE_ALL, last_id: int = 2**62
 ) -> list[tuple[int, bytes]]:
     return [leaf async for leaves in read_leaves(connection, above_id, last_id) for leaf in leaves]
 
@@ -114,6 +114,7 @@ CHANGES = {
     "the account itself": "DELETE FROM ledger_accounts WHERE id = {payee}",
     "the number": "UPDATE ledger_entries SET id = {entry} + 1 WHERE id = {entry}",
     "moved legs": "UPDATE ledger_legs SET entry_id = {entry} - 1 WHERE entry_id = {entry}",
+    "an entry before the first": "INSERT INTO ledger_entries (id, kind, source) VALUES (-5, 'k', 's')",
     "no entry": "DELETE FROM ledger_entries WHERE id = {entry}",
 }
 
