@@ -93,7 +93,10 @@ async def read_fence(connection: Connection) -> Fence:
 
 
 async def is_passed(connection: Connection, fence: Fence) -> bool:
-    """Whether every transaction that could still write an id up to the fence is over."""
+    """Whether every transaction that could still write an id up to the fence is over.
+
+    Transactions of other databases on the same server count as well: that only delays.
+    """
     oldest: int = await connection.fetchval("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
     return oldest >= fence.later_transaction
 

@@ -214,12 +214,13 @@ async def test_a_transaction_that_stays_open_holds_it_back_aloud(
     bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await funded(bank, 1, 50_000)
-    monkeypatch.setattr(anchoring, "FENCE_PATIENCE_S", 0.2)
     async with bank.pool.acquire() as slow, slow.transaction():
+        monkeypatch.setattr(anchoring, "FENCE_PATIENCE_S", 0.2)
         await slow.execute("SELECT pg_current_xact_id()")
         with pytest.raises(LedgerUnsettled, match="pg_stat_activity"):
             await desk_of(bank).run_once()
         assert await states(bank) == []
+        monkeypatch.undo()
     assert await desk_of(bank).run_once() == 2
 
 
