@@ -32,7 +32,8 @@ class Settings:
     """Everything that an institution's `api` and `worker` need to know before they start.
 
     `participant_id` is the institution's number in the contract (0 for the central bank). `confirmations`
-    counts the block itself. `database_url` names the application's role, which owns nothing.
+    counts the block itself. `anchor_every_s` is the time between two anchors of the ledger and the signer's
+    journal. `database_url` names the application's role, which owns nothing.
     """
 
     institution: str
@@ -50,6 +51,7 @@ class Settings:
     confirmations: int = 6
     is_sandbox: bool = False
     poll_interval_s: float = 0.5
+    anchor_every_s: float = 86_400
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -154,5 +156,6 @@ def _value_problems(settings: Settings) -> list[str]:
         ),
         (1 <= settings.confirmations <= 1000, "confirmations must be 1 to 1000"),
         (0 < settings.poll_interval_s <= 60, "poll_interval_s must be above 0 and at most 60"),
+        (0 < settings.anchor_every_s <= 604_800, "anchor_every_s must be above 0 and at most a week"),
     ]
     return [sentence for holds, sentence in rules if not holds]

@@ -1,10 +1,10 @@
-"""The worker of one institution: relay, indexer and reconciliation as supervised tasks.
+"""The worker of one institution: relay, indexer, reconciliation and anchoring as supervised tasks.
 
     python -m api.workers --settings FILE
 
-Exit status: 0 after SIGTERM or SIGINT, 3 when the chain is not the one that the books were built on, 2 for
-settings that cannot be used. Everything else is retried: the tasks outlive the database, the chain and the
-signer.
+Exit status: 0 after SIGTERM or SIGINT, 3 when the chain is not the one that the books were built on or its
+manifest is another version's, 2 for settings that cannot be used. Everything else is retried: the tasks
+outlive the database, the chain and the signer.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from api.chain.alarms import Component, report_health
+from api.chain.anchoring import Anchoring
 from api.chain.booking import Books
 from api.chain.deployment import Deployment, open_cursor, require_own_chain
-from api.chain.errors import BooksAndChainDiffer, FlowFrozen, ForeignChain, LeaseLost
+from api.chain.errors import BooksAndChainDiffer, FlowFrozen, ForeignChain, LeaseLost, UnusableManifest
 from api.chain.indexer import Indexer
 from api.chain.outbox import CHANNEL as OUTBOX_CHANNEL
 from api.chain.reconciliation import Reconciliation
@@ -47,6 +48,8 @@ HEALTH_EVERY_S: Final = 2.0
 IDLE_RELAY_S: Final = 0.5
 RECONCILE_EVERY_S: Final = 3.0
 RECONCILE_IDLE_S: Final = 15.0
+ANCHOR_LOOK_S: Final = 10.0
+ANCHORING_KEYS: Final = {"central_bank": "issuer", "bank": "institution"}
 FIRST_RETRY_S: Final = 0.1
 LAST_RETRY_S: Final = 5.0
 
@@ -78,6 +81,13 @@ class Worker:
         self._reported: dict[Component, tuple[bool, float]] = {}
         self.relay = Relay(reach.pool, reach.rpc, reach.signer, reach.deployment)
         self.reconciliation = Reconciliation(reach.pool, reach.rpc, reach.deployment, reach.books)
+        self.anchoring = Anchoring(
+            reach.pool,
+            reach.signer,
+            ANCHORING_KEYS[reach.settings.kind],
+            reach.books.participant,
+            reach.settings.anchor_every_s,
+        )
         self.indexer = Indexer(
             reach.pool,
             reach.rpc,
@@ -93,6 +103,7 @@ class Worker:
             tasks.create_task(self._supervise("relay", self._relay_step))
             tasks.create_task(self._supervise("indexer", self._indexer_step))
             tasks.create_task(self._supervise("reconciliation", self._reconciliation_step))
+            tasks.create_task(self._supervise("anchoring", self._anchoring_step))
             tasks.create_task(self._supervise("signer", self._signer_step))
             tasks.create_task(self._supervise("chain", self._chain_step))
             tasks.create_task(self._hear_outbox())
@@ -119,6 +130,11 @@ class Worker:
         if not self.reconciliation.is_waiting:
             self._reconcile_wake.clear()
             await _wait(self._reconcile_wake, RECONCILE_IDLE_S)
+        return ""
+
+    async def _anchoring_step(self) -> str:
+        await self.anchoring.run_once()
+        await asyncio.sleep(min(self._settings.anchor_every_s / 3, ANCHOR_LOOK_S))
         return ""
 
     async def _signer_step(self) -> str:
@@ -197,13 +213,13 @@ async def lease(database_url: str) -> AsyncIterator[asyncio.Event]:
 
 
 async def serve(settings: Settings) -> None:
-    """Run the institution's worker until cancelled. Raises `ForeignChain`."""
+    """Run the institution's worker until cancelled. Raises `ForeignChain` and `UnusableManifest`."""
     while True:
         try:
             await _serve_with_lease(settings)
         except Exception as failure:
             cause = _first(failure)
-            if isinstance(cause, ForeignChain):
+            if isinstance(cause, ForeignChain | UnusableManifest):
                 raise cause from None
             logger.warning("starting again: %s", cause, exc_info=None if _is_weather(cause) else failure)
         await asyncio.sleep(1)
@@ -288,7 +304,7 @@ def main() -> int:
         return 2
     try:
         _run(_run_until_signalled(settings))
-    except ForeignChain as foreign:
+    except (ForeignChain, UnusableManifest) as foreign:
         print(foreign, file=sys.stderr)
         return 3
     return 0

@@ -77,7 +77,7 @@ def load_artifact(name: str) -> Mapping[str, Any]:
 HALVES = ("DigitalCurrency", "Administration")
 
 # The contracts whose custom errors are read by name; equal names mean the same in all of them.
-REVERTING = (*HALVES, "Settlement", "Trades")
+REVERTING = (*HALVES, "Settlement", "Trades", "Notary")
 
 
 def load_abi() -> list[dict[str, Any]]:

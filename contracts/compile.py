@@ -24,6 +24,7 @@ PUBLISHED = {
     "DigitalCurrency": "src/DigitalCurrency.sol",
     "DigitalCurrencyWithBatchEvents": "src/DigitalCurrencyWithBatchEvents.sol",
     "Administration": "src/Administration.sol",
+    "Notary": "src/Notary.sol",
     "ERC1967Proxy": PROXY_SOURCE,
     "Settlement": "src/Settlement.sol",
     "Trades": "src/Trades.sol",

@@ -1,22 +1,23 @@
-"""Deploy the token once per chain, and find it again.
+"""Deploy the contracts once per chain, and find them again.
 
-A deployment is two transactions of a deployer that keeps no role: the implementation, then the proxy whose
-constructor initialises it. Both are signed and written to a plan before the first is sent. After a crash the
-same bytes are sent again, so the addresses (deployer and nonce) stay the same; a chain that already has them
-is left as it is. Chains are told apart by the hash of their genesis block: every development chain of one
-kind has the same chain id.
+A deployment is one transaction for each of CREATIONS, in their order, of a deployer that keeps no role. All
+are signed and written to a plan before the first is sent. After a crash the same bytes are sent again, so the
+addresses (deployer and nonce) stay the same; a chain that already has them is left as it is. Chains are told
+apart by the hash of their genesis block: every development chain of one kind has the same chain id.
 """
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from eth_hash.auto import keccak
 
+from contracts import notary, settlement, trades
 from contracts.abi import (
+    administration_creation_code,
     encode_initialize,
     implementation_creation_code,
     load_artifact,
@@ -26,8 +27,7 @@ from contracts.durable import write_durably
 from contracts.rpc import Rpc, RpcRefused
 from contracts.transactions import Transaction, address_of, checksum_address, contract_address
 
-IMPLEMENTATION_GAS = 6_000_000
-PROXY_GAS = 1_000_000
+MANIFEST_FORMAT = 2
 DEFAULT_UPGRADE_DELAY_S = 48 * 3600
 
 # The chain's base fee may grow threefold between signing and inclusion.
@@ -69,6 +69,18 @@ class DifferentDeployment(DeploymentError):
     code = "DifferentDeployment"
 
 
+class OutdatedDeployment(DeploymentError):
+    """This chain has a deployment by an earlier version, which lacks contracts that this one needs."""
+
+    code = "OutdatedDeployment"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is of a deployment by an earlier version of Florin, without {', '.join(CONTRACTS)} in "
+            f"one plan: deploy anew with another data directory on a new chain (`make reset` in the sandbox)"
+        )
+
+
 class DeploymentFailed(DeploymentError):
     """A deployment's transaction was not included in time; it can be tried again."""
 
@@ -89,6 +101,10 @@ class Roles:
     issuer: bytes
     pauser: bytes
     upgrader: bytes
+    supervisor: bytes
+    registrar: bytes
+    operator: bytes
+    """The settlement's."""
 
 
 @dataclass(frozen=True)
@@ -99,47 +115,115 @@ class CurrencyTerms:
     symbol: str
     decimals: int
     upgrade_delay_s: int = DEFAULT_UPGRADE_DELAY_S
+    emits_transfers: bool = True
+    """False: one event tells of a whole batch (IPayments.settle)."""
+
+
+@dataclass(frozen=True)
+class Creation:
+    """One contract of a deployment: its name in plan and manifest, and how its creation code is made.
+
+    ``code`` gets the addresses of all contracts of the deployment by name, also of those that come later.
+    """
+
+    name: str
+    gas: int
+    code: Callable[[Mapping[str, bytes], Roles, CurrencyTerms], bytes]
+
+
+def _proxy_code(addresses: Mapping[str, bytes], roles: Roles, currency: CurrencyTerms) -> bytes:
+    initialisation = encode_initialize(
+        currency.name,
+        currency.symbol,
+        currency.decimals,
+        (roles.governor, roles.issuer, roles.pauser, roles.upgrader, roles.supervisor, roles.registrar),
+        currency.upgrade_delay_s,
+    )
+    return proxy_creation_code(addresses["implementation"], initialisation)
+
+
+def _implementation_code(addresses: Mapping[str, bytes], _roles: Roles, currency: CurrencyTerms) -> bytes:
+    return implementation_creation_code(
+        addresses["administration"], currency.name, emits_transfers=currency.emits_transfers
+    )
+
+
+def _settlement_code(addresses: Mapping[str, bytes], roles: Roles, _currency: CurrencyTerms) -> bytes:
+    return settlement.settlement_creation_code(addresses["proxy"], roles.operator)
+
+
+# Everything that is deployed, in the order of the deployer's nonces: what a constructor calls comes first.
+# Another contract is one more entry here, and nothing else but a property of Manifest where it is asked for by
+# name.
+CREATIONS = (
+    Creation("administration", 6_500_000, lambda *_: administration_creation_code()),
+    Creation("implementation", 6_000_000, _implementation_code),
+    Creation("proxy", 1_000_000, _proxy_code),
+    Creation("notary", 1_500_000, lambda addresses, *_: notary.creation_code(addresses["proxy"])),
+    Creation("settlement", 4_000_000, _settlement_code),
+    Creation("trades", 2_000_000, lambda *_: trades.trades_creation_code()),
+)
+CONTRACTS = tuple(creation.name for creation in CREATIONS)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Where the token is on one chain. ``block_number`` is where its history starts."""
+    """Where the contracts are on one chain, by name. ``block_number`` is where the token's history starts."""
 
     chain_id: int
     genesis_hash: bytes
-    proxy: bytes
-    implementation: bytes
+    contracts: Mapping[str, bytes]
     block_number: int
     currency: CurrencyTerms
     roles: Roles
     artifact_hash: bytes
 
+    @property
+    def proxy(self) -> bytes:
+        """The token: the address that everybody calls."""
+        return self.contracts["proxy"]
+
+    @property
+    def implementation(self) -> bytes:
+        """The token's code at the start."""
+        return self.contracts["implementation"]
+
+    @property
+    def notary(self) -> bytes:
+        """The commitments to audit logs."""
+        return self.contracts["notary"]
+
+    @property
+    def settlement(self) -> bytes:
+        """Settlement between participants."""
+        return self.contracts["settlement"]
+
     @staticmethod
     def load(path: Path) -> "Manifest":
-        """Read a manifest. Raises FileNotFoundError, or ValueError if it is not one."""
+        """Read a manifest. Raises FileNotFoundError, OutdatedDeployment, or ValueError if it is not one."""
         raw = json.loads(path.read_text(encoding="utf-8"))
+        _require_current(path, raw)
         try:
             return Manifest(
                 chain_id=raw["chain_id"],
                 genesis_hash=_bytes(raw["genesis_hash"]),
-                proxy=_bytes(raw["proxy"]),
-                implementation=_bytes(raw["implementation"]),
+                contracts={name: _bytes(address) for name, address in raw["contracts"].items()},
                 block_number=raw["block_number"],
                 currency=CurrencyTerms(**raw["currency"]),
                 roles=_roles(raw["roles"]),
                 artifact_hash=_bytes(raw["artifact_hash"]),
             )
-        except (KeyError, TypeError) as malformed:
+        except (KeyError, TypeError, AttributeError) as malformed:
             raise ValueError(f"{path} is not a deployment manifest: {malformed}") from malformed
 
     def save(self, path: Path) -> None:
         """Write the manifest, all or nothing."""
         content = json.dumps(
             {
+                "format": MANIFEST_FORMAT,
                 "chain_id": self.chain_id,
                 "genesis_hash": "0x" + self.genesis_hash.hex(),
-                "proxy": checksum_address(self.proxy),
-                "implementation": checksum_address(self.implementation),
+                "contracts": _addresses_as_json(self.contracts),
                 "block_number": self.block_number,
                 "currency": asdict(self.currency),
                 "roles": _roles_as_json(self.roles),
@@ -162,9 +246,16 @@ def sandbox_deployer_key() -> bytes:
 
 def artifact_hash() -> bytes:
     """Return the hash of the code that this build deploys."""
-    return keccak(
-        implementation_creation_code() + bytes.fromhex(load_artifact("ERC1967Proxy")["bytecode"][2:])
+    names = (
+        "Administration",
+        "DigitalCurrency",
+        "DigitalCurrencyWithBatchEvents",
+        "ERC1967Proxy",
+        "Notary",
+        "Settlement",
+        "Trades",
     )
+    return keccak(b"".join(bytes.fromhex(load_artifact(name)["bytecode"][2:]) for name in names))
 
 
 def require_funded(rpc_url: str, addresses: Sequence[bytes], needed_wei: int) -> None:
@@ -191,8 +282,8 @@ def deploy(
     """Deploy to the chain at ``rpc_url``, or return the deployment that it already has.
 
     The manifest is kept in ``manifest_dir`` under the chain's genesis hash. Raises Unfunded,
-    DifferentDeployment, DeploymentFailed, DeploymentReverted, and RpcRefused or OSError for what the node
-    says.
+    DifferentDeployment, OutdatedDeployment, DeploymentFailed, DeploymentReverted, and RpcRefused or OSError
+    for what the node says.
     """
     rpc = Rpc(rpc_url)
     genesis_hash = _genesis_hash(rpc)
@@ -216,9 +307,8 @@ def deploy(
     manifest = Manifest(
         chain_id=plan["chain_id"],
         genesis_hash=genesis_hash,
-        proxy=_bytes(plan["proxy"]),
-        implementation=_bytes(plan["implementation"]),
-        block_number=int(receipts[-1]["blockNumber"], 16),
+        contracts={name: _bytes(address) for name, address in plan["contracts"].items()},
+        block_number=int(receipts[CONTRACTS.index("proxy")]["blockNumber"], 16),
         currency=currency,
         roles=roles,
         artifact_hash=_bytes(plan["artifact_hash"]),
@@ -227,10 +317,21 @@ def deploy(
     return manifest
 
 
+def _require_current(path: Path, raw: Any) -> None:
+    """Raise OutdatedDeployment for a plan or manifest of a version that deployed other contracts."""
+    if not isinstance(raw, dict):
+        raise ValueError(f"{path} is neither a deployment's plan nor its manifest")  # noqa: TRY004
+    known = raw.get("contracts")
+    is_of_one = "proxy" in raw or isinstance(known, dict)
+    if is_of_one and (known is None or list(known) != list(CONTRACTS)):
+        raise OutdatedDeployment(path)
+
+
 def _load_plan(path: Path, terms: Mapping[str, Any]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    _require_current(path, plan)
     different = [key for key, value in terms.items() if plan[key] != value]
     if different:
         raise DifferentDeployment(
@@ -243,36 +344,37 @@ def _load_plan(path: Path, terms: Mapping[str, Any]) -> dict[str, Any] | None:
 def _plan(
     rpc: Rpc, terms: Mapping[str, Any], roles: Roles, currency: CurrencyTerms, deployer_key: bytes
 ) -> dict[str, Any]:
-    """Sign both transactions at the deployer's next nonces. Raises Unfunded."""
+    """Sign every creation at the deployer's next nonces. Raises Unfunded."""
     deployer = address_of(deployer_key)
     chain_id = rpc.quantity("eth_chainId")
     nonce = rpc.quantity("eth_getTransactionCount", "0x" + deployer.hex(), "latest")
     max_fee, priority_fee = _fees(rpc)
-    needed_wei = (IMPLEMENTATION_GAS + PROXY_GAS) * max_fee
+    needed_wei = sum(creation.gas for creation in CREATIONS) * max_fee
     balance_wei = rpc.quantity("eth_getBalance", "0x" + deployer.hex(), "latest")
     if balance_wei < needed_wei:
         raise Unfunded([deployer], [balance_wei], needed_wei)
 
-    implementation = contract_address(deployer, nonce)
-    initialisation = encode_initialize(
-        currency.name,
-        currency.symbol,
-        currency.decimals,
-        (roles.governor, roles.issuer, roles.pauser, roles.upgrader),
-        currency.upgrade_delay_s,
-    )
-    creations = (implementation_creation_code(), proxy_creation_code(implementation, initialisation))
+    addresses = {name: contract_address(deployer, nonce + place) for place, name in enumerate(CONTRACTS)}
+    transactions = [
+        Transaction(
+            chain_id=chain_id,
+            nonce=nonce + place,
+            max_priority_fee_per_gas=priority_fee,
+            max_fee_per_gas=max_fee,
+            gas=creation.gas,
+            to=b"",
+            value=0,
+            data=creation.code(addresses, roles, currency),
+        )
+        for place, creation in enumerate(CREATIONS)
+    ]
     return {
         **terms,
         "chain_id": chain_id,
         "deployer": checksum_address(deployer),
-        "implementation": checksum_address(implementation),
-        "proxy": checksum_address(contract_address(deployer, nonce + 1)),
+        "contracts": _addresses_as_json(addresses),
         "artifact_hash": "0x" + artifact_hash().hex(),
-        "transactions": [
-            _sign(deployer_key, Transaction(chain_id, nonce + at, priority_fee, max_fee, gas, b"", 0, data))
-            for at, (data, gas) in enumerate(zip(creations, (IMPLEMENTATION_GAS, PROXY_GAS), strict=True))
-        ],
+        "transactions": [_sign(deployer_key, each) for each in transactions],
     }
 
 
@@ -356,4 +458,8 @@ def _roles(raw: Mapping[str, str]) -> Roles:
 
 
 def _roles_as_json(roles: Roles) -> dict[str, str]:
-    return {name: checksum_address(address) for name, address in asdict(roles).items()}
+    return _addresses_as_json(asdict(roles))
+
+
+def _addresses_as_json(addresses: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: checksum_address(address) for name, address in addresses.items()}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from eth_hash.auto import keccak
 
-from contracts import abi
+from contracts import abi, notary
 from contracts.abi import AccountFlag
 from contracts.batch import Record, pack
 from contracts.transactions import Transaction, address_of
@@ -150,6 +150,11 @@ def measure() -> dict[str, int]:
     figures["transfer"] = sandbox.transfer(sandbox.payees[0], 12_345)
     figures["transfer_waterfall"] = sandbox.transfer(sandbox.merchants[0], 12_345)
     figures["burn"] = sandbox.act(abi.encode_burn(12_345))
+    desk = send(keccak(b"gas operator"), b"", notary.creation_code(sandbox.currency))
+    figures["deploy_notary"] = desk.gas_used
+    for name, size in (("anchor_first", 1), ("anchor", 2)):
+        call = notary.encode_anchor(notary.LEDGER_LOG, size, keccak(name.encode()))
+        figures[name] = send(keccak(b"gas bank"), desk.created, call).gas_used
     figures["code_bytes"] = len(abi.load_artifact("DigitalCurrency")["deployedBytecode"]) // 2 - 1
     return figures
 

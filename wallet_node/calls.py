@@ -3,8 +3,9 @@
 import hashlib
 from dataclasses import dataclass
 
+from contracts.notary import SIGNER_LOG, decode_anchor
 from contracts.transactions import Transaction as UnsignedTransaction
-from wallet_node.deployment import Deployment
+from wallet_node.deployment import NOTARY, Deployment
 from wallet_node.errors import Refusal, RefusedByNode
 from wallet_node.intents import MAXIMUM_INTEGER, Transaction, address_bytes, identifier_bytes
 from wallet_node.journal import TRANSACTION, Attempt, Journal, Page
@@ -91,7 +92,7 @@ class TransactionSigner:
     def _refusals(self, intent: Transaction, deployment: Deployment, data: bytes) -> tuple[Refusal, ...]:
         facts = TransactionFacts(
             key=intent.key,
-            is_to_currency=address_bytes(intent.to) == deployment.contract,
+            target=deployment.target(address_bytes(intent.to)),
             selector=data[:4],
             value_wei=intent.value,
             gas=intent.gas,
@@ -101,7 +102,17 @@ class TransactionSigner:
         if intent.max_priority_fee_per_gas > intent.max_fee_per_gas:
             detail = "max_priority_fee_per_gas is above max_fee_per_gas"
             refusals = (*refusals, Refusal("PriorityFeeTooHigh", detail))
+        if facts.target == NOTARY and not self._is_own_journal_or_other(data):
+            detail = "what is to be anchored of the signer's journal is not this node's journal"
+            refusals = (*refusals, Refusal("JournalDiffers", detail))
         return refusals
+
+    def _is_own_journal_or_other(self, data: bytes) -> bool:
+        """The node knows its own journal: of that log it anchors nothing else, whoever asks."""
+        call = decode_anchor(data)
+        if call is None or call.log != SIGNER_LOG:
+            return True
+        return self._journal.head_at(call.size) == call.root
 
     def _signed(self, name: str, unsigned: UnsignedTransaction, digest: bytes) -> SignedTransaction:
         key = self._keys.named_key(name)

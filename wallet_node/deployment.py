@@ -1,4 +1,4 @@
-"""The one deployment that a home serves: chain id, contract and EIP-712 domain name.
+"""The one deployment that a home serves: chain id, contracts and EIP-712 domain name.
 
 `python -m wallet_node.main bind` writes `binding.json` once. At first use the node copies it into its
 store, where nothing can change it; a file that says something else later is refused. So a stolen caller
@@ -15,17 +15,20 @@ from wallet_node import strict_json
 from wallet_node.errors import AlreadyBound, MalformedRequest, NotBound, WrongDeployment
 from wallet_node.intents import Address, ChainId, DomainName, address_bytes
 from wallet_node.keystore.files import sync_directory
+from wallet_node.policy import OTHER
 from wallet_node.store import Store
 
 _FILE = "binding.json"
+CURRENCY, NOTARY = "currency", "notary"
 
 
-class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """binding.json."""
+class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """binding.json. `contract` is the currency; a node that is bound to no notary anchors nothing."""
 
     chain_id: ChainId
     contract: Address
     domain_name: DomainName
+    notary: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,11 @@ class Deployment:
     chain_id: int
     contract: bytes
     domain_name: str
+    notary: bytes = b""
+
+    def target(self, address: bytes) -> str:
+        """What a policy calls the contract at an address: `currency`, `notary`, or `other`."""
+        return {self.contract: CURRENCY, self.notary: NOTARY}.get(address, OTHER)
 
 
 def bind(home: Path, binding: Binding) -> None:
@@ -96,10 +104,14 @@ class BoundDeployment:
         except MalformedRequest as error:
             raise AlreadyBound(f"binding.json cannot be read: {error.detail}") from None
         row = (deployment.chain_id, deployment.contract, deployment.domain_name)
+        beside = {NOTARY: deployment.notary} if deployment.notary else {}
         with self._store.transaction() as connection:
             connection.execute("INSERT INTO deployment VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING", row)
+            for named in beside.items():
+                connection.execute("INSERT INTO bound_contracts VALUES (?, ?) ON CONFLICT DO NOTHING", named)
             stored = connection.execute("SELECT chain_id, contract, domain_name FROM deployment").fetchone()
-        if stored != row:
+            named_before = dict(connection.execute("SELECT name, address FROM bound_contracts").fetchall())
+        if (stored, named_before) != (row, beside):
             raise AlreadyBound(
                 "binding.json names another deployment than this home has served; use a new home"
             )
@@ -108,4 +120,5 @@ class BoundDeployment:
 
 
 def _deployment(binding: Binding) -> Deployment:
-    return Deployment(binding.chain_id, address_bytes(binding.contract), binding.domain_name)
+    notary = b"" if binding.notary is None else address_bytes(binding.notary)
+    return Deployment(binding.chain_id, address_bytes(binding.contract), binding.domain_name, notary)

@@ -22,6 +22,7 @@ TRANSACTION = "transaction"
 _SECONDS_A_DAY = 86_400
 _GENESIS = bytes(32)
 _CACHED_NONCES = 100_000
+_VALUES_IN_ONE_QUERY = 1_000
 
 _ROW = struct.Struct(">Q16sQQQQ32s32sQ")
 _INTENT = struct.Struct(">Q20sQ20sQ")
@@ -69,6 +70,17 @@ class Journal:
     def length(self) -> int:
         """How many rows the journal has."""
         return self._sequence
+
+    @property
+    def head(self) -> bytes:
+        """The hash of the last row, which commits to all of them; 32 zero bytes before the first."""
+        return self._head
+
+    def head_at(self, length: int) -> bytes | None:
+        """The head as it was when the journal had so many rows; None where it never had."""
+        if not 0 < length <= self._sequence:
+            return None
+        return heads_at(self._store, [length])[length]
 
     def domain(self, chain_id: int, contract: bytes, space: str) -> int:
         """The number of (chain, contract, space), given out at first use."""
@@ -193,6 +205,19 @@ def verify(store: Store) -> tuple[int, bytes]:
     if journaled != recorded:
         raise JournalBroken(f"{recorded} intents have a nonce but {journaled} were journaled")
     return length, head
+
+
+def heads_at(store: Store, lengths: Collection[int]) -> dict[int, bytes]:
+    """The head at each of these lengths, as far as the journal has been so long.
+
+    It is what the rows say of themselves: `verify` proves that they say the truth.
+    """
+    wanted = list(lengths)
+    found: dict[int, bytes] = {}
+    for at in range(0, len(wanted), _VALUES_IN_ONE_QUERY):
+        part = wanted[at : at + _VALUES_IN_ONE_QUERY]
+        found |= dict(store.query_in("SELECT sequence, row_hash FROM journal WHERE sequence IN (#)", part))
+    return found
 
 
 def _verify_rows(store: Store) -> tuple[int, bytes]:

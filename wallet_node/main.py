@@ -2,7 +2,7 @@
 
     serve             --home DIR --socket PATH --policy FILE
     init              --home DIR --keys institution     make the seed and the named keys; repeatable
-    bind              --home DIR --chain-id N --contract 0x.. --domain-name NAME
+    bind              --home DIR --chain-id N --contract 0x.. --domain-name NAME [--notary 0x..]
                                                         the one deployment to sign for; repeatable
     verify-journal    --home DIR                        recompute the hash chain
 
@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     bind.add_argument("--chain-id", type=int, required=True)
     bind.add_argument("--contract", required=True)
     bind.add_argument("--domain-name", required=True)
+    bind.add_argument("--notary", help="without one, the node signs no anchors")
     verify = commands.add_parser("verify-journal", help="recompute the journal's hash chain")
     for command, run in ((serve, _serve), (init, _init), (bind, _bind), (verify, _verify_journal)):
         command.add_argument("--home", type=Path, required=True)
@@ -149,9 +150,9 @@ def _bind(options: argparse.Namespace) -> int:
     from wallet_node.deployment import Binding, bind
 
     home: Path = options.home
+    named = {"chain_id": options.chain_id, "contract": options.contract, "domain_name": options.domain_name}
     binding = strict_json.convert(
-        {"chain_id": options.chain_id, "contract": options.contract, "domain_name": options.domain_name},
-        Binding,
+        named if options.notary is None else {**named, "notary": options.notary}, Binding
     )
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     home.chmod(0o700)

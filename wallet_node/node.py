@@ -52,6 +52,10 @@ class WalletNode:
             "policy": {"name": self.policy.name, "hash": "0x" + self.policy.digest.hex()},
         }
 
+    def journal(self) -> dict[str, Any]:
+        """How long the journal is and its head, for whoever keeps them elsewhere."""
+        return {"size": self._journal.length, "head": "0x" + self._journal.head.hex()}
+
     def derive(self, request: Derivation) -> dict[str, Any]:
         """Addresses of customer keys; repeating gives the same. Raises RefusedByNode."""
         refusals = self.policy.evaluate_derivation(max(request.indices)).refusals

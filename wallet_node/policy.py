@@ -22,7 +22,7 @@ from wallet_node.intents import MAXIMUM_INTEGER, MAXIMUM_KEY_INDEX
 DERIVED = "derived"
 """The role of an address that this node derived for a customer."""
 OTHER = "other"
-"""The role of an address whose key this node does not hold."""
+"""The role of an address whose key this node does not hold; a call's target that is no bound contract."""
 ANY = "any"
 
 _Count = Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_INTEGER)]
@@ -57,12 +57,12 @@ class PaymentRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TransactionRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which calls a key may make. `to: currency` is the bound contract; `calls` are Solidity signatures."""
+    """Which calls a key may make. `to` names a bound contract; `calls` are Solidity signatures."""
 
     name: str
     effect: Literal["allow", "deny"]
     key: _Role
-    to: Literal["currency", "any"]
+    to: Literal["currency", "notary", "any"]
     calls: tuple[_Signature, ...]
     code: _Code | None = None
     maximum_value_wei: _Count = 0
@@ -93,10 +93,10 @@ class PaymentFacts(msgspec.Struct, frozen=True, gc=False):
 
 
 class TransactionFacts(msgspec.Struct, frozen=True, gc=False):
-    """What the rules look at; `selector` is empty for a call without data."""
+    """What the rules look at; `target` is the bound contract's name or `other`, `selector` may be empty."""
 
     key: str
-    is_to_currency: bool
+    target: str
     selector: bytes
     value_wei: int
     gas: int
@@ -177,7 +177,7 @@ class Policy:
         for rule, selectors in self._transaction_rules:
             if rule.key not in (ANY, facts.key) or facts.selector not in selectors:
                 continue
-            if rule.to == "currency" and not facts.is_to_currency:
+            if rule.to not in (ANY, facts.target):
                 continue
             if rule.effect == "deny":
                 refusals.append(Refusal(rule.code or "DeniedByRule", f"denied by the rule {rule.name!r}"))
@@ -185,7 +185,7 @@ class Policy:
             is_allowed = True
             refusals.extend(_bounds_passed(rule, facts))
         if not is_allowed:
-            target = "the currency" if facts.is_to_currency else "another address"
+            target = "another address" if facts.target == OTHER else f"the {facts.target}"
             what = f"{facts.key} to call 0x{facts.selector.hex()} on {target}"
             refusals.append(Refusal("NoRuleAllows", f"no rule of {self.name!r} allows {what}"))
         return Decision(tuple(refusals))

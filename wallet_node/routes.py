@@ -37,6 +37,7 @@ class Application:
         self._node = node
         self._reads: dict[str, Callable[[], Answer]] = {
             "/v1/keys": lambda: _json(200, node.keys()),
+            "/v1/journal": lambda: _json(200, node.journal()),
             "/healthz": lambda: _json(200, {"alive": True}),
             "/readyz": self._readiness,
             "/metrics": lambda: (200, "text/plain; version=0.0.4", node.metrics().encode()),

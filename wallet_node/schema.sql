@@ -7,6 +7,12 @@ CREATE TABLE IF NOT EXISTS deployment (
     domain_name TEXT NOT NULL
 ) STRICT;
 
+-- The contracts beside the currency that the home serves, by the names that a policy knows.
+CREATE TABLE IF NOT EXISTS bound_contracts (
+    name TEXT PRIMARY KEY CHECK (name IN ('notary')),
+    address BLOB NOT NULL CHECK (length(address) = 20)
+) STRICT, WITHOUT ROWID;
+
 -- A nonce belongs to (chain, contract, space, signer). A transaction's nonce belongs to the account whatever it
 -- calls: there the contract is empty.
 CREATE TABLE IF NOT EXISTS domains (
@@ -77,3 +83,5 @@ CREATE TRIGGER IF NOT EXISTS derived_keys_stay BEFORE UPDATE ON derived_keys BEG
 CREATE TRIGGER IF NOT EXISTS derived_keys_remain BEFORE DELETE ON derived_keys BEGIN SELECT RAISE(ABORT, 'derived keys are append-only'); END;
 CREATE TRIGGER IF NOT EXISTS deployment_stays BEFORE UPDATE ON deployment BEGIN SELECT RAISE(ABORT, 'a home serves one deployment'); END;
 CREATE TRIGGER IF NOT EXISTS deployment_remains BEFORE DELETE ON deployment BEGIN SELECT RAISE(ABORT, 'a home serves one deployment'); END;
+CREATE TRIGGER IF NOT EXISTS bound_contracts_stay BEFORE UPDATE ON bound_contracts BEGIN SELECT RAISE(ABORT, 'a home serves one deployment'); END;
+CREATE TRIGGER IF NOT EXISTS bound_contracts_remain BEFORE DELETE ON bound_contracts BEGIN SELECT RAISE(ABORT, 'a home serves one deployment'); END;

@@ -9,7 +9,7 @@ from typing import Any
 
 from wallet_node.errors import JournalUnavailable
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2  # a file of version 1 gets the table that it lacks
 
 
 class Store:
@@ -21,6 +21,20 @@ class Store:
             self._open(path)
         except sqlite3.DatabaseError as error:
             raise JournalUnavailable(f"{path.name} cannot be opened: {error}") from None
+
+    @classmethod
+    def to_read(cls, path: Path) -> "Store":
+        """The file as an auditor opens it, also while a node uses it. Raises JournalUnavailable."""
+        store = cls.__new__(cls)
+        try:
+            store.connection = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5
+            )
+            store.connection.execute("PRAGMA trusted_schema = OFF")
+            store.query("SELECT max(sequence) FROM journal")
+        except sqlite3.DatabaseError as error:
+            raise JournalUnavailable(f"{path.name} is not a journal that can be read: {error}") from None
+        return store
 
     def _open(self, path: Path) -> None:
         # The process's umask is 0077 (see main), so the files that SQLite adds beside this one are private

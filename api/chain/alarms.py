@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Flow = Literal["settle", "indexer", "registration", "issuance"]
-Component = Literal["chain", "signer", "relay", "indexer", "reconciliation"]
+Flow = Literal["settle", "indexer", "registration", "issuance", "anchoring"]
+Component = Literal["chain", "signer", "relay", "indexer", "reconciliation", "anchoring"]
 
 _FLOW_OF_KIND: Final[dict[str, Flow]] = {
     "settle": "settle",
@@ -22,6 +22,7 @@ _FLOW_OF_KIND: Final[dict[str, Flow]] = {
     "burn": "issuance",
     "increase_mint_allowance": "issuance",
     "decrease_mint_allowance": "issuance",
+    "anchor": "anchoring",
 }
 
 

@@ -1,14 +1,17 @@
-"""Which chain and contract the books belong to, and the refusal to work with any other."""
+"""Which chain and contracts the books belong to, and the refusal to work with any other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from api.chain.errors import ForeignChain
+from api.chain.errors import ForeignChain, UnusableManifest
+
+ANCHOR: Final = "anchor"
+"""The kind of a transaction that goes to the notary; every other one goes to the currency."""
 
 if TYPE_CHECKING:
     from api.chain.rpc import RpcClient
@@ -19,19 +22,24 @@ class _Currency(msgspec.Struct):
     name: str
 
 
+class _Contracts(msgspec.Struct):
+    proxy: str
+    notary: str
+
+
 class _Manifest(msgspec.Struct):
     """What is read of a deployment's manifest (contracts.deploy writes it, with more fields)."""
 
     chain_id: int
     genesis_hash: str
-    proxy: str
+    contracts: _Contracts
     block_number: int
     currency: _Currency
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The currency's contract on its chain.
+    """The currency's contract on its chain, and the notary beside it.
 
     `domain_name` is the token's name, part of every payment's signature.
     """
@@ -41,22 +49,31 @@ class Deployment:
     contract: bytes
     deployed_block: int
     domain_name: str
+    notary: bytes
+
+    def target_of(self, kind: str) -> bytes:
+        """The contract that a transaction of this kind calls."""
+        return self.notary if kind == ANCHOR else self.contract
 
     @classmethod
     def load(cls, manifest_path: Path) -> Self:
-        """Read a manifest written by `florin deploy`."""
-        manifest = msgspec.json.decode(manifest_path.read_bytes(), type=_Manifest)
-        return cls(
-            manifest.chain_id,
-            bytes.fromhex(manifest.genesis_hash[2:]),
-            bytes.fromhex(manifest.proxy[2:]),
-            manifest.block_number,
-            manifest.currency.name,
-        )
+        """Read a manifest written by `florin deploy`. Raises `UnusableManifest`, and OSError."""
+        try:
+            manifest = msgspec.json.decode(manifest_path.read_bytes(), type=_Manifest)
+            return cls(
+                manifest.chain_id,
+                bytes.fromhex(manifest.genesis_hash[2:]),
+                bytes.fromhex(manifest.contracts.proxy[2:]),
+                manifest.block_number,
+                manifest.currency.name,
+                bytes.fromhex(manifest.contracts.notary[2:]),
+            )
+        except ValueError as failure:  # msgspec's own errors as well
+            raise UnusableManifest(str(manifest_path), str(failure)) from failure
 
 
 async def require_own_chain(rpc: RpcClient, deployment: Deployment) -> None:
-    """Raise `ForeignChain` unless the node serves the chain of the manifest, with the contract on it."""
+    """Raise `ForeignChain` unless the node serves the chain of the manifest, with the contracts on it."""
     genesis = await rpc.headers(0, 0)
     found = genesis[0].hash if genesis else b""
     if found != deployment.genesis_hash:
@@ -66,6 +83,8 @@ async def require_own_chain(rpc: RpcClient, deployment: Deployment) -> None:
         raise ForeignChain("the chain id", str(deployment.chain_id), str(chain_id))
     if not await rpc.code(deployment.contract):
         raise ForeignChain("the code of the currency's contract", _text(deployment.contract), "absent")
+    if not await rpc.code(deployment.notary):
+        raise ForeignChain("the code of the notary", _text(deployment.notary), "absent")
 
 
 async def open_cursor(connection: Connection, rpc: RpcClient, deployment: Deployment) -> None:

@@ -54,6 +54,21 @@ class ForeignChain(FlorinError):
         )
 
 
+class UnusableManifest(FlorinError):
+    """The manifest of the deployment lacks what this version needs, or is no manifest."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            "UnusableManifest",
+            500,
+            f"The deployment's manifest {path} cannot be used ({why}): it was written by another version. "
+            "Name the manifest that this version's `florin deploy` wrote, or start anew (`make reset` in "
+            "the sandbox).",
+            path=path,
+            why=why,
+        )
+
+
 class ForkBelowFinal(FlorinError):
     """The chain replaced a block that was final.
 
@@ -132,6 +147,19 @@ class LeaseLost(FlorinError):
 
     def __init__(self) -> None:
         super().__init__("LeaseLost", 503, "The worker's lease on this institution is gone.")
+
+
+class LedgerUnsettled(FlorinError):
+    """A transaction of the database stays open, so the journal's order is not settled. Try again later."""
+
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(
+            "LedgerUnsettled",
+            503,
+            f"A transaction of the database has been open for {waited_s:.0f} s and more: the journal is "
+            "anchored once it has ended. See pg_stat_activity for who holds it.",
+            waited_s=waited_s,
+        )
 
 
 class NonceGap(FlorinError):

@@ -119,7 +119,7 @@ async def refuse_transaction(
 def stopped_by_failure(kind: str) -> Flow | None:
     """The flow that a failed transaction of this kind stops: what waits behind it would fail likewise."""
     flow = flow_of(kind)
-    return flow if flow in {"settle", "registration"} else None
+    return flow if flow in {"settle", "registration", "anchoring"} else None
 
 
 async def release_registrations(connection: Connection, transaction_ids: Collection[UUID]) -> None:

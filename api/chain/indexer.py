@@ -87,7 +87,7 @@ class Indexer:
 
     async def _make_final(self, follower: Follower, target: int) -> None:
         blocks = _first_range(follower.between(follower.final.number + 1, target), follower.used_gas)
-        final = await read_range(self._pool, self._rpc, self._deployment.contract, blocks)
+        final = await read_range(self._pool, self._rpc, self._deployment, blocks)
         projection = await make_final(self._pool, self._books, final)
         follower.finalise(blocks[-1].number)
         self._on_final(set(projection.accounts))

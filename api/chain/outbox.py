@@ -50,10 +50,10 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class TransactionIntent:
-    """A call of the currency's contract. `transaction_id` is also the business id of its holds, where it has
-    any.
+    """A call of the contract that its kind names (`Deployment.target_of`).
 
-    `key` names the signer's key that sends it; `gas` 0 leaves the limit to the relay.
+    `transaction_id` is also the business id of its holds, where it has any. `key` names the signer's key
+    that sends it; `gas` 0 leaves the limit to the relay.
     """
 
     transaction_id: UUID

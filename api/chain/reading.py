@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
+    from api.chain.deployment import Deployment
     from api.chain.following import Known
     from api.chain.rpc import Receipt, RpcClient
     from api.database import Pool
@@ -60,14 +61,16 @@ class _Included:
     included_block: int
 
 
-async def read_range(pool: Pool, rpc: RpcClient, contract: bytes, blocks: Sequence[Known]) -> FinalRange:
-    """Read the events of `blocks` and the outcome of own transactions in them.
+async def read_range(
+    pool: Pool, rpc: RpcClient, deployment: Deployment, blocks: Sequence[Known]
+) -> FinalRange:
+    """Read the currency's events of `blocks` and the outcome of own transactions in them.
 
     Raises `ChainMoved` when the node's answers do not belong to these very blocks; `UnknownEvent`.
     """
     first, last = blocks[0].number, blocks[-1].number
     hashes = {each.number: each.hash for each in blocks}
-    raw = await rpc.logs(contract, first, last)
+    raw = await rpc.logs(deployment.contract, first, last)
     events = decode_logs([log for log in raw if not log.get("removed")])
     for event in events:
         if hashes.get(event.block_number) != event.block_hash:
@@ -81,20 +84,20 @@ async def read_range(pool: Pool, rpc: RpcClient, contract: bytes, blocks: Sequen
         last,
     )
     return FinalRange(
-        blocks, events, await _outcomes(rpc, contract, blocks, events, [_Included(*row) for row in rows])
+        blocks, events, await _outcomes(rpc, deployment, blocks, events, [_Included(*row) for row in rows])
     )
 
 
 async def _outcomes(
     rpc: RpcClient,
-    contract: bytes,
+    deployment: Deployment,
     blocks: Sequence[Known],
     events: Sequence[Event],
     included: Sequence[_Included],
 ) -> list[OwnTransaction]:
-    """A transaction that left events succeeded (each of ours leaves some).
+    """A transaction that left events of the currency succeeded (each of ours that calls it leaves some).
 
-    Of the others the receipt is asked.
+    Of the others, and of those that call another contract, the receipt is asked.
     """
     by_hash: dict[bytes, list[Event]] = {}
     for event in events:
@@ -107,7 +110,13 @@ async def _outcomes(
             outcomes.append(OwnTransaction(each.id, each.kind, mined, own[0].block_number, own, None))
             continue
         receipt = await _receipt(rpc, blocks, each)
-        code = await _revert_code(rpc, contract, blocks, each, receipt)
+        contract = deployment.target_of(each.kind)
+        if not receipt.is_success:
+            code = await _revert_code(rpc, contract, blocks, each, receipt)
+        elif contract == deployment.contract:
+            raise ChainMoved(f"transaction {each.id} succeeded, but its events are missing")
+        else:
+            code = None
         outcomes.append(
             OwnTransaction(each.id, each.kind, receipt.transaction_hash, receipt.block_number, (), code)
         )
@@ -123,8 +132,6 @@ async def _receipt(rpc: RpcClient, blocks: Sequence[Known], each: _Included) -> 
     receipt = receipts[0]
     if all(block.hash != receipt.block_hash for block in blocks):
         raise ChainMoved(f"transaction {each.id} is in another block than it was seen in")
-    if receipt.is_success:
-        raise ChainMoved(f"transaction {each.id} succeeded, but its events are missing")
     return receipt
 
 

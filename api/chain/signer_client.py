@@ -82,6 +82,14 @@ class SignerKeys:
     policy_hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class JournalHead:
+    """How many rows the node's journal has, and the hash that commits to all of them."""
+
+    size: int
+    head: bytes
+
+
 class _Result(msgspec.Struct):
     payment_id: str
     nonce: int | None = None
@@ -124,6 +132,11 @@ class SignerClient:
             str(policy.get("name", "")),
             str(policy.get("hash", "")),
         )
+
+    async def journal(self) -> JournalHead:
+        """The head of the node's journal."""
+        answer = msgspec.json.decode(await self._request("GET", "/v1/journal"))
+        return JournalHead(int(answer["size"]), bytes.fromhex(answer["head"][2:]))
 
     async def derive(self, indices: Sequence[int]) -> list[bytes]:
         """The addresses of customer keys, by index; the same index gives the same address for ever."""

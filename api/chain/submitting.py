@@ -129,7 +129,7 @@ class Submitting:
                 transaction_id=row["id"],
                 key=row["key_name"],
                 chain_id=self._deployment.chain_id,
-                to=self._deployment.contract,
+                to=self._deployment.target_of(row["kind"]),
                 data=row["data"],
                 gas=gas,
                 max_fee_per_gas=fee,

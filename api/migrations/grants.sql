@@ -14,7 +14,7 @@ GRANT INSERT (id, kind, source, business_id) ON ledger_entries TO :app_role;
 GRANT INSERT ON ledger_legs TO :app_role;
 GRANT INSERT (id, account_id, amount_minor, business_id) ON ledger_holds TO :app_role;
 GRANT INSERT (hold_id, outcome, entry_id) ON ledger_hold_resolutions TO :app_role;
-GRANT USAGE ON SEQUENCE ledger_entry_ids, ledger_hold_ids TO :app_role;
+GRANT USAGE ON SEQUENCE ledger_entry_ids, ledger_hold_ids TO :app_role;  -- also to see how far the entries' ids are
 
 -- the projection of the chain: rebuilt from block 0 at will
 GRANT INSERT, UPDATE, DELETE ON chain_cursor, chain_blocks, chain_accounts, chain_tiers, chain_participants,
@@ -26,6 +26,8 @@ GRANT INSERT, UPDATE (gas, valid_before_s, state, nonce, hash, replaced_hashes, 
       ON chain_transactions TO :app_role;
 GRANT INSERT, UPDATE (state, attempt, valid_before_s, nonce, transaction_id, record_index, outcome_code, final_block, final_at)
       ON outbox_payments TO :app_role;
+
+GRANT INSERT (log, size, root, last_entry_id, peaks, transaction_id) ON chain_anchors TO :app_role;
 
 -- health and reconciliation
 GRANT INSERT, UPDATE, DELETE ON chain_health, chain_freezes TO :app_role;

@@ -39,6 +39,12 @@ class Metrics:
             "florin_reconciliation_difference_minor", "Books minus chain, minor units", registry=self.registry
         )
         self._frozen = Gauge("florin_frozen_flows", "Flows that are stopped", registry=self.registry)
+        self._anchored = Gauge(
+            "florin_anchored_size", "Leaves that the newest anchor covers", ("log",), registry=self.registry
+        )
+        self._anchor_age = Gauge(
+            "florin_anchor_age_seconds", "Age of the newest anchor", ("log",), registry=self.registry
+        )
 
     async def render(self, institution: Institution) -> bytes:
         """The text of Prometheus' exposition format, with the books read now."""
@@ -49,6 +55,7 @@ class Metrics:
             cursor = await queries.cursor(conn)
             reconciled = await queries.last_reconciliation(conn)
             frozen = await queries.freezes(conn)
+            anchors = await queries.final_anchors(conn)
         self._payments.clear()
         self._payments.labels("payment", "refused").set(refused)
         queued = 0
@@ -60,6 +67,9 @@ class Metrics:
         self._lag.set(cursor["head_number"] - cursor["final_number"] if cursor else 0)
         self._difference.set(reconciled["difference_minor"] if reconciled else 0)
         self._frozen.set(len(frozen))
+        for row in anchors:
+            self._anchored.labels(row["log"]).set(row["size"])
+            self._anchor_age.labels(row["log"]).set(row["age_s"])
         return generate_latest(self.registry)
 
 

@@ -42,6 +42,16 @@ async def open_cases(conn: Connection | Pool) -> int:
     return count
 
 
+async def final_anchors(conn: Connection | Pool) -> list[Any]:
+    """Each log's newest final anchor: how much of it that covers, and how old it is."""
+    return await conn.fetch(
+        """SELECT DISTINCT ON (a.log) a.log, a.size,
+                  extract(epoch FROM clock_timestamp() - a.anchored_at)::float AS age_s
+             FROM chain_anchors a JOIN chain_transactions t ON t.id = a.transaction_id
+            WHERE t.state = 'final' ORDER BY a.log, a.seq DESC"""
+    )
+
+
 async def outbox_counts(conn: Connection | Pool) -> list[Any]:
     """Intents by kind and state."""
     return await conn.fetch("SELECT kind, state, count(*) AS count FROM outbox_payments GROUP BY kind, state")

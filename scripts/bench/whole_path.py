@@ -15,7 +15,14 @@ import asyncpg
 
 from scripts.books.verify import verify, wait_until_level
 from scripts.country.data_directory import DataDirectory
-from scripts.country.institutions import BILLING_BANK, CENTRAL_BANK, CURRENCY, INSTITUTIONS, PAYING_BANK
+from scripts.country.institutions import (
+    BILLING_BANK,
+    CENTRAL_BANK,
+    CURRENCY,
+    INSTITUTIONS,
+    PAYING_BANK,
+    signer_journals,
+)
 from scripts.country.start import Country, CountryStart
 from scripts.orders import run_book
 from scripts.orders.api_client import ApiClient
@@ -67,7 +74,7 @@ def measure_whole_path(load: Load, steps: Steps) -> dict[str, Any]:
             country = CountryStart(data, supervisor, steps).run(load.chain)
             figures = asyncio.run(_measure(country, load, steps))
             asyncio.run(wait_until_level(list(country.settings.values()), steps))
-            verdict = asyncio.run(verify(list(country.settings.values()), steps))
+            verdict = asyncio.run(verify(list(country.settings.values()), steps, signer_journals(data)))
     return {**figures, "difference_minor": verdict.difference_minor, "books_hold": verdict.holds}
 
 

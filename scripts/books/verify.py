@@ -7,13 +7,24 @@ both are held against each other, against the contract's own state, and against 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from api.chain.deployment import Deployment
 from api.chain.errors import RpcRefused
 from api.chain.rpc import Header, RpcClient
 from api.ledger.verify import Difference, verify_ledger
 from api.settings import Settings
+from contracts.notary import Anchored
+from scripts.books.anchors import (
+    addresses_of,
+    ledger_differences,
+    own_anchors,
+    read_anchors,
+    read_ledger,
+    signer_differences,
+)
 from scripts.books.causes import unexplained_entries
 from scripts.books.chain_replay import ChainHistory, ContractState, read_state, state_differences
 from scripts.books.institution_books import (
@@ -46,12 +57,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All checks and findings of one verification."""
+    """All checks and findings of one verification, and how many anchors it recomputed."""
 
     block_number: int
     checks: tuple[Check, ...]
     findings: tuple[Finding, ...]
     supply_minor: int
+    anchors: int = 0
 
     @property
     def difference_minor(self) -> int:
@@ -85,10 +97,11 @@ async def wait_until_level(settings: Sequence[Settings], steps: Steps) -> None:
             await asyncio.sleep(LEVEL_POLL_S)
 
 
-async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
+async def verify(settings: Sequence[Settings], steps: Steps, signer_journals: Mapping[str, Path]) -> Verdict:
     """Verifies the books of these institutions, which share one chain, each as of its own final block.
 
-    Who is away for a moment is waited for. Raises NoBooks, StandsStill, Unanswered.
+    `signer_journals` are the files of their signers' journals, by institution; what is not there is said
+    aloud. Who is away for a moment is waited for. Raises NoBooks, StandsStill, Unanswered, UnusableManifest.
     """
     with steps.step("Journals", len(settings)) as advance:
         findings: list[Finding] = []
@@ -103,6 +116,7 @@ async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
     first, contract = min(each.deployed_block for each in books), books[0].contract
     async with PatientRpc(settings[0].rpc_url, timeout_s=120) as rpc:
         history, state = await read_chain(rpc, contract, first, steps)
+        anchored = AnchoredLogs(history, await _read_all_anchors(rpc, settings[0], books, steps))
     head = history.last_block
     findings += [
         Finding("chain", f"state at block {head}", difference.subject,
@@ -113,13 +127,18 @@ async def verify(settings: Sequence[Settings], steps: Steps) -> Verdict:
         for book in books:
             findings += _findings(book.settings, _book_findings(book, history, state))
             advance(len(book.journal.entries))
+    with steps.step("Anchors", len(books)) as advance:
+        for book in books:
+            differences = await anchored.differences(book, signer_journals, steps)
+            findings += _findings(book.settings, differences)
+            advance(1)
     checks = [check for each in books for check in compare_with_chain(each, history.after(each.final_block))]
     central_banks = [each for each in books if each.settings.kind == "central_bank"]
     banks = [each for each in books if each.settings.kind == "bank"]
     checks += [compare_reserves(central_bank, bank) for central_bank in central_banks for bank in banks]
     block_number = min(each.final_block for each in books)
     supply_minor = history.after(block_number).supply_minor
-    return Verdict(block_number, tuple(checks), tuple(findings), supply_minor)
+    return Verdict(block_number, tuple(checks), tuple(findings), supply_minor, anchored.recomputed)
 
 
 def _book_findings(books: Books, history: ChainHistory, state: ContractState) -> Iterator[Difference]:
@@ -128,6 +147,49 @@ def _book_findings(books: Books, history: ChainHistory, state: ContractState) ->
     yield from books.inconsistencies
     yield from unexplained_entries(books.journal, participant, history.until(books.final_block))
     yield from misprojected_accounts(books, state.words, history.above(books.final_block))
+
+
+async def _read_all_anchors(
+    rpc: RpcClient, settings: Settings, books: Sequence[Books], steps: Steps
+) -> list[Anchored]:
+    """Up to the highest block that is final for anybody, which no longer changes."""
+    first, last = min(each.deployed_block for each in books), max(each.final_block for each in books)
+    notary = Deployment.load(settings.manifest_path).notary
+    with steps.step("Notary", last - first + 1) as advance:
+        return await read_anchors(rpc, notary, first, last, advance)
+
+
+class AnchoredLogs:
+    """What was anchored on chain, held against what the institutions have."""
+
+    def __init__(self, history: ChainHistory, anchors: Sequence[Anchored]) -> None:
+        self._history = history
+        self._anchors = anchors
+        self.recomputed = 0
+
+    async def differences(
+        self, books: Books, signer_journals: Mapping[str, Path], steps: Steps
+    ) -> list[Difference]:
+        """Where an institution's logs are not what it anchored, as of its final block."""
+        participant = books.settings.participant_id if books.settings.kind == "bank" else 0
+        addresses = addresses_of(participant, self._history.until(books.final_block))
+        of_ledger, of_signer = own_anchors(self._anchors, addresses, books.final_block)
+        sizes = {each.size for each in of_ledger}
+        differences: list[Difference] = []
+        if of_ledger:
+            held = await read_patiently(books.settings, lambda connection: read_ledger(connection, sizes))
+            differences += ledger_differences(of_ledger, held)
+            self.recomputed += len(of_ledger)
+        journal = signer_journals.get(books.settings.institution)
+        if journal is not None and journal.exists():
+            differences += signer_differences(of_signer, journal)
+            self.recomputed += len(of_signer)
+        else:
+            steps.say(
+                f"The signer's journal of {books.settings.institution_name} is not here: its "
+                f"{len(of_signer)} anchors are not compared."
+            )
+        return differences
 
 
 async def read_chain(

@@ -49,7 +49,7 @@ def set_up(data: DataDirectory, rpc_url: str) -> None:
         )
         listening = dataclasses.replace(settings, listen_host=EVERY_ADDRESS)
         write_durably(home.settings_file, listening.to_toml().encode(), mode=0o600)
-        home.bind_node(manifest.chain_id, checksum_address(manifest.proxy), manifest.currency.name)
+        home.bind_node(manifest)
         print(f"{home.plan.name} is ready to start", flush=True)
 
 

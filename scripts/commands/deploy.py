@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"{manifest.currency.name} is at {checksum_address(manifest.proxy)}, ", end="", highlight=False
     )
     output.print(f"chain id {manifest.chain_id}, block {manifest.block_number}.", highlight=False)
+    output.print(f"The notary is at {checksum_address(manifest.notary)}.", highlight=False)
     return 0
 
 

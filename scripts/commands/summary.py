@@ -51,6 +51,7 @@ class Summary:
             "seconds": round(self.seconds, 1),
             "orders": self.outcome.orders,
             "skipped_rows": len(self.imported.book.skipped),
+            "anchors": self.verdict.anchors,
             "supply_minor": self.verdict.supply_minor,
             "block_number": self.verdict.block_number,
             "chain": self.country.chain,
@@ -87,6 +88,7 @@ def print_summary(console: Console, summary: Summary) -> None:
         f"{difference} at block {verdict.block_number:,}",
         style="green" if verdict.holds else "bold red",
     )
+    table.add_row("Anchors", f"{verdict.anchors:,} of ledgers and signers' journals recomputed")
     names = sorted(set(summary.policies.values()))
     table.add_row("Signers' policy", ", ".join(names))
     table.add_row("Chain", f"{summary.country.chain} at {summary.country.rpc_url}")

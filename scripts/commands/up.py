@@ -37,6 +37,7 @@ from scripts.country.institutions import (
     CURRENCY_EXPONENT,
     INSTITUTIONS,
     PAYING_BANK,
+    signer_journals,
 )
 from scripts.country.start import Country, CountryStart
 from scripts.orders import run_book
@@ -122,7 +123,7 @@ def _run(
     outcome = asyncio.run(_watched(supervisor, _run_book(country, data, imported, steps)))
     settings = list(country.settings.values())
     asyncio.run(_watched(supervisor, wait_until_level(settings, steps)))
-    verdict = asyncio.run(_watched(supervisor, verify(settings, steps)))
+    verdict = asyncio.run(_watched(supervisor, verify(settings, steps, signer_journals(data))))
     return Summary(country, imported, outcome, verdict, policies, time.monotonic() - began_at)
 
 

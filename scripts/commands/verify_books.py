@@ -18,6 +18,7 @@ from api.money import format_amount
 from scripts.books.verify import Verdict, verify
 from scripts.commands.errors import EXPECTED_ERRORS, print_error
 from scripts.country.data_directory import DataDirectory
+from scripts.country.institutions import signer_journals
 from scripts.country.reach import reach_books
 from scripts.terminal.output import output_console
 from scripts.terminal.progress import Steps
@@ -46,6 +47,7 @@ def print_verdict(console: Console, verdict: Verdict, exponent: int) -> None:
             style="bold red",
             highlight=False,
         )
+    console.print(f"{verdict.anchors} anchors recomputed.", highlight=False)
     if verdict.holds:
         console.print("No difference.", style="green")
     else:
@@ -61,10 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--data", type=Path, default=Path(".florin"), help="where the country lives")
     options = parser.parse_args(arguments)
-    console = Console(stderr=True)
+    console, data = Console(stderr=True), DataDirectory(options.data)
     try:
-        with Steps(console) as steps, reach_books(DataDirectory(options.data), steps) as settings:
-            verdict = asyncio.run(verify(settings, steps))
+        with Steps(console) as steps, reach_books(data, steps) as settings:
+            verdict = asyncio.run(verify(settings, steps, signer_journals(data)))
     except KeyboardInterrupt:
         return 130
     except EXPECTED_ERRORS as error:

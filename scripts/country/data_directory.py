@@ -19,7 +19,7 @@ from contracts.durable import write_durably
 from scripts.country.chain_launch import LOCAL_KINDS
 from scripts.supervision.leftovers import AlreadyRunning, hold_lock
 
-FORMAT = 2
+FORMAT = 3
 
 
 class DataDirectoryError(Exception):

@@ -16,7 +16,9 @@ from pathlib import Path
 import msgspec
 
 from api.settings import Kind, Settings
+from contracts.deploy import Manifest
 from contracts.durable import write_durably
+from contracts.transactions import checksum_address
 from scripts.country.data_directory import DataDirectory
 from scripts.supervision.processes import ChildSpec
 from scripts.supervision.readiness import LOOPBACK, http_ready, socket_ready
@@ -24,6 +26,8 @@ from scripts.supervision.readiness import LOOPBACK, http_ready, socket_ready
 CURRENCY, CURRENCY_EXPONENT = "CZK", 2
 PASSPHRASE_VARIABLE = "FLORIN_WALLET_NODE_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 LONGEST_SOCKET_PATH_BYTES = 100
+ANCHOR_EVERY_S = 15.0
+"""Daily is the rule: the sample country anchors often enough for a run of a minute to have anchors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,11 @@ class InstitutionHome:
         return self.directory / "wallet-node"
 
     @property
+    def signer_journal(self) -> Path:
+        """What its wallet node signed, for whoever verifies it."""
+        return self.node_home / "journal.sqlite3"
+
+    @property
     def passphrase_file(self) -> Path:
         """What opens the keystore."""
         return self.node_home / "passphrase"
@@ -138,11 +147,12 @@ class InstitutionHome:
         keys: dict[str, str] = msgspec.json.decode(answer)["keys"]
         return keys
 
-    def bind_node(self, chain_id: int, contract: str, domain_name: str) -> None:
+    def bind_node(self, manifest: Manifest) -> None:
         """Tells the node the one deployment that it signs for."""
         self._run_node(
-            "bind", "--chain-id", str(chain_id), "--contract", contract, "--domain-name", domain_name
-        )
+            "bind", "--chain-id", str(manifest.chain_id), "--contract", checksum_address(manifest.proxy),
+            "--domain-name", manifest.currency.name, "--notary", checksum_address(manifest.notary),
+        )  # fmt: skip
 
     def settings(self, *, database_url: str, port: int, rpc_url: str, manifest: Path) -> Settings:
         """The settings of its API and worker, written to its file."""
@@ -160,6 +170,7 @@ class InstitutionHome:
             currency=CURRENCY,
             currency_exponent=CURRENCY_EXPONENT,
             is_sandbox=True,
+            anchor_every_s=ANCHOR_EVERY_S,
         )
         write_durably(self.settings_file, settings.to_toml().encode(), mode=0o600)
         return settings
@@ -176,7 +187,7 @@ class InstitutionHome:
         )
 
     def worker_spec(self) -> ChildSpec:
-        """Its worker: relay, indexer and reconciliation."""
+        """Its worker: relay, indexer, reconciliation and anchoring."""
         command = (sys.executable, "-m", "api.workers", "--settings", str(self.settings_file))
         return ChildSpec(f"{self.plan.slug}-worker", command)
 
@@ -201,3 +212,8 @@ class InstitutionHome:
         if done.returncode != 0:
             raise NodeFailed(self.plan.slug, command, done.stderr.decode(errors="replace"))
         return done.stdout
+
+
+def signer_journals(data: DataDirectory) -> dict[str, Path]:
+    """Each institution's signer's journal, by slug."""
+    return {plan.slug: InstitutionHome(data, plan).signer_journal for plan in INSTITUTIONS}

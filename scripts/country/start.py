@@ -117,11 +117,7 @@ class CountryStart:
             with self._steps.step("Databases"):
                 urls = databases.result()
             settings = self._write_settings(urls, rpc_url, manifest)
-            proxy = checksum_address(manifest.proxy)
-            bindings = [
-                threads.submit(home.bind_node, manifest.chain_id, proxy, manifest.currency.name)
-                for home in self._homes.values()
-            ]
+            bindings = [threads.submit(home.bind_node, manifest) for home in self._homes.values()]
             api_keys = dict(zip(urls, threads.map(self._api_key, settings.values()), strict=True))
             for binding in bindings:
                 binding.result()

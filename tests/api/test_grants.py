@@ -31,6 +31,7 @@ APPEND_ONLY = (
     "ledger_holds",
     "ledger_hold_resolutions",
     "payments",
+    "chain_anchors",
 )
 MAY_DELETE_FROM = {
     "chain_cursor",

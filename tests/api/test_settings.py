@@ -57,6 +57,8 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ({"confirmations": 0}, "confirmations must be"),
         ({"is_sandbox": 1}, "'is_sandbox' must be true or false"),
         ({"poll_interval_s": 0}, "poll_interval_s must be"),
+        ({"anchor_every_s": 0}, "anchor_every_s must be"),
+        ({"anchor_every_s": 604_801}, "anchor_every_s must be"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], named: str) -> None:

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from eth_hash.auto import keccak
 
-from contracts import abi
+from contracts import abi, notary
 from contracts.deploy import (
+    CREATIONS,
     CurrencyTerms,
     DeploymentReverted,
     DifferentDeployment,
     Manifest,
+    OutdatedDeployment,
     Roles,
     Unfunded,
     deploy,
@@ -30,7 +32,7 @@ from contracts.rpc import Rpc, RpcRefused
 from contracts.transactions import address_of, checksum_address, contract_address
 from tests.contracts.unreliable_node import UnreliableNode
 
-ROLES = Roles(*(bytes([index] * 20) for index in range(1, 5)))
+ROLES = Roles(*(bytes([index] * 20) for index in range(1, 8)))
 TERMS = CurrencyTerms("Czech koruna", "CZK", 2)
 START_TIMEOUT_S = 60
 
@@ -81,8 +83,8 @@ def nonce_of(url: str, key: bytes) -> int:
     return Rpc(url).quantity("eth_getTransactionCount", "0x" + address_of(key).hex(), "latest")
 
 
-def read(url: str, manifest: Manifest, data: bytes) -> bytes:
-    call = {"to": "0x" + manifest.proxy.hex(), "data": "0x" + data.hex()}
+def read(url: str, contract: bytes, data: bytes) -> bytes:
+    call = {"to": "0x" + contract.hex(), "data": "0x" + data.hex()}
     return bytes.fromhex(Rpc(url).call("eth_call", call, "latest")[2:])
 
 
@@ -90,15 +92,23 @@ def test_a_deployment_is_what_was_asked_for(node: UnreliableNode, key: bytes, tm
     manifest = deploy(node.url, ROLES, TERMS, key, tmp_path)
     assert manifest.implementation == contract_address(address_of(key), 0)
     assert manifest.proxy == contract_address(address_of(key), 1)
+    assert manifest.notary == contract_address(address_of(key), 2)
+    assert read(node.url, manifest.notary, notary.encode_currency())[12:] == manifest.proxy
     assert (manifest.currency, manifest.roles) == (TERMS, ROLES)
     assert manifest.genesis_hash == read_genesis_hash(node.url)
     assert Manifest.load(manifest_path(tmp_path, manifest.genesis_hash)) == manifest
-    holders = [read(node.url, manifest, abi.encode_role_holder(role))[12:] for role in abi.ROLES.values()]
+    holders = [
+        read(node.url, manifest.proxy, abi.encode_role_holder(role))[12:] for role in abi.ROLES.values()
+    ]
     assert holders == [ROLES.governor, ROLES.issuer, ROLES.pauser, ROLES.upgrader]
-    assert abi.decode_uint(read(node.url, manifest, abi.SELECTORS["upgradeDelay()"])) == 48 * 3600
-    assert abi.decode_uint(read(node.url, manifest, abi.SELECTORS["decimals()"])) == 2
+    assert abi.decode_uint(read(node.url, manifest.proxy, abi.SELECTORS["upgradeDelay()"])) == 48 * 3600
+    assert abi.decode_uint(read(node.url, manifest.proxy, abi.SELECTORS["decimals()"])) == 2
     block = Rpc(node.url).call("eth_getBlockByNumber", hex(manifest.block_number), True)
-    assert int(block["transactions"][0]["from"], 16) == int.from_bytes(address_of(key), "big")
+    created = {
+        Rpc(node.url).call("eth_getTransactionReceipt", each["hash"])["contractAddress"]
+        for each in block["transactions"]
+    }
+    assert checksum_address(manifest.proxy).lower() in {str(each).lower() for each in created}
 
 
 def test_the_deployer_keeps_no_role(node: UnreliableNode, key: bytes, tmp_path: Path) -> None:
@@ -119,14 +129,15 @@ def test_deploying_twice_changes_nothing(node: UnreliableNode, key: bytes, tmp_p
     assert deploy(node.url, ROLES, TERMS, key, tmp_path) == first
     assert "eth_sendRawTransaction" not in node.methods
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
-    assert nonce_of(node.url, key) == 2
+    assert nonce_of(node.url, key) == len(CREATIONS)
 
 
 @pytest.mark.parametrize("is_lost_after_effect", [False, True], ids=["before", "after"])
 def test_a_deployment_cut_at_any_call_ends_at_the_same_addresses(
     node: UnreliableNode, chain_url: str, tmp_path: Path, is_lost_after_effect: bool
 ) -> None:
-    """Each round cuts the line one call later and then tries again; two transactions are enough, always."""
+    """Each round cuts the line one call later and then tries again; one transaction a contract is
+    enough, always."""
     cut_at = 0
     while True:
         key = keccak(f"cut {is_lost_after_effect} {cut_at}".encode())
@@ -140,8 +151,11 @@ def test_a_deployment_cut_at_any_call_ends_at_the_same_addresses(
             node.fails_at = None
             manifest = deploy(node.url, ROLES, TERMS, key, directory)
             assert manifest.proxy == contract_address(address_of(key), 1)
-            assert nonce_of(chain_url, key) == 2
-            assert read(chain_url, manifest, abi.encode_role_holder(abi.ROLES["ISSUER"]))[12:] == ROLES.issuer
+            assert nonce_of(chain_url, key) == len(CREATIONS)
+            assert (
+                read(chain_url, manifest.proxy, abi.encode_role_holder(abi.ROLES["ISSUER"]))[12:]
+                == ROLES.issuer
+            )
         else:
             break
         cut_at += 1
@@ -154,7 +168,7 @@ def test_a_crash_before_the_manifest_is_written_loses_nothing(
     manifest = deploy(node.url, ROLES, TERMS, key, tmp_path)
     manifest_path(tmp_path, manifest.genesis_hash).unlink()
     assert deploy(node.url, ROLES, TERMS, key, tmp_path) == manifest
-    assert nonce_of(node.url, key) == 2
+    assert nonce_of(node.url, key) == len(CREATIONS)
 
 
 def test_a_nonce_that_another_transaction_took_makes_a_new_plan(
@@ -167,7 +181,7 @@ def test_a_nonce_that_another_transaction_took_makes_a_new_plan(
     plan_path.write_text(json.dumps(plan))
     next((tmp_path / "first").glob("*.json")).unlink()
     manifest = deploy(node.url, ROLES, TERMS, key, tmp_path / "first")
-    assert manifest.proxy == contract_address(address_of(key), 3)
+    assert manifest.proxy == contract_address(address_of(key), len(CREATIONS) + 1)
 
 
 def test_other_terms_or_roles_are_refused(node: UnreliableNode, key: bytes, tmp_path: Path) -> None:
@@ -204,7 +218,9 @@ def test_a_reverted_deployment_says_so_and_stands_in_nobodys_way(
 ) -> None:
     with pytest.raises(DeploymentReverted):
         deploy(node.url, replace(ROLES, issuer=bytes(20)), TERMS, key, tmp_path)
-    assert deploy(node.url, ROLES, TERMS, key, tmp_path).proxy == contract_address(address_of(key), 3)
+    assert deploy(node.url, ROLES, TERMS, key, tmp_path).proxy == contract_address(
+        address_of(key), len(CREATIONS) + 1
+    )
 
 
 def test_two_chains_have_two_manifests(tmp_path: Path) -> None:
@@ -216,6 +232,40 @@ def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path) -> None:
     path.write_text('{"chain_id": 1}')
     with pytest.raises(ValueError, match="not a deployment manifest"):
         Manifest.load(path)
+
+
+def test_a_manifest_of_an_earlier_version_says_what_to_do(
+    node: UnreliableNode, key: bytes, tmp_path: Path
+) -> None:
+    """The first version kept two addresses beside the rest; a later one may lack a contract of this one."""
+    manifest = deploy(node.url, ROLES, TERMS, key, tmp_path)
+    path = manifest_path(tmp_path, manifest.genesis_hash)
+    whole = json.loads(path.read_text())
+    first = {name: value for name, value in whole.items() if name not in ("format", "contracts")}
+    first |= {name: whole["contracts"][name] for name in ("proxy", "implementation")}
+    lacking = {**whole, "contracts": {"proxy": whole["contracts"]["proxy"]}}
+    for outdated in (first, lacking):
+        path.write_text(json.dumps(outdated))
+        with pytest.raises(OutdatedDeployment, match="make reset"):
+            Manifest.load(path)
+        with pytest.raises(OutdatedDeployment):
+            deploy(node.url, ROLES, TERMS, key, tmp_path)
+    assert nonce_of(node.url, key) == len(CREATIONS)
+
+
+def test_a_plan_of_an_earlier_version_is_not_gone_on_with(
+    node: UnreliableNode, key: bytes, tmp_path: Path
+) -> None:
+    deploy(node.url, ROLES, TERMS, key, tmp_path)
+    next(tmp_path.glob("*.json")).unlink()
+    path = next(tmp_path.glob("*.plan"))
+    plan = json.loads(path.read_text())
+    plan |= {name: plan["contracts"][name] for name in ("proxy", "implementation")}
+    del plan["contracts"]
+    path.write_text(json.dumps(plan))
+    with pytest.raises(OutdatedDeployment, match="earlier version"):
+        deploy(node.url, ROLES, TERMS, key, tmp_path)
+    assert nonce_of(node.url, key) == len(CREATIONS)
 
 
 def test_the_sandbox_deployer_is_the_same_everywhere() -> None:

@@ -8,7 +8,9 @@ a country with a small book
 ├── with small ones and a malformed row, beside it: takes other ports, leaves the row out, and refuses exactly
 │   what the oracle refuses
 ├── whose directory is in use: is not started twice
+├── whose institutions anchor by themselves what they write down
 ├── whose database somebody changed by hand: verify-books names the places, rebuild-projection mends its own
+├── whose journal or whose signer's journal somebody rewrote whole: verify-books finds what was anchored
 └── stopped with Ctrl-C
     ├── leaves no process behind
     ├── goes on from the same state, and pays nothing twice
@@ -20,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,7 +40,7 @@ from scripts.books.institution_books import read_books
 from scripts.books.verify import wait_until_level
 from scripts.chain.anvil import find_anvil
 from scripts.country.data_directory import DataDirectory
-from scripts.country.institutions import INSTITUTIONS, InstitutionHome
+from scripts.country.institutions import INSTITUTIONS, PAYING_BANK, InstitutionHome
 from scripts.orders.sample_book import SampleSize, write_sample_book
 from scripts.postgres.server import start
 from scripts.terminal.progress import Steps
@@ -52,6 +55,10 @@ FINAL_BY_HAND = re.compile(  # within one item of the list
     r'Block [0-9,]+</span>\s*<code title="0x[0-9a-f]{64}"',
     re.DOTALL,
 )
+FINAL_LOGS = """
+SELECT count(DISTINCT a.log) FROM chain_anchors a JOIN chain_transactions t ON t.id = a.transaction_id
+ WHERE t.state = 'final'
+"""
 AMPLE, SMALL = Decimal("25000.00"), Decimal("5000.00")
 
 
@@ -185,6 +192,16 @@ async def test_the_institutions_reconcile_by_themselves(ample: Side) -> None:
             assert (state["is_reconciled"], state["difference_minor"], state["freezes"]) == (True, 0, [])
 
 
+async def test_the_institutions_anchor_by_themselves(ample: Side) -> None:
+    homes = [InstitutionHome(DataDirectory(ample.country.data), plan) for plan in INSTITUTIONS]
+    for home in homes:
+        connection = await asyncpg.connect(Settings.load(home.settings_file).database_url)
+        async with asyncio.timeout(90):
+            while await connection.fetchval(FINAL_LOGS) < 2:  # noqa: ASYNC110 - other processes work
+                await asyncio.sleep(0.2)
+        await connection.close()
+
+
 async def test_a_sample_customer_signs_in_pays_and_watches_the_payment_become_final(ample: Side) -> None:
     async with Visitor(ample.summary["addresses"]["bank-a"]) as visitor:
         home = await visitor.open("/")
@@ -225,6 +242,9 @@ def test_books_and_chain_agree_when_replayed_while_the_country_runs(ample: Side)
     verdict = florin("verify-books", "--data", ample.country.data)
     assert verdict.status == 0, verdict.output + verdict.errors
     assert "No difference." in verdict.output
+    recomputed = re.search(r"(\d+) anchors recomputed", verdict.output)
+    assert recomputed is not None
+    assert int(recomputed[1]) >= 2 * len(INSTITUTIONS)
 
 
 def test_a_rebuilt_projection_is_identical(ample: Side) -> None:
@@ -281,6 +301,40 @@ def test_what_somebody_changed_in_a_database_is_found_and_the_projection_rebuilt
     rebuilt = florin("rebuild-projection", "--data", data, "--keep")
     assert rebuilt.status == 1
     assert "Second Bank: chain_accounts differs" in rebuilt.output
+
+
+def test_what_is_consistent_in_itself_is_still_not_what_was_anchored(ample: Side) -> None:
+    """A posting date that nothing else depends on, and a signer's journal set back to an earlier state."""
+    data = ample.country.data
+    assert ample.country.process.poll() is not None, "the country was stopped before"
+    with administered(data, "bank_a") as execute:
+        execute(
+            """SET session_replication_role = replica;
+               UPDATE ledger_entries SET booked_at = booked_at - interval '1 day'
+                WHERE id = (SELECT min(id) FROM ledger_entries)"""
+        )
+    set_back(InstitutionHome(DataDirectory(data), PAYING_BANK).signer_journal, length=10)
+    verdict = florin("verify-books", "--data", data)
+    assert verdict.status == 1
+    findings = re.sub(r"\s+", " ", verdict.output)
+    assert "bank-a: ledger is what was anchored: entries 1 to " in findings
+    assert "bank-a: signer's journal is what was anchored: rows 1 to " in findings
+    assert "found only 10 rows" in findings
+    assert findings.count("bank-a: ") == 2, "nothing else looks at these"
+    for other in ("central-bank", "bank-b"):
+        assert f"{other}: ledger is what" not in findings
+        assert f"{other}: signer's journal" not in findings
+
+
+def set_back(journal: Path, length: int) -> None:
+    """What a copy of the file from earlier would be: its rows follow from one another."""
+    connection = sqlite3.connect(journal)
+    for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute("DELETE FROM journal WHERE sequence > ?", (length,))
+    connection.execute("DELETE FROM intents WHERE intent_id NOT IN (SELECT intent_id FROM journal)")
+    connection.commit()
+    connection.close()
 
 
 TAMPERINGS = {

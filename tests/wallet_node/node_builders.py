@@ -20,6 +20,7 @@ from wallet_node.policy import Policy
 
 CHAIN_ID = 131_277_322_940_537
 CONTRACT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
+NOTARY = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
 DOMAIN_NAME = "Czech koruna"
 DOMAIN = PaymentDomain(DOMAIN_NAME, CHAIN_ID, bytes.fromhex(CONTRACT[2:]))
 SEED = bytes(range(32))
@@ -66,7 +67,7 @@ class Home:
     opened: list[WalletNode] = field(default_factory=list)
 
     def bind(self) -> "Home":
-        bind(self.path, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME))
+        bind(self.path, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME, NOTARY))
         return self
 
     def open(self, policy: bytes = NO_PROOF, names: Sequence[str] = ()) -> WalletNode:

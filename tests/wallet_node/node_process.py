@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from node_builders import CHAIN_ID, CONTRACT, DOMAIN_NAME, batch
+from node_builders import CHAIN_ID, CONTRACT, DOMAIN_NAME, NOTARY, batch
 
 from wallet_node.deployment import Binding, bind
 from wallet_node.keystore.envelopes import KeyDerivation
@@ -57,11 +57,16 @@ class NodeProcess:
         self.home.mkdir(mode=0o700)
         terms = KeyDerivation(os.urandom(16), memory_kib=8, passes=1, lanes=1)
         create(self.home / "keystore", PASSPHRASE.encode(), ["institution"], terms)
-        bind(self.home, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME))
+        bind(self.home, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME, NOTARY))
         return self
 
     def bind(self, **changes: str) -> subprocess.CompletedProcess[str]:
-        given = {"chain-id": str(CHAIN_ID), "contract": CONTRACT, "domain-name": DOMAIN_NAME} | changes
+        given = {
+            "chain-id": str(CHAIN_ID),
+            "contract": CONTRACT,
+            "domain-name": DOMAIN_NAME,
+            "notary": NOTARY,
+        } | changes
         return self.command("bind", *(part for name, value in given.items() for part in (f"--{name}", value)))
 
     def start(self) -> httpx.Client:

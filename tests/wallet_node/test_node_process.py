@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from node_builders import payment
+from node_builders import CONTRACT, payment
 from node_process import REPOSITORY, NodeProcess, lasting, signed
 
 
@@ -61,7 +61,12 @@ def test_init_refuses_names_that_mean_something_else(own_node: NodeProcess, name
 
 def test_bind_is_repeatable_and_refuses_another_deployment(node: NodeProcess) -> None:
     assert node.bind().returncode == 0
-    for changes in ({"chain-id": "1"}, {"contract": "0x" + "00" * 20}, {"domain-name": "Other"}):
+    for changes in (
+        {"chain-id": "1"},
+        {"contract": "0x" + "00" * 20},
+        {"domain-name": "Other"},
+        {"notary": CONTRACT},
+    ):
         refused = node.bind(**changes)
         assert (refused.returncode, refused.stderr.split(":")[0]) == (1, "AlreadyBound")
     assert node.client().get("/readyz").json()["bound"]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from node_builders import CENTRAL_BANK, Home, batch, customers, payment, transaction
 
+from wallet_node.journal import verify
 from wallet_node.node import WalletNode
 from wallet_node.routes import MAXIMUM_BODY_BYTES, Application
 
@@ -223,6 +224,18 @@ async def test_keys_readiness_and_metrics_say_what_the_node_is(home: Home) -> No
     _, _, metrics = await call(node, "GET", "/metrics")
     for code in ("WrongDeployment", "ValueNotAllowed", "MalformedRequest"):
         assert f'florin_wallet_node_refusals_total{{code="{code}"}} 1\n' in metrics
+
+
+async def test_the_journals_head_is_told_to_whoever_asks(home: Home) -> None:
+    node = home.open()
+    assert (await call(node, "GET", "/v1/journal"))[2] == {"size": 0, "head": "0x" + "00" * 32}
+    payers = customers(node, 2)
+    await call(node, "POST", "/v1/payments:sign", json.dumps(batch(*map(payment, payers))).encode())
+    _, _, told = await call(node, "GET", "/v1/journal")
+    length, head = verify(node._store)
+    assert told == {"size": 2, "head": "0x" + head.hex()}
+    assert length == 2
+    assert (await call(home.open(), "GET", "/v1/journal"))[2] == told
 
 
 async def test_a_node_that_did_not_pass_its_self_test_is_not_ready(home: Home) -> None:

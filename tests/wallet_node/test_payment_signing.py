@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from eth_account import Account
 from node_builders import (
+    CHAIN_ID,
     CONTRACT,
     DOMAIN,
+    DOMAIN_NAME,
     INSTITUTION_SECRET,
     NO_PROOF,
+    NOTARY,
     NOW_S,
     SEED,
     STRANGER,
@@ -260,6 +263,36 @@ def test_a_home_once_bound_refuses_a_changed_binding(home: Home) -> None:
     bind(home.path, Binding(1, CONTRACT, "Czech koruna"))
     with pytest.raises(AlreadyBound):
         home.open()
+
+
+@pytest.mark.parametrize("notary", [None, STRANGER])
+def test_a_home_once_bound_to_a_notary_refuses_another_and_none(home: Home, notary: str | None) -> None:
+    home.open()
+    (home.path / "binding.json").unlink()
+    bind(home.path, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME, notary))
+    with pytest.raises(AlreadyBound):
+        home.open()
+
+
+def test_a_home_of_before_the_notary_serves_on_and_may_be_bound_to_one(tmp_path: Path) -> None:
+    """Its store lacks the table; its journal and nonces stay."""
+    path = tmp_path / "old"
+    path.mkdir(mode=0o700)
+    bind(path, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME))
+    old = Home(path)
+    node = old.open()
+    payer = customers(node, 1)[0]
+    assert sign(node, batch(payment(payer)))[0]["nonce"] == 0
+    connection = node._store.connection
+    connection.execute("DROP TABLE bound_contracts")
+    connection.execute("PRAGMA user_version = 1")
+    node = old.open()
+    assert sign(node, batch(payment(payer)))[0]["nonce"] == 1
+    (path / "binding.json").unlink()
+    bind(path, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME, NOTARY))
+    node = old.open()
+    assert sign(node, batch(payment(payer)))[0]["nonce"] == 2
+    old.close()
 
 
 def test_a_later_attempt_is_judged_by_the_policy_of_today(home: Home) -> None:

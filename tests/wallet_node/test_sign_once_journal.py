@@ -22,7 +22,7 @@ from node_builders import (
 )
 
 from wallet_node.errors import JournalBroken, JournalUnavailable
-from wallet_node.journal import verify
+from wallet_node.journal import heads_at, verify
 from wallet_node.policy import Policy
 from wallet_node.store import Store
 
@@ -60,6 +60,15 @@ def test_the_chain_of_an_untouched_journal_verifies(home: Home) -> None:
     length, head = verify(store)
     assert length == 7
     assert head == store.query("SELECT row_hash FROM journal WHERE sequence = 7")[0][0]
+    store.close()
+
+
+def test_the_heads_of_before_are_read_by_length_and_those_of_no_length_are_not_there(home: Home) -> None:
+    store = filled(home)
+    rows = dict(store.query("SELECT sequence, row_hash FROM journal"))
+    assert heads_at(store, [7, 1, 3, 8, 0]) == {length: rows[length] for length in (1, 3, 7)}
+    assert heads_at(store, []) == {}
+    assert heads_at(store, range(5_000)) == rows
     store.close()
 
 

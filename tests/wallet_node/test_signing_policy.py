@@ -7,6 +7,8 @@ import pytest
 from node_builders import CENTRAL_BANK, NO_PROOF
 
 from contracts.abi import SELECTORS
+from contracts.notary import ANCHOR_SIGNATURE
+from contracts.notary import SELECTORS as NOTARY_SELECTORS
 from wallet_node.errors import MalformedPolicy
 from wallet_node.policy import Decision, PaymentFacts, Policy, TransactionFacts, selector
 
@@ -54,7 +56,7 @@ def facts(
 def call(key: str, signature: str, **changes: object) -> TransactionFacts:
     given: dict[str, object] = {
         "key": key,
-        "is_to_currency": True,
+        "target": "currency",
         "selector": selector(signature),
         "value_wei": 0,
         "gas": 100_000,
@@ -160,15 +162,36 @@ def test_in_the_central_bank_policy_each_key_makes_its_own_calls_and_no_other(
     assert ("QuorumNotConfigured" in codes(decision)) == (signature in QUORUM_CALLS)
 
 
+ANCHORING_KEYS = {NO_PROOF: "institution", CENTRAL_BANK: "issuer"}
+
+
+@pytest.mark.parametrize("signature", sorted(NOTARY_SELECTORS))
+@pytest.mark.parametrize("key", [*CENTRAL_BANK_CALLS, "institution"])
+@pytest.mark.parametrize("source", ANCHORING_KEYS, ids=["bank", "central bank"])
+def test_of_the_notary_one_key_anchors_and_nothing_else_is_called(
+    source: bytes, key: str, signature: str
+) -> None:
+    loaded, is_anchoring = Policy(source), (key, signature) == (ANCHORING_KEYS[source], ANCHOR_SIGNATURE)
+    decision = loaded.evaluate_transaction(call(key, signature, target="notary"))
+    assert (decision.refusals == ()) == is_anchoring
+    for target in ("currency", "other"):
+        assert codes(loaded.evaluate_transaction(call(key, signature, target=target))) == ["NoRuleAllows"]
+
+
+@pytest.mark.parametrize("signature", sorted(SELECTORS))
+@pytest.mark.parametrize("source", ANCHORING_KEYS, ids=["bank", "central bank"])
+def test_a_call_of_the_currency_is_no_call_of_the_notary(source: bytes, signature: str) -> None:
+    for key in (*CENTRAL_BANK_CALLS, "institution"):
+        assert codes(Policy(source).evaluate_transaction(call(key, signature, target="notary"))) != []
+
+
 def test_every_call_that_a_bundled_policy_names_exists_in_the_contract() -> None:
-    named = {
-        call
-        for source in (NO_PROOF, CENTRAL_BANK)
-        for rule in Policy(source).file.transactions
-        for call in rule.calls
-    }
-    assert named <= SELECTORS.keys()
-    assert {call: selector(call) for call in named} == {call: SELECTORS[call] for call in named}
+    known = {"currency": SELECTORS, "notary": NOTARY_SELECTORS, "any": SELECTORS}
+    for source in (NO_PROOF, CENTRAL_BANK):
+        for rule in Policy(source).file.transactions:
+            assert {call: selector(call) for call in rule.calls} == {
+                call: known[rule.to].get(call) for call in rule.calls
+            }
 
 
 @pytest.mark.parametrize(
@@ -177,7 +200,8 @@ def test_every_call_that_a_bundled_policy_names_exists_in_the_contract() -> None
         ({"value_wei": 1}, "ValueNotAllowed"),
         ({"gas": 10**9 + 1}, "GasTooHigh"),
         ({"max_fee_per_gas_wei": 10**14 + 1}, "FeeTooHigh"),
-        ({"is_to_currency": False}, "NoRuleAllows"),
+        ({"target": "other"}, "NoRuleAllows"),
+        ({"target": "notary"}, "NoRuleAllows"),
         ({"selector": b""}, "NoRuleAllows"),
         ({"selector": b"\x12\x34"}, "NoRuleAllows"),
     ],

@@ -1,6 +1,7 @@
 """Signing transactions: byte for byte as eth-account does, one nonce for one id, only enumerated calls."""
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from node_builders import (
     CENTRAL_BANK,
     CHAIN_ID,
     CONTRACT,
+    DOMAIN_NAME,
     INSTITUTION_SECRET,
+    NOTARY,
     STRANGER,
     Home,
     sign_one,
@@ -17,7 +20,9 @@ from node_builders import (
 )
 
 from contracts.abi import SELECTORS
+from contracts.notary import LEDGER_LOG, SIGNER_LOG, encode_anchor
 from contracts.transactions import Transaction as ContractTransaction
+from wallet_node.deployment import Binding, bind
 from wallet_node.errors import RefusedByNode
 from wallet_node.node import WalletNode
 
@@ -187,3 +192,66 @@ def test_payments_and_transactions_of_one_key_have_nonces_of_their_own(home: Hom
     assert sign_one(node, transaction(MINT))["nonce"] == 0
     assert sign(node, batch(payment(bank, payee)))[0]["nonce"] == 0
     assert sign_one(node, transaction(MINT, transaction_id=str(uuid.uuid4()), to=CONTRACT))["nonce"] == 1
+
+
+def anchor(log: bytes, size: int, root: bytes, **changes: Any) -> dict[str, Any]:
+    return transaction("0x" + encode_anchor(log, size, root).hex(), **({"to": NOTARY} | changes))
+
+
+def journal(node: WalletNode) -> tuple[int, bytes]:
+    answer = node.journal()
+    return answer["size"], bytes.fromhex(answer["head"][2:])
+
+
+def test_an_anchor_of_the_ledger_is_signed_for_the_notary_alone(home: Home) -> None:
+    node = home.open()
+    asked = anchor(LEDGER_LOG, 3, b"\x07" * 32)
+    assert sign_one(node, asked)["nonce"] == 0
+    for other in (CONTRACT, STRANGER):
+        assert refusals(node, asked | {"to": other, "transaction_id": str(uuid.uuid4())}) == ["NoRuleAllows"]
+
+
+def test_of_its_own_journal_the_node_anchors_nothing_but_the_truth(home: Home) -> None:
+    node = home.open()
+    assert journal(node) == (0, bytes(32))
+    for _ in range(3):
+        sign_one(node, transaction(MINT))
+    size, head = journal(node)
+    assert size == 3
+    sign_one(node, anchor(SIGNER_LOG, size, head))
+    assert journal(node)[0] == 4, "the signature of the anchor is a row of its own"
+    for wrong in (
+        (size, b"\x07" * 32),
+        (size + 1, head),
+        (size - 1, head),
+        (5, head),
+        (0, bytes(32)),
+        (2**64 - 1, head),
+    ):
+        assert refusals(node, anchor(SIGNER_LOG, *wrong)) == ["JournalDiffers"]
+    assert journal(node)[0] == 4
+
+
+def test_an_anchor_of_what_the_journal_was_is_signed_again_for_a_higher_fee_and_after_a_restart(
+    home: Home,
+) -> None:
+    node = home.open()
+    sign_one(node, transaction(MINT))
+    asked = anchor(SIGNER_LOG, *journal(node))
+    first = sign_one(node, asked)
+    sign_one(node, transaction(MINT))
+    node = home.open()
+    assert sign_one(node, asked) == first
+    assert sign_one(node, asked | {"max_fee_per_gas": 10**10})["nonce"] == first["nonce"]
+
+
+def test_a_node_that_is_bound_to_no_notary_anchors_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "old"
+    path.mkdir(mode=0o700)
+    bind(path, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME))
+    old = Home(path)
+    node = old.open()
+    assert sign_one(node, transaction(MINT))["nonce"] == 0
+    assert refusals(node, anchor(LEDGER_LOG, 3, b"\x07" * 32)) == ["NoRuleAllows"]
+    assert refusals(node, anchor(LEDGER_LOG, 3, b"\x07" * 32, to="0x" + "00" * 20)) == ["NoRuleAllows"]
+    old.close()

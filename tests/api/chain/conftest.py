@@ -19,7 +19,7 @@ from api.chain.deployment import Deployment
 from api.chain.rpc import RpcClient
 from contracts.abi import encode_increase_mint_allowance, encode_set_participant, encode_set_tier
 from tests.api.chain.bank import OTHER_BANK, OWN_BANK, Bank
-from tests.api.chain.operator import CURRENCY_NAME, Operator, deploy_currency, mine, succeed
+from tests.api.chain.operator import CURRENCY_NAME, Operator, deploy_currency, deploy_notary, mine, succeed
 from wallet_node.deployment import Binding, bind
 from wallet_node.keystore.files import Secrets, create
 from wallet_node.node import WalletNode
@@ -120,8 +120,9 @@ async def _build_country(url: str, operators: dict[str, Operator], institution: 
 async def deploy(rpc: RpcClient, operators: dict[str, Operator], roles: Sequence[bytes]) -> Deployment:
     """A currency of its own."""
     proxy, block = await deploy_currency(rpc, operators["deployer"], roles)
+    notary = await deploy_notary(rpc, operators["deployer"], proxy)
     genesis = (await rpc.headers(0, 0))[0].hash
-    return Deployment(await rpc.chain_id(), genesis, proxy, block, CURRENCY_NAME)
+    return Deployment(await rpc.chain_id(), genesis, proxy, block, CURRENCY_NAME, notary)
 
 
 async def prepare(
@@ -173,7 +174,8 @@ async def running_signer(
     """The signer behind its Unix socket. It runs in this process, because unlocking takes a second."""
     home = directory / "home"
     shutil.copytree(keys.path, home)
-    bind(home, Binding(deployment.chain_id, "0x" + deployment.contract.hex(), deployment.domain_name))
+    contract, notary = ("0x" + each.hex() for each in (deployment.contract, deployment.notary))
+    bind(home, Binding(deployment.chain_id, contract, deployment.domain_name, notary))
     node = WalletNode(home, keys.secrets, Policy.load(POLICIES / f"{policy}.yaml"))
     node.test_itself()
     path = directory / "s.sock"

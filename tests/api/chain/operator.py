@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from eth_account import Account
 from eth_hash.auto import keccak
 
+from contracts import notary
 from contracts.abi import encode_initialize, implementation_creation_code, proxy_creation_code
 from contracts.transactions import contract_address
 
@@ -68,3 +69,10 @@ async def deploy_currency(rpc: RpcClient, deployer: Operator, roles: Sequence[by
     initialisation = encode_initialize(CURRENCY_NAME, "sCZK", 2, roles, UPGRADE_DELAY_S)
     await succeed(rpc, await deployer.send(rpc, None, proxy_creation_code(implementation, initialisation)))
     return contract_address(deployer.address, nonce + 1), (await rpc.latest()).number
+
+
+async def deploy_notary(rpc: RpcClient, deployer: Operator, currency: bytes) -> bytes:
+    """A notary for the institutions of a currency."""
+    nonce = await rpc.transaction_count(deployer.address)
+    await succeed(rpc, await deployer.send(rpc, None, notary.creation_code(currency)))
+    return contract_address(deployer.address, nonce)

@@ -62,7 +62,7 @@ async def test_a_block_is_made_final_once_whoever_comes_twice(bank: Bank) -> Non
     await follower.load()
     await follower.advance()
     blocks = follower.between(follower.final.number + 1, follower.top.number - CONFIRMATIONS + 1)
-    read = await read_range(bank.pool, bank.rpc, bank.deployment.contract, blocks)
+    read = await read_range(bank.pool, bank.rpc, bank.deployment, blocks)
 
     results = await asyncio.gather(
         *(make_final(bank.pool, bank.books, read) for _ in range(3)), return_exceptions=True

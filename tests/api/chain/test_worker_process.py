@@ -2,6 +2,7 @@
 
 the worker
 ├── refuses a chain that is not the one of the books, and says what to do
+├── refuses a manifest of another version, and says what to do
 ├── killed at any moment and started again loses nothing and pays nothing twice
 ├── ends at once, with status 0, when it is told to stop
 └── a second one waits for the first one's lease
@@ -17,6 +18,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import asyncpg
+import pytest
 
 from api.settings import Settings
 from tests.api.chain.bank import OWN_BANK, Bank
@@ -44,7 +46,10 @@ def write_settings(directory: Path, chain: Chain, database: Database, socket: Pa
             {
                 "chain_id": deployment.chain_id,
                 "genesis_hash": "0x" + deployment.genesis_hash.hex(),
-                "proxy": "0x" + deployment.contract.hex(),
+                "contracts": {
+                    "proxy": "0x" + deployment.contract.hex(),
+                    "notary": "0x" + deployment.notary.hex(),
+                },
                 "block_number": deployment.deployed_block,
                 "currency": {"name": deployment.domain_name, "symbol": "sCZK", "decimals": 2},
             }
@@ -101,6 +106,24 @@ async def test_it_refuses_a_foreign_chain_and_says_what_to_do(
     assert "Point rpc_url at the chain of these books" in errors.decode()
 
 
+@pytest.mark.parametrize("damage", ["an earlier version's", "no manifest"])
+async def test_it_refuses_a_manifest_that_lacks_what_it_needs(
+    bank: Bank, chain: Chain, database: Database, tmp_path: Path, damage: str
+) -> None:
+    settings = write_settings(tmp_path, chain, database, tmp_path / "no-signer")
+    manifest = tmp_path / "manifest.json"
+    content = json.loads(manifest.read_text())
+    content["proxy"] = content.pop("contracts")["proxy"]
+    manifest.write_text(json.dumps(content) if damage == "an earlier version's" else "{")
+
+    process = await start(settings)
+    _, errors = await asyncio.wait_for(process.communicate(), 30)
+
+    assert process.returncode == 3
+    assert "UnusableManifest" in errors.decode()
+    assert "make reset" in errors.decode()
+
+
 async def test_killed_at_any_moment_it_loses_nothing_and_pays_nothing_twice(
     bank: Bank, chain: Chain, database: Database, signer_socket: Path, tmp_path: Path
 ) -> None:
@@ -119,7 +142,7 @@ async def test_killed_at_any_moment_it_loses_nothing_and_pays_nothing_twice(
             await end(process, signal.SIGKILL)
         process = await start(settings)
         await until(bank, "SELECT count(*) = 0 FROM outbox_payments WHERE state IN ('queued', 'batched')")
-        await until(bank, "SELECT count(*) = 5 FROM chain_health")
+        await until(bank, "SELECT count(*) = 6 FROM chain_health")
         second = await start(settings)
         assert second.stderr is not None
         async with asyncio.timeout(30):
@@ -134,7 +157,8 @@ async def test_killed_at_any_moment_it_loses_nothing_and_pays_nothing_twice(
     assert await bank.posted(payee.account_id) == 500_000 + 1_000 * len(payments)
     assert await bank.on_chain(payee.address) == 500_000 + 1_000 * len(payments)
     health = {row["component"]: row["is_ok"] for row in await bank.pool.fetch("SELECT * FROM chain_health")}
-    assert health == dict.fromkeys(["chain", "indexer", "reconciliation", "relay", "signer"], True)
+    components = ["anchoring", "chain", "indexer", "reconciliation", "relay", "signer"]
+    assert health == dict.fromkeys(components, True)
     bank.restart()
     await bank.finish()
     await bank.assert_reconciled()

@@ -4,13 +4,14 @@ Ready: database, chain, signer and indexer said so lately, and the indexer is cl
 ├── one of them says no, said so long ago, or nothing: not ready, and it is named
 └── the database does not answer: not ready
 Reconciliation: the newest comparison; before the first one nothing is claimed
-Metrics: what the books and this process know, by route and never by path
+Metrics: what the books and this process know, by route and never by path; what is anchored, since when
 The description: every route of the table, its scope, and problems as errors
 """
 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Any
 
 import jsonschema
@@ -118,6 +119,30 @@ async def test_metrics_tell_payments_queue_lag_and_difference(bank: BankOffice) 
     ):
         assert line in text.splitlines(), text
     assert "made-up" not in text
+
+
+async def test_metrics_tell_how_much_of_each_log_is_anchored_and_since_when(bank: BankOffice) -> None:
+    assert "florin_anchored_size{" not in (await bank.get("/metrics")).text
+    pool = bank.institution.pool
+    for size, state in ((5, "final"), (7, "final"), (9, "signed"), (11, "reverted")):
+        transaction_id = uuid.uuid4()
+        await pool.execute(
+            """INSERT INTO chain_transactions (id, key_name, kind, data, gas, state)
+               VALUES ($1, 'institution', 'anchor', '', 0, $2)""",
+            transaction_id,
+            state,
+        )
+        await pool.execute(
+            "INSERT INTO chain_anchors (log, size, root, transaction_id) VALUES ('signer', $1, $2, $3)",
+            size,
+            bytes([1] * 32),
+            transaction_id,
+        )
+    lines = (await bank.get("/metrics")).text.splitlines()
+    assert 'florin_anchored_size{log="signer"} 7.0' in lines
+    (age,) = [line for line in lines if line.startswith('florin_anchor_age_seconds{log="signer"} ')]
+    assert 0 <= float(age.split()[1]) < 60
+    assert not any('log="ledger"' in line for line in lines)
 
 
 async def test_the_description_of_a_bank_has_every_route_with_its_scope(bank: BankOffice) -> None:
