@@ -38,6 +38,9 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m contracts.compile --check
+	$(BIN)/python -m contracts.sizes
+	$(BIN)/python -m contracts.lint
+	$(BIN)/python -m contracts.slither
 	$(BIN)/python -m contracts.gas --check
 	$(BIN)/python -m scripts.checkout.check_compose
 

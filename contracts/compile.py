@@ -96,22 +96,23 @@ def compile_units(entries: Mapping[str, str]) -> dict[str, Any]:
 
     Raises CompilationFailed with the compiler's own messages.
     """
+    output = run_compiler({"language": "Solidity", "sources": collect_sources(entries), "settings": SETTINGS})
+    contracts: dict[str, Any] = output["contracts"]
+    return contracts
+
+
+def run_compiler(standard_json: dict[str, Any], compiler: Path = COMPILER) -> dict[str, Any]:
+    """Return the compiler's answer; its warnings go to standard error. Raises CompilationFailed."""
     import solcx
     from solcx.exceptions import SolcError
 
-    standard_json = {
-        "language": "Solidity",
-        "sources": collect_sources(entries),
-        "settings": SETTINGS,
-    }
     try:
-        output: dict[str, Any] = solcx.compile_standard(standard_json, solc_binary=str(COMPILER))
+        output: dict[str, Any] = solcx.compile_standard(standard_json, solc_binary=str(compiler))
     except SolcError as refusal:
         raise CompilationFailed(refusal.message) from refusal
     for problem in output.get("errors", []):
         print(problem["formattedMessage"], file=sys.stderr)
-    contracts: dict[str, Any] = output["contracts"]
-    return contracts
+    return output
 
 
 def build() -> dict[str, str]:

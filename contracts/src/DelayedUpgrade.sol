@@ -57,6 +57,7 @@ abstract contract DelayedUpgrade is IDelayedUpgrade, UUPSUpgradeable, Roles {
     }
 
     /// @dev The checks are in upgradeToAndCall, which sees the data as well; nothing else reaches this.
+    // solhint-disable-next-line no-empty-blocks
     function _authorizeUpgrade(address) internal view override onlyRole(UPGRADER) {}
 
     function _clear() private {
