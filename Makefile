@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 3
 ROUNDS ?= 20
 
-.PHONY: setup up test check bench contracts reset test-kill test-book lock
+.PHONY: setup up test check bench bench-gas contracts reset test-kill test-book lock
 
 setup: $(READY)
 
@@ -46,6 +46,10 @@ check: $(READY)
 
 bench: $(READY)
 	@exec $(BIN)/florin bench $(ARGS)
+
+# gas beside the peers' (needs Node), on anvil and on py-evm; fails above a bar
+bench-gas: $(READY)
+	@exec $(BIN)/python -m scripts.bench.gas $(ARGS)
 
 contracts: $(READY)
 	$(BIN)/python -m contracts.compile

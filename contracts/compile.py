@@ -64,19 +64,31 @@ def find_missing_tools() -> str | None:
     return None
 
 
-def collect_sources(entries: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Read the given units and everything they import, keyed by names that hold no machine's path."""
+def collect_sources(
+    entries: Mapping[str, str], moved: Mapping[str, str] | None = None
+) -> dict[str, dict[str, str]]:
+    """Read the given units and everything they import, keyed by names that hold no machine's path.
+
+    ``moved`` tells for the start of a unit's name where npm keeps it instead.
+    """
     collected: dict[str, dict[str, str]] = {}
     pending = list(entries.values())
     while pending:
         unit = pending.pop()
         if unit in collected:
             continue
-        root = NODE_MODULES if unit.startswith("@") else CONTRACTS
-        content = (root / unit).read_text(encoding="utf-8")
+        content = _locate(unit, moved or {}).read_text(encoding="utf-8")
         collected[unit] = {"content": content}
         pending.extend(_resolve(unit, target) for target in IMPORT.findall(content))
     return dict(sorted(collected.items()))
+
+
+def _locate(unit: str, moved: Mapping[str, str]) -> Path:
+    for start, place in moved.items():
+        if unit.startswith(start):
+            return NODE_MODULES / (place + unit.removeprefix(start))
+    ours = CONTRACTS / unit
+    return ours if ours.is_file() else NODE_MODULES / unit
 
 
 def _resolve(importer: str, target: str) -> str:
@@ -102,7 +114,7 @@ def compile_units(entries: Mapping[str, str]) -> dict[str, Any]:
 
 
 def run_compiler(standard_json: dict[str, Any], compiler: Path = COMPILER) -> dict[str, Any]:
-    """Return the compiler's answer; its warnings go to standard error. Raises CompilationFailed."""
+    """Return the compiler's answer; its warnings of our sources are printed. Raises CompilationFailed."""
     import solcx
     from solcx.exceptions import SolcError
 
@@ -111,7 +123,9 @@ def run_compiler(standard_json: dict[str, Any], compiler: Path = COMPILER) -> di
     except SolcError as refusal:
         raise CompilationFailed(refusal.message) from refusal
     for problem in output.get("errors", []):
-        print(problem["formattedMessage"], file=sys.stderr)
+        unit = problem.get("sourceLocation", {}).get("file", "src")
+        if (CONTRACTS / unit).exists():
+            print(problem["formattedMessage"], file=sys.stderr)
     return output
 
 
