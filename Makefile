@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 3
 ROUNDS ?= 20
 
-.PHONY: setup up test check bench bench-gas contracts reset test-kill test-book lock
+.PHONY: setup up test check bench bench-gas contracts reset test-forge test-kill test-book lock
 
 setup: $(READY)
 
@@ -50,6 +50,10 @@ bench: $(READY)
 # gas beside the peers' (needs Node), on anvil and on py-evm; fails above a bar
 bench-gas: $(READY)
 	@exec $(BIN)/python -m scripts.bench.gas $(ARGS)
+
+# random histories of everybody against the token (needs Node)
+test-forge: $(READY)
+	@exec $(BIN)/python -m contracts.forge $(ARGS)
 
 contracts: $(READY)
 	$(BIN)/python -m contracts.compile

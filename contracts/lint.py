@@ -10,7 +10,7 @@ from contracts.compile import NODE_MODULES
 
 ROOT = NODE_MODULES.parent
 LINTER = NODE_MODULES / "solhint" / "solhint.js"
-SOURCES = ("contracts/src/**/*.sol", "contracts/bench/**/*.sol")
+SOURCES = ("contracts/src/**/*.sol", "contracts/bench/**/*.sol", "tests/forge/**/*.sol")
 
 
 def find_missing_tools() -> str | None:

@@ -17,41 +17,51 @@ abstract contract Watch is World {
 
     /// @notice The first rule that was broken.
     string public broken;
-    /// @notice How often an action did what it tried, by its name.
-    mapping(string action => uint256) public successes;
+    /// @notice How often an action did what it tried.
+    mapping(bytes4 action => uint256) public successes;
 
     uint256 internal clock = 1_760_000_000;
     /// @dev True while a step acts under an order, which may take money from a frozen wallet.
     bool internal isUnderOrder;
 
-    mapping(address person => uint256) private wordBefore;
+    /// @dev The words of `people` after the last step, and so before this one.
+    uint256[] private words;
     /// @dev What a diligent observer holds, from Transfer events alone.
     mapping(address person => uint256) private observed;
     mapping(bytes32 payerAndNonce => bool) private executed;
-    Vm.Log[] private logs;
 
-    modifier step(string memory action) {
+    constructor() {
+        _follow(VM.getRecordedLogs());
+        words = currency.accountWords(people);
+    }
+
+    modifier step() {
         VM.warp(clock);
-        for (uint256 i; i < PEOPLE; ++i) {
-            wordBefore[people[i]] = _word(people[i]);
-        }
         _;
         _follow(VM.getRecordedLogs());
+        uint256[] memory before = words;
+        uint256[] memory present = currency.accountWords(people);
+        uint256 sum;
         for (uint256 i; i < PEOPLE; ++i) {
-            _compare(people[i], wordBefore[people[i]], _word(people[i]));
+            sum += present[i].balance();
+            if (present[i].balance() != observed[people[i]]) _break("the events tell every balance");
+            if (present[i] == before[i]) continue;
+            _compare(before[i], present[i]);
+            words[i] = present[i];
         }
+        _weigh(sum);
     }
 
     function _break(string memory rule) internal {
         if (bytes(broken).length == 0) broken = rule;
     }
 
-    function _count(string memory action, bool isDone) internal returns (bool) {
-        if (isDone) ++successes[action];
+    function _count(bool isDone) internal returns (bool) {
+        if (isDone) ++successes[msg.sig];
         return isDone;
     }
 
-    function _compare(address person, uint256 before, uint256 present) private {
+    function _compare(uint256 before, uint256 present) private {
         uint256 held = present.balance();
         bool isInstitution = present.has(AccountWord.INSTITUTION);
         if (present.nonce() < before.nonce()) _break("nonces only grow");
@@ -63,7 +73,18 @@ abstract contract Watch is World {
         }
         if (before.has(SUSPENDED) && held != before.balance()) _break("a suspended participant changes no balance");
         if (held != 0 && !present.has(AccountWord.REGISTERED)) _break("only registered accounts hold money");
-        if (held != observed[person]) _break("the events tell every balance");
+    }
+
+    function _weigh(uint256 sum) private {
+        uint256 open;
+        uint256 supply = currency.totalSupply();
+        for (uint16 id = 1; id <= PARTICIPANTS; ++id) {
+            open += currency.mintAllowance(id);
+        }
+        if (sum != supply) _break("the balances add up to the supply");
+        if (supply > approved) _break("the supply is at most what was approved");
+        if (minted + open != approved) _break("what was approved is minted or still open");
+        if (supply != minted - burned) _break("the supply is what was minted less what was burned");
     }
 
     function _follow(Vm.Log[] memory seen) private {
@@ -92,7 +113,8 @@ abstract contract Watch is World {
         _follow(seen);
         bytes memory bitmap = new bytes((payers.length + 7) / 8);
         for (uint256 i; i < seen.length; ++i) {
-            if (seen[i].topics[0] == IDigitalCurrency.Skipped.selector) (bitmap,) = abi.decode(seen[i].data, (bytes, bytes));
+            if (seen[i].topics[0] != IDigitalCurrency.Skipped.selector) continue;
+            (bitmap,) = abi.decode(seen[i].data, (bytes, bytes));
         }
         uint256 size = records.length / payers.length;
         for (uint256 i; i < payers.length; ++i) {
