@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 3
 ROUNDS ?= 20
 
-.PHONY: setup up test check bench bench-gas contracts reset test-forge test-kill test-book lock
+.PHONY: setup up test check bench bench-gas contracts reset test-forge mutants test-kill test-book lock
 
 setup: $(READY)
 
@@ -54,6 +54,10 @@ bench-gas: $(READY)
 # random histories of everybody against the token (needs Node)
 test-forge: $(READY)
 	@exec $(BIN)/python -m contracts.forge $(ARGS)
+
+# the tests against contracts that were broken on purpose (needs Node; an hour on two cores)
+mutants: $(READY)
+	@exec $(BIN)/python -m contracts.mutants $(ARGS)
 
 contracts: $(READY)
 	$(BIN)/python -m contracts.compile

@@ -58,7 +58,8 @@ contract Actions is Watch {
     function register(uint256 bank, uint256 customer, uint256 tier, uint256 isLinked) external step {
         address[] memory accounts = new address[](1);
         accounts[0] = _person(customer);
-        bytes memory call = abi.encodeCall(currency.register, (accounts, uint8(tier % 4), isLinked % 2 == 0 ? LINKED : 0));
+        uint24 flags = isLinked % 2 == 0 ? LINKED : 0;
+        bytes memory call = abi.encodeCall(currency.register, (accounts, uint8(tier % 4), flags));
         _count(_send(_institution(bank), call));
     }
 
