@@ -271,6 +271,8 @@ def main() -> int:
         print(f"mutants: {missing}: nothing can be compiled on this machine")
         return 1
     every = generate(read_sources())
+    # asked to stop, it removes its copies as it does for Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     candidates = [mutant for mutant in every if options.unit in (None, mutant.unit)]
     explanations = json.loads(EXPLANATIONS.read_text(encoding="utf-8"))
     console = Console()
@@ -280,9 +282,9 @@ def main() -> int:
         task = progress.add_task("Mutants", total=options.count)
         for result in run_all(candidates, options.count, options.workers):
             results.append(result)
-            progress.update(
-                task, advance=result.outcome not in (NOT_COMPILED, EQUIVALENT), description=result.outcome
-            )
+            line = f"{result.outcome}: {result.mutant.unit}: {result.mutant.operator}: {result.mutant.before}"
+            progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            progress.update(task, advance=result.outcome not in (NOT_COMPILED, EQUIVALENT))
     judgement = judge(results, every, explanations)
     report = write_report(options.output, results, judgement)
     _print(console, results, judgement, report)
