@@ -308,9 +308,12 @@ def _print(console: Any, results: Sequence[Result], judgement: Judgement, report
     for result in results:
         if result.outcome == SURVIVED:
             mark = "UNEXPLAINED" if result.mutant.key in unexplained else "explained"
-            console.print(f"survived, {mark}: {result.mutant.unit}", highlight=False, markup=False)
-            console.print(f"    - {result.mutant.before}", highlight=False, markup=False)
-            console.print(f"    + {result.mutant.after}", highlight=False, markup=False)
+            lines = (
+                f"survived, {mark}: {result.mutant.unit}",
+                f"    - {result.mutant.before}",
+                f"    + {result.mutant.after}",
+            )
+            console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
     for entry in judgement.stale:
         console.print(
             f"explained, but killed or gone: {entry['unit']}: {entry['after']}", highlight=False, markup=False
