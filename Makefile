@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 3
 ROUNDS ?= 20
 
-.PHONY: setup up test check bench contracts reset test-kill test-book lock
+.PHONY: setup up test check bench bench-gas contracts reset test-forge mutants test-kill test-book lock
 
 setup: $(READY)
 
@@ -38,11 +38,26 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m contracts.compile --check
+	$(BIN)/python -m contracts.sizes
+	$(BIN)/python -m contracts.lint
+	$(BIN)/python -m contracts.slither
 	$(BIN)/python -m contracts.gas --check
 	$(BIN)/python -m scripts.checkout.check_compose
 
 bench: $(READY)
 	@exec $(BIN)/florin bench $(ARGS)
+
+# gas beside the peers' (needs Node), on anvil and on py-evm; fails above a bar
+bench-gas: $(READY)
+	@exec $(BIN)/python -m scripts.bench.gas $(ARGS)
+
+# random histories of everybody against the token (needs Node)
+test-forge: $(READY)
+	@exec $(BIN)/python -m contracts.forge $(ARGS)
+
+# the tests against contracts that were broken on purpose (needs Node; an hour on two cores)
+mutants: $(READY)
+	@exec $(BIN)/python -m contracts.mutants $(ARGS)
 
 contracts: $(READY)
 	$(BIN)/python -m contracts.compile

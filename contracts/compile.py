@@ -76,19 +76,31 @@ def find_missing_tools() -> str | None:
     return None
 
 
-def collect_sources(entries: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Read the given units and everything they import, keyed by names that hold no machine's path."""
+def collect_sources(
+    entries: Mapping[str, str], moved: Mapping[str, str] | None = None
+) -> dict[str, dict[str, str]]:
+    """Read the given units and everything they import, keyed by names that hold no machine's path.
+
+    ``moved`` tells for the start of a unit's name where npm keeps it instead.
+    """
     collected: dict[str, dict[str, str]] = {}
     pending = list(entries.values())
     while pending:
         unit = pending.pop()
         if unit in collected:
             continue
-        root = NODE_MODULES if unit.startswith("@") else CONTRACTS
-        content = (root / unit).read_text(encoding="utf-8")
+        content = _locate(unit, moved or {}).read_text(encoding="utf-8")
         collected[unit] = {"content": content}
         pending.extend(_resolve(unit, target) for target in IMPORT.findall(content))
     return dict(sorted(collected.items()))
+
+
+def _locate(unit: str, moved: Mapping[str, str]) -> Path:
+    for start, place in moved.items():
+        if unit.startswith(start):
+            return NODE_MODULES / (place + unit.removeprefix(start))
+    ours = CONTRACTS / unit
+    return ours if ours.is_file() else NODE_MODULES / unit
 
 
 def _resolve(importer: str, target: str) -> str:
@@ -108,23 +120,25 @@ def compile_units(entries: Mapping[str, str]) -> dict[str, Any]:
 
     Raises CompilationFailed with the compiler's own messages.
     """
+    output = run_compiler({"language": "Solidity", "sources": collect_sources(entries), "settings": SETTINGS})
+    contracts: dict[str, Any] = output["contracts"]
+    return contracts
+
+
+def run_compiler(standard_json: dict[str, Any], compiler: Path = COMPILER) -> dict[str, Any]:
+    """Return the compiler's answer; its warnings of our sources are printed. Raises CompilationFailed."""
     import solcx
     from solcx.exceptions import SolcError
 
-    standard_json = {
-        "language": "Solidity",
-        "sources": collect_sources(entries),
-        "settings": SETTINGS,
-    }
     try:
-        output: dict[str, Any] = solcx.compile_standard(standard_json, solc_binary=str(COMPILER))
+        output: dict[str, Any] = solcx.compile_standard(standard_json, solc_binary=str(compiler))
     except SolcError as refusal:
         raise CompilationFailed(refusal.message) from refusal
     for problem in output.get("errors", []):
-        if problem["errorCode"] not in EXPECTED_WARNINGS:
+        unit = problem.get("sourceLocation", {}).get("file", "src")
+        if (CONTRACTS / unit).exists() and problem["errorCode"] not in EXPECTED_WARNINGS:
             print(problem["formattedMessage"], file=sys.stderr)
-    contracts: dict[str, Any] = output["contracts"]
-    return contracts
+    return output
 
 
 def build() -> dict[str, str]:

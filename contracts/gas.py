@@ -2,13 +2,15 @@
 
 ``python -m contracts.gas`` measures on an in-process EVM (no Node needed) and writes ``gas_snapshot.json``;
 ``--check`` fails if anything costs more than the snapshot says. ``--rpc URL`` measures a batch on a real
-chain. All accounts, keys and amounts are fixed, so the figures are too.
+chain. All accounts, keys and amounts are fixed, so the figures are too. Beside its peers, the token is
+measured by ``scripts.bench.gas``.
 """
 
 import argparse
 import json
-import time
+import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +19,8 @@ from eth_hash.auto import keccak
 from contracts import abi, notary
 from contracts.abi import AccountFlag
 from contracts.batch import Record, pack
-from contracts.transactions import Transaction, address_of
+from contracts.gas_chains import GasChain, LocalGasChain, RpcGasChain
+from contracts.transactions import address_of
 from contracts.typed_data import PaymentDomain, payment_digest
 
 SNAPSHOT = Path(__file__).parent / "gas_snapshot.json"
@@ -25,35 +28,29 @@ BATCH = 500
 NAME = "Sandbox koruna"
 VALID_BEFORE_S = 2**40
 NO_LIMIT = 2**64 - 1
-INSTITUTIONS_TIER, RETAIL_TIER, MERCHANT_TIER = 0, 1, 2
+INSTITUTIONS_TIER, RETAIL_TIER, FULL_TIER, SHOP_TIER = 0, 1, 2, 3
 SUPPLY = 10**14
 OPENING_BALANCE, FUNDING = 1_000, 10_000_000
-MERCHANT_HOLDING = 100_000
-TRANSACTION_GAS = 30_000_000
-RECEIPT_TIMEOUT_S = 120
+FULL_HOLDING = 100_000
+AMOUNT = 12_345
 
-
-class Receipt(NamedTuple):
-    """What a transaction used, and the contract that it created, if any."""
-
-    gas_used: int
-    created: bytes
-
-
-Send = Callable[[bytes, bytes, bytes], Receipt]
+SHOPS = 500
+SHOPPING_SHARE = 0.8
+RETAIL_SEED = 2026
 
 
 class Sandbox:
-    """A currency with one bank and its customers, set up through ``send(private key, to, data)``."""
+    """A currency with one bank and its customers, on a chain of its own."""
 
-    def __init__(self, send: Send, chain_id: int, customers: int = BATCH) -> None:
-        """Deploy and fund: ``customers`` payers and as many payees, all with a balance."""
-        self._send = send
+    def __init__(self, chain: GasChain, customers: int = BATCH) -> None:
+        """Deploy and fund: ``customers`` payers and as many payees, all with a balance and a used nonce."""
+        self.chain = chain
         self.gas: dict[str, int] = {}
         self._operator, self._bank = keccak(b"gas operator"), keccak(b"gas bank")
         self._payers = [keccak(f"gas payer {index}".encode()) for index in range(customers)]
-        self.payees = [address_of(keccak(f"gas payee {index}".encode())) for index in range(customers)]
-        self.merchants = [address_of(keccak(f"gas merchant {index}".encode())) for index in range(100)]
+        self.payees = _addresses("payee", customers)
+        self.full = _addresses("merchant", 100)
+        self.shops = _addresses("shop", SHOPS)
 
         administration = self._record("deploy_administration", b"", abi.administration_creation_code())
         implementation = self._record(
@@ -63,58 +60,84 @@ class Sandbox:
         initialisation = abi.encode_initialize(NAME, "CZK", 2, roles, 172_800)
         creation = abi.proxy_creation_code(implementation, initialisation)
         self.currency = self._record("deploy_proxy", b"", creation)
-        self._separator = PaymentDomain(NAME, chain_id, self.currency).separator
+        self._notary = self._record("deploy_notary", b"", notary.creation_code(self.currency))
+        self._separator = PaymentDomain(NAME, chain.chain_id, self.currency).separator
         self._set_up()
+        self.settle(self.payees, nonce=0)
 
     def _record(self, name: str, to: bytes, data: bytes) -> bytes:
-        receipt = self._send(self._operator, to, data)
+        receipt = self.chain.send(self._operator, to, data)
         self.gas[name] = receipt.gas_used
         return receipt.created
 
     def _set_up(self) -> None:
         retail = abi.encode_set_tier(RETAIL_TIER, FUNDING, FUNDING, NO_LIMIT - 1)
         self._record("set_tier", self.currency, retail)
-        for tier, holding in ((INSTITUTIONS_TIER, 2**96 - 1), (MERCHANT_TIER, MERCHANT_HOLDING)):
-            per_payment = min(holding, NO_LIMIT)
-            self._operate(abi.encode_set_tier(tier, holding, per_payment, NO_LIMIT))
-        bank = address_of(self._bank)
-        tiers = 1 << RETAIL_TIER | 1 << MERCHANT_TIER
+        unlimited = 2**96 - 1
+        for tier, holding in (
+            (INSTITUTIONS_TIER, unlimited),
+            (FULL_TIER, FULL_HOLDING),
+            (SHOP_TIER, unlimited),
+        ):
+            self._operate(abi.encode_set_tier(tier, holding, min(holding, NO_LIMIT), NO_LIMIT))
+        tiers = 1 << RETAIL_TIER | 1 << FULL_TIER | 1 << SHOP_TIER
         self._record(
             "set_participant",
             self.currency,
-            abi.encode_set_participant(1, bank, INSTITUTIONS_TIER, tiers),
+            abi.encode_set_participant(1, address_of(self._bank), INSTITUTIONS_TIER, tiers),
         )
         self._operate(abi.encode_increase_mint_allowance(1, SUPPLY))
         self.gas["mint"] = self.act(abi.encode_mint(SUPPLY))
         payers = [address_of(key) for key in self._payers]
-        self.gas["register_500"] = self.act(abi.encode_register(payers, RETAIL_TIER, AccountFlag.LINKED))
-        self.act(abi.encode_register(self.payees, RETAIL_TIER, AccountFlag.LINKED))
-        self.act(abi.encode_register(self.merchants, MERCHANT_TIER, AccountFlag.LINKED))
-        for nonce, (accounts, amount) in enumerate(
-            ((payers, FUNDING), (self.payees, OPENING_BALANCE), (self.merchants, MERCHANT_HOLDING))
-        ):
-            start = nonce * BATCH
-            records = [self._sign(self._bank, payee, amount, start + at) for at, payee in enumerate(accounts)]
-            self.act(abi.encode_settle(pack(records), VALID_BEFORE_S))
+        self.gas["register_500"] = self._open(0, payers, RETAIL_TIER, FUNDING)
+        self._open(1, self.payees, RETAIL_TIER, OPENING_BALANCE)
+        self._open(2, self.full, FULL_TIER, FULL_HOLDING)
+        self._open(3, self.shops, SHOP_TIER, OPENING_BALANCE)
+
+    def _open(self, turn: int, accounts: Sequence[bytes], tier: int, amount: int) -> int:
+        """Register and fund; return what registering used."""
+        gas = self.act(abi.encode_register(accounts, tier, AccountFlag.LINKED))
+        start = turn * BATCH
+        records = [self._sign(self._bank, payee, amount, start + at) for at, payee in enumerate(accounts)]
+        self.act(abi.encode_settle(pack(records), VALID_BEFORE_S))
+        return gas
 
     def _operate(self, data: bytes) -> None:
-        self._send(self._operator, self.currency, data)
+        self.chain.send(self._operator, self.currency, data)
 
     def act(self, data: bytes) -> int:
         """Send as the bank; return the gas used."""
-        return self._send(self._bank, self.currency, data).gas_used
+        return self.chain.send(self._bank, self.currency, data).gas_used
 
-    def transfer(self, payee: bytes, amount: int) -> int:
+    def transfer(self, payee: bytes) -> int:
         """Send an ERC-20 transfer as the first payer; return the gas used."""
-        return self._send(self._payers[0], self.currency, abi.encode_transfer(payee, amount)).gas_used
+        return self.chain.send(self._payers[0], self.currency, abi.encode_transfer(payee, AMOUNT)).gas_used
 
-    def settle(self, payees: Sequence[bytes], amount: int, nonce: int) -> int:
+    def settle(self, payees: Sequence[bytes], nonce: int = 1) -> int:
         """Settle one payment of a payer to each payee; return the gas used."""
         records = [
-            self._sign(payer, payee, amount, nonce)
+            self._sign(payer, payee, AMOUNT, nonce)
             for payer, payee in zip(self._payers, payees, strict=False)
         ]
         return self.act(abi.encode_settle(pack(records), VALID_BEFORE_S))
+
+    def anchor(self, times: int) -> int:
+        """Anchor the bank's ledger so many times; return the gas used by the last."""
+        used = 0
+        for size in range(1, times + 1):
+            call = notary.encode_anchor(notary.LEDGER_LOG, size, keccak(bytes([size])))
+            used = self.chain.send(self._bank, self._notary, call).gas_used
+        return used
+
+    def draw_retail_mix(self) -> list[bytes]:
+        """Return whom each payer pays: 80% pay a shop by a Zipf law, the others a person each."""
+        # not for secrets: the same draw every time
+        dice = random.Random(RETAIL_SEED)  # noqa: S311
+        weights = [1 / rank for rank in range(1, len(self.shops) + 1)]
+        shopping = round(SHOPPING_SHARE * len(self._payers))
+        chosen = dice.choices(self.shops, weights, k=shopping) + self.payees[shopping:]
+        dice.shuffle(chosen)
+        return chosen
 
     def _sign(self, key: bytes, payee: bytes, amount: int, nonce: int) -> Record:
         from coincurve import PrivateKey
@@ -125,36 +148,80 @@ class Sandbox:
         return Record(payee, amount, nonce, signature[:32], vs)
 
 
-def measure() -> dict[str, int]:
-    """Measure everything on an in-process EVM."""
-    from contracts.local_evm import CHAIN_ID, LocalEvm
+def _addresses(kind: str, count: int) -> list[bytes]:
+    return [address_of(keccak(f"gas {kind} {index}".encode())) for index in range(count)]
 
-    evm = LocalEvm()
 
-    def send(key: bytes, to: bytes, data: bytes) -> Receipt:
-        outcome = evm.send(address_of(key), to, data, gas=200_000_000)
-        if not outcome.is_success:
-            raise RuntimeError(f"reverted: {abi.decode_revert(outcome.returned)}")
-        return Receipt(outcome.gas_used, outcome.created)
+class Measure(NamedTuple):
+    """One figure: its name in the snapshot, what it is, and the most that one of its payments may cost.
 
-    sandbox = Sandbox(send, CHAIN_ID)
-    sandbox.settle(sandbox.payees, 12_345, 0)
-    funded = evm.snapshot()
+    ``run`` acts on a sandbox whose accounts all hold money and have paid today, and returns the gas used by
+    ``payments`` payments. None: the token cannot do it yet.
+    """
+
+    name: str
+    title: str
+    payments: int
+    bar: int | None
+    run: Callable[[Sandbox], int] | None
+
+
+# What is measured of the token. A row without a way to measure it stays in the bench's table as "n/a yet".
+MEASURES = (
+    Measure("settle_1", "packed payment, alone in its batch", 1, None, lambda it: it.settle(it.payees[:1])),
+    Measure("settle_100", "packed payment, 100 in a batch", 100, None, lambda it: it.settle(it.payees[:100])),
+    Measure(
+        "settle_500",
+        "packed payment, 500 in a batch",
+        BATCH,
+        17_300,
+        lambda it: it.settle(it.payees),
+    ),
+    Measure("settle_500_batch_event", "the same, one batch event", BATCH, 15_700, None),
+    Measure(
+        "retail_500",
+        "retail mix, 500 in a batch, not grouped",
+        BATCH,
+        None,
+        lambda it: it.settle(it.draw_retail_mix()),
+    ),
+    Measure("retail_500_grouped", "retail mix, grouped by payee", BATCH, 13_600, None),
+    Measure("retail_500_grouped_batch_event", "the same, one batch event", BATCH, 11_900, None),
+    Measure("fan_out_500", "fan-out: one signature, 500 payees", BATCH, 5_500, None),
+    Measure(
+        "settle_100_waterfalls",
+        "packed payment that waterfalls, 100 in a batch",
+        100,
+        21_500,
+        lambda it: it.settle(it.full),
+    ),
+    Measure("transfer", "plain transfer", 1, 41_500, lambda it: it.transfer(it.payees[0])),
+    Measure(
+        "transfer_waterfall", "plain transfer that waterfalls", 1, None, lambda it: it.transfer(it.full[0])
+    ),
+    Measure("transfer_with_authorization", "EIP-3009 transferWithAuthorization", 1, 72_000, None),
+    Measure("net_1000_deltas", "net settlement, 1,000 among 20 banks, deltas", 1_000, 135, None),
+    Measure("net_1000_gross", "net settlement, 1,000 among 20 banks, gross list", 1_000, 400, None),
+    Measure("anchor_first", "first anchor of a log", 1, None, lambda it: it.anchor(1)),
+    Measure("anchor", "anchor of a log", 1, None, lambda it: it.anchor(2)),
+    Measure("burn", "redemption: burn", 1, None, lambda it: it.act(abi.encode_burn(AMOUNT))),
+)
+
+
+def measure_on(chain: GasChain) -> dict[str, int]:
+    """Measure everything that the token can do; each figure from the same state."""
+    sandbox = Sandbox(chain)
     figures = dict(sandbox.gas)
-    for count in (1, 100, 500):
-        evm.revert(funded)
-        figures[f"settle_{count}"] = sandbox.settle(sandbox.payees[:count], 12_345, 1)
+    for measure in MEASURES:
+        if measure.run is not None:
+            figures[measure.name] = chain.trial(partial(measure.run, sandbox))
+    return figures
+
+
+def measure() -> dict[str, int]:
+    """Measure everything on an in-process EVM, and the size of the code."""
+    figures = measure_on(LocalGasChain())
     figures["settle_per_payment_at_500"] = -(-figures["settle_500"] // BATCH)
-    evm.revert(funded)
-    figures["settle_100_waterfalls"] = sandbox.settle(sandbox.merchants, 12_345, 1)
-    figures["transfer"] = sandbox.transfer(sandbox.payees[0], 12_345)
-    figures["transfer_waterfall"] = sandbox.transfer(sandbox.merchants[0], 12_345)
-    figures["burn"] = sandbox.act(abi.encode_burn(12_345))
-    desk = send(keccak(b"gas operator"), b"", notary.creation_code(sandbox.currency))
-    figures["deploy_notary"] = desk.gas_used
-    for name, size in (("anchor_first", 1), ("anchor", 2)):
-        call = notary.encode_anchor(notary.LEDGER_LOG, size, keccak(name.encode()))
-        figures[name] = send(keccak(b"gas bank"), desk.created, call).gas_used
     figures["code_bytes"] = len(abi.load_artifact("DigitalCurrency")["deployedBytecode"]) // 2 - 1
     return figures
 
@@ -167,31 +234,8 @@ def measure_settle(rpc_url: str, payments: int = BATCH) -> float:
     ether and blocks on demand (anvil_setBalance, evm_mine). Raises RpcRefused, OSError, or RuntimeError for a
     transaction that fails.
     """
-    from contracts.rpc import Rpc
-
-    rpc = Rpc(rpc_url)
-    chain_id = rpc.quantity("eth_chainId")
-
-    def send(key: bytes, to: bytes, data: bytes) -> Receipt:
-        sender = "0x" + address_of(key).hex()
-        rpc.call("anvil_setBalance", sender, hex(10**21))
-        nonce = rpc.quantity("eth_getTransactionCount", sender, "latest")
-        base_fee = int(rpc.call("eth_getBlockByNumber", "latest", False).get("baseFeePerGas") or "0x0", 16)
-        transaction = Transaction(chain_id, nonce, 0, 2 * base_fee, TRANSACTION_GAS, to, 0, data)
-        transaction_hash = rpc.call("eth_sendRawTransaction", "0x" + transaction.sign(key).hex())
-        rpc.call("evm_mine")
-        deadline = time.monotonic() + RECEIPT_TIMEOUT_S
-        while (receipt := rpc.call("eth_getTransactionReceipt", transaction_hash)) is None:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"transaction {transaction_hash} was not included")
-            time.sleep(0.05)
-        if int(receipt["status"], 16) != 1:
-            raise RuntimeError(f"transaction {transaction_hash} reverted")
-        return Receipt(int(receipt["gasUsed"], 16), bytes.fromhex((receipt["contractAddress"] or "0x")[2:]))
-
-    sandbox = Sandbox(send, chain_id, payments)
-    sandbox.settle(sandbox.payees, 12_345, 0)
-    return sandbox.settle(sandbox.payees, 12_345, 1) / payments
+    sandbox = Sandbox(RpcGasChain(rpc_url), payments)
+    return sandbox.settle(sandbox.payees) / payments
 
 
 def compare(measured: dict[str, int], snapshot: dict[str, int]) -> tuple[list[str], list[str]]:

@@ -75,5 +75,6 @@ abstract contract DelayedUpgrade is UUPSUpgradeable, RoleChecks {
     }
 
     /// @dev The checks are in upgradeToAndCall, which sees the data as well; nothing else reaches this.
+    // solhint-disable-next-line no-empty-blocks
     function _authorizeUpgrade(address) internal view override onlyRole(UPGRADER) {}
 }

@@ -12,14 +12,7 @@ from contracts import abi
 from contracts.compile import check
 from contracts.gas import SNAPSHOT, compare
 
-CODE_SIZE_LIMIT = 24_576  # EIP-170
 GAS_BAR = 17_500
-
-
-def test_every_contract_fits_the_code_size_limit() -> None:
-    for name in abi.REVERTING + ("ERC1967Proxy", "DigitalCurrencyWithBatchEvents"):
-        code = bytes.fromhex(abi.load_artifact(name)["deployedBytecode"][2:])
-        assert 0 < len(code) <= CODE_SIZE_LIMIT
 
 
 def test_the_artifacts_name_no_machine_path() -> None:
