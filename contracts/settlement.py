@@ -27,9 +27,8 @@ POSITION_BYTES = 12
 PARTICIPANT_BYTES = 2
 PAYMENT_BYTES = 10
 
-AMOUNT_BITS = 72
-CYCLE_AMOUNT_BITS = 64
-NO_NET_DEBIT_CAP = (1 << 55) - 1
+AMOUNT_BITS = 64
+NO_NET_DEBIT_CAP = (1 << 47) - 1
 NEVER_EXPIRES_S = (1 << 64) - 1
 
 OPERATOR_ROLE = keccak(b"OPERATOR")
@@ -73,7 +72,7 @@ class Payment(NamedTuple):
 
 
 class Participant(NamedTuple):
-    """A settlement account; ``queued`` counts its unheld payments by priority."""
+    """A settlement account; ``queued`` counts its unheld payments by priority, the standing is of now."""
 
     balance_minor: int
     net_debit_cap_minor: int
@@ -103,26 +102,19 @@ def settlement_creation_code(currency: bytes, operator: bytes) -> bytes:
 def encode_deposit(amount_minor: int) -> bytes:
     """Move currency of the calling institution in; it must have approved the settlement before."""
     amount = require_fits(amount_minor, AMOUNT_BITS, "amount")
-    return SELECTORS["deposit(uint72)"] + encode_arguments(amount)
+    return SELECTORS["deposit(uint64)"] + encode_arguments(amount)
 
 
 def encode_withdraw(amount_minor: int) -> bytes:
     """Move currency out to the calling institution."""
     amount = require_fits(amount_minor, AMOUNT_BITS, "amount")
-    return SELECTORS["withdraw(uint72)"] + encode_arguments(amount)
+    return SELECTORS["withdraw(uint64)"] + encode_arguments(amount)
 
 
 def encode_set_net_debit_cap(net_debit_cap_minor: int) -> bytes:
     """Consent to net debits of at most this much a cycle; NO_NET_DEBIT_CAP for all of the balance."""
-    cap = require_fits(net_debit_cap_minor, 56, "net debit cap")
-    return SELECTORS["setNetDebitCap(uint56)"] + encode_arguments(cap)
-
-
-def encode_refresh_standing(participant: int) -> bytes:
-    """Copy a participant's standing from the currency."""
-    return SELECTORS["refreshStanding(uint16)"] + encode_arguments(
-        require_fits(participant, 16, "participant")
-    )
+    cap = require_fits(net_debit_cap_minor, AMOUNT_BITS, "net debit cap")
+    return SELECTORS["setNetDebitCap(uint64)"] + encode_arguments(cap)
 
 
 # ------------------------------------------------------------------------------------------ gross and queue
@@ -141,7 +133,7 @@ def encode_submit(
     identifier: bytes, payee: int, amount_minor: int, priority: int, expiry_s: int = NEVER_EXPIRES_S
 ) -> bytes:
     """Pay from the caller's settlement account, at once or through the queue."""
-    return SELECTORS["submit(bytes32,uint16,uint72,uint8,uint64)"] + encode_arguments(
+    return SELECTORS["submit(bytes32,uint16,uint64,uint8,uint64)"] + encode_arguments(
         identifier,
         require_fits(payee, 16, "participant"),
         require_fits(amount_minor, AMOUNT_BITS, "amount"),

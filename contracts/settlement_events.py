@@ -33,14 +33,6 @@ class NetDebitCapSet(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class StandingChanged(Event):
-    """The copy of a participant's standing that net cycles ask."""
-
-    participant: int
-    is_in_standing: bool
-
-
-@dataclass(frozen=True, slots=True)
 class PaymentSettled(Event):
     """A payment is final."""
 
@@ -246,7 +238,6 @@ _DECODERS: dict[str, _Decoder] = {
         "Deposited(uint16,uint256)": _static(Deposited, _number, _number),
         "Withdrawn(uint16,uint256)": _static(Withdrawn, _number, _number),
         "NetDebitCapSet(uint16,uint256)": _static(NetDebitCapSet, _number, _number),
-        "StandingChanged(uint16,bool)": _static(StandingChanged, _number, lambda word: _number(word) == 1),
         "PaymentSettled(bytes32,uint16,uint16,uint256,uint8)": _static(
             PaymentSettled, _identifier, _number, _number, _number, _number
         ),

@@ -1,11 +1,13 @@
 """What net settlement costs: 1,000 payments among 20 banks, by receipt, on the in-process EVM.
 
-All rules are on, and it is not the first cycle. The amounts are fixed, so the figures are too.
+All rules are on, and it is not the first cycle. The amounts are fixed, so the figures are too. A cycle that
+is the first one after a change of any institution's standing looks up all its participants: measured as well.
 """
 
 from eth_hash.auto import keccak
 
 from contracts import abi, settlement
+from contracts.call_data import encode_arguments
 from contracts.local_evm import LocalEvm
 from contracts.settlement import CyclePayment
 
@@ -23,25 +25,39 @@ _BANKS = {number: keccak(f"gas settlement bank {number}".encode())[:20] for numb
 def measure_settlement() -> dict[str, int]:
     """Return the gas of a payment in a net cycle, rounded up: from positions and from a gross list."""
     evm = LocalEvm()
-    settlement_address = _set_up(evm)
+    currency, settlement_address = _set_up(evm)
     payments = _payments()
-    positions = settlement.net_positions(payments)
-    warming = settlement.pack_positions({1: 1, 2: -1})
-    _send(evm, _OPERATOR, settlement_address, settlement.encode_settle_net(1, bytes(32), warming))
-
+    positions = settlement.pack_positions(settlement.net_positions(payments))
     root = keccak(settlement.pack_payments(payments)[1])
-    deltas = settlement.encode_settle_net(2, root, settlement.pack_positions(positions))
-    gross = settlement.encode_settle_gross(3, *settlement.pack_payments(payments))
-    return {
-        "settlement_net_1000_deltas": -(-_send(evm, _OPERATOR, settlement_address, deltas) // PAYMENTS),
-        "settlement_net_1000_gross": -(-_send(evm, _OPERATOR, settlement_address, gross) // PAYMENTS),
-    }
+
+    def settle_deltas(cycle: int) -> int:
+        data = settlement.encode_settle_net(cycle, root, positions)
+        return -(-_send(evm, _OPERATOR, settlement_address, data) // PAYMENTS)
+
+    def settle_gross(cycle: int) -> int:
+        data = settlement.encode_settle_gross(cycle, *settlement.pack_payments(payments))
+        return -(-_send(evm, _OPERATOR, settlement_address, data) // PAYMENTS)
+
+    settle_deltas(1)
+    measured = {"settlement_net_1000_deltas": settle_deltas(2), "settlement_net_1000_gross": settle_gross(3)}
+    _change_standing(evm, currency)
+    measured["settlement_net_1000_deltas_after_change"] = settle_deltas(4)
+    _change_standing(evm, currency)
+    measured["settlement_net_1000_gross_after_change"] = settle_gross(5)
+    return measured
 
 
-def _set_up(evm: LocalEvm) -> bytes:
+def _change_standing(evm: LocalEvm, currency: bytes) -> None:
+    """Suspend and reinstate one bank."""
+    for verb in ("suspendParticipant(uint16)", "reinstateParticipant(uint16)"):
+        _send(evm, _OPERATOR, currency, abi.SELECTORS[verb] + encode_arguments(BANKS))
+
+
+def _set_up(evm: LocalEvm) -> tuple[bytes, bytes]:
     """Deploy a currency with 20 banks and their settlement; all have funds and consent to net debits."""
-    implementation = _create(evm, abi.implementation_creation_code())
-    initialisation = abi.encode_initialize("Sandbox koruna", "CZK", 2, [_OPERATOR] * 4, 172_800)
+    administration = _create(evm, abi.administration_creation_code())
+    implementation = _create(evm, abi.implementation_creation_code(administration))
+    initialisation = abi.encode_initialize("Sandbox koruna", "CZK", 2, [_OPERATOR] * 6, 172_800)
     currency = _create(evm, abi.proxy_creation_code(implementation, initialisation))
     address = _create(evm, settlement.settlement_creation_code(currency, _OPERATOR))
     _send(evm, _OPERATOR, currency, abi.encode_set_tier(INSTITUTIONS_TIER, 2**96 - 1, NO_LIMIT, NO_LIMIT))
@@ -52,11 +68,12 @@ def _set_up(evm: LocalEvm) -> bytes:
         _send(evm, _OPERATOR, currency, abi.encode_increase_mint_allowance(number, FUNDS_MINOR))
         _send(evm, bank, currency, abi.encode_mint(FUNDS_MINOR))
         _send(evm, bank, currency, abi.encode_approve(address, FUNDS_MINOR))
-    _send(evm, _BANKS[1], currency, abi.encode_register([address], INSTITUTIONS_TIER, 0))
+    set_system_account = abi.SELECTORS["setSystemAccount(address,uint8)"]
+    _send(evm, _OPERATOR, currency, set_system_account + encode_arguments(address, INSTITUTIONS_TIER))
     for bank in _BANKS.values():
         _send(evm, bank, address, settlement.encode_deposit(FUNDS_MINOR))
         _send(evm, bank, address, settlement.encode_set_net_debit_cap(settlement.NO_NET_DEBIT_CAP))
-    return address
+    return currency, address
 
 
 def _payments() -> list[CyclePayment]:

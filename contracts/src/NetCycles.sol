@@ -22,6 +22,7 @@ abstract contract NetCycles is SettlementAccounts, Roles {
         _requireRecords(positions.length, POSITION_BYTES, MAX_CYCLE_PARTICIPANTS, positions.length, 0);
         _open(cycle);
 
+        uint256 epoch = _epoch();
         int256 sum;
         uint256 previous;
         unchecked {
@@ -30,7 +31,7 @@ abstract contract NetCycles is SettlementAccounts, Roles {
                 uint256 id = record >> 240;
                 int256 position = int256(record << 16) >> 176;
                 if (id <= previous) revert ParticipantsNotAscending(id);
-                _moveByConsent(id, position);
+                _moveByConsent(uint16(id), position, epoch);
                 sum += position;
                 previous = id;
             }
@@ -61,12 +62,13 @@ abstract contract NetCycles is SettlementAccounts, Roles {
     /// @return positions What was moved, packed as `settleNet` takes it.
     function _moveAll(bytes calldata participants, int256[] memory net) private returns (bytes memory positions) {
         positions = new bytes(net.length * POSITION_BYTES + 20);
+        uint256 epoch = _epoch();
         uint256 previous;
         unchecked {
             for (uint256 i; i != net.length; ++i) {
                 uint256 id = _word(participants, i * ID_BYTES) >> 240;
                 if (id <= previous) revert ParticipantsNotAscending(id);
-                _moveByConsent(id, net[i]);
+                _moveByConsent(uint16(id), net[i], epoch);
                 _writePosition(positions, i, id, net[i]);
                 previous = id;
             }

@@ -15,7 +15,7 @@ abstract contract PaymentQueue is SettlementAccounts {
 
     // ------------------------------------------------------------------------------------------------ payer
 
-    function submit(bytes32 paymentId, uint16 payee, uint72 amount, uint8 priority, uint64 expiry) external {
+    function submit(bytes32 paymentId, uint16 payee, uint64 amount, uint8 priority, uint64 expiry) external {
         uint16 payer = _requireCaller();
         _requireNotPaused();
         _requireInStanding(payee);

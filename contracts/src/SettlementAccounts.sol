@@ -13,9 +13,7 @@ abstract contract SettlementAccounts is ISettlement {
     using SafeERC20 for IDigitalCurrency;
     using SettlementWord for uint256;
 
-    uint256 private constant SUSPENDED = 128;
-    uint256 private constant STATUS_MASK =
-        ((AccountWord.STATUS_MASK | AccountWord.INSTITUTION) >> 232) | SUSPENDED;
+    uint256 private constant STATUS_MASK = (AccountWord.STATUS_MASK | AccountWord.INSTITUTION) >> 232;
     uint256 private constant IN_GOOD_STANDING = (AccountWord.REGISTERED | AccountWord.INSTITUTION) >> 232;
 
     IDigitalCurrency public immutable currency;
@@ -27,19 +25,18 @@ abstract contract SettlementAccounts is ISettlement {
         currency = IDigitalCurrency(currency_);
     }
 
-    function deposit(uint72 amount) external {
+    function deposit(uint64 amount) external {
         uint16 id = _requireCaller();
         if (amount == 0) revert ZeroAmount();
         uint256 total = currency.balanceOf(address(this)) + amount;
         if (total > SettlementWord.BALANCE_MASK) revert SettlementBalanceExceeded(total, SettlementWord.BALANCE_MASK);
 
-        _setStanding(id, true);
         _move(id, int256(uint256(amount)));
         emit Deposited(id, amount);
         currency.safeTransferFrom(msg.sender, address(this), amount);
     }
 
-    function withdraw(uint72 amount) external {
+    function withdraw(uint64 amount) external {
         uint16 id = _requireCaller();
         if (amount == 0) revert ZeroAmount();
 
@@ -48,16 +45,12 @@ abstract contract SettlementAccounts is ISettlement {
         currency.safeTransfer(msg.sender, amount);
     }
 
-    function setNetDebitCap(uint56 netDebitCap) external {
+    function setNetDebitCap(uint64 netDebitCap) external {
         uint16 id = _requireCaller();
         if (netDebitCap > SettlementWord.CAP_MASK) revert NetDebitCapTooLarge(netDebitCap, SettlementWord.CAP_MASK);
 
         _writeHalf(id, _half(id).withNetDebitCap(netDebitCap));
         emit NetDebitCapSet(id, netDebitCap);
-    }
-
-    function refreshStanding(uint16 id) external {
-        _setStanding(id, _isInStanding(id));
     }
 
     // ------------------------------------------------------------------------------------------------ for the rooms above
@@ -78,6 +71,11 @@ abstract contract SettlementAccounts is ISettlement {
         if (currency.paused()) revert CurrencyPaused();
     }
 
+    /// @return The currency's standing epoch, as `_moveByConsent` takes it.
+    function _epoch() internal view returns (uint256) {
+        return SettlementWord.epochOf(currency.standingEpoch());
+    }
+
     function _balance(uint256 id) internal view returns (uint256) {
         return _half(id).balance();
     }
@@ -93,27 +91,29 @@ abstract contract SettlementAccounts is ISettlement {
         }
     }
 
-    /// @dev As `_move`, within what the participant consented to for a net cycle.
-    function _moveByConsent(uint256 id, int256 position) internal {
+    /// @dev As `_move`, within what the participant consented to for a net cycle. It is looked up in the currency only if
+    /// the last cycle that did so was before `epoch`; until that changes, so cannot its standing.
+    function _moveByConsent(uint16 id, int256 position, uint256 epoch) internal {
         uint256 index = SettlementWord.index(id);
         uint256 shift = SettlementWord.shift(id);
         uint256 word = _words[index];
         unchecked {
             uint256 half = word >> shift;
-            if (!half.isInStanding()) revert ParticipantNotInStanding(id);
+            if (half.epoch() != epoch) _requireInStanding(id);
             if (position < 0) {
                 _requireConsent(id, half.netDebitCap(), uint256(-position));
                 _requireFunds(id, half.balance(), uint256(-position));
             }
-            _words[index] = word + (uint256(position) << shift);
+            uint256 moved = half.withEpoch(epoch) + uint256(position);
+            _words[index] = word + ((moved - half) << shift);
         }
     }
 
-    function _describe(uint256 id) internal view returns (Participant memory found) {
+    function _describe(uint16 id) internal view returns (Participant memory found) {
         uint256 half = _half(id);
-        found.balance = uint72(half.balance());
-        found.netDebitCap = uint56(half.netDebitCap());
-        found.isInStanding = half.isInStanding();
+        found.balance = uint64(half.balance());
+        found.netDebitCap = uint64(half.netDebitCap());
+        found.isInStanding = _isInStanding(id);
     }
 
     // ------------------------------------------------------------------------------------------------ rules
@@ -121,13 +121,6 @@ abstract contract SettlementAccounts is ISettlement {
     function _isInStanding(uint16 id) private view returns (bool) {
         (address institution,,) = currency.participant(id);
         return currency.account(institution).flags & STATUS_MASK == IN_GOOD_STANDING;
-    }
-
-    function _setStanding(uint16 id, bool isInStanding) private {
-        uint256 half = _half(id);
-        if (half.isInStanding() == isInStanding) return;
-        _writeHalf(id, half.withStanding(isInStanding));
-        emit StandingChanged(id, isInStanding);
     }
 
     function _requireFunds(uint256 id, uint256 held, uint256 amount) private pure {

@@ -3,35 +3,46 @@
 from collections.abc import Iterable
 from typing import Any
 
+from eth_hash.auto import keccak
+
 from contracts import abi, settlement, trades
 from contracts.abi import AccountFlag
+from contracts.call_data import encode_arguments
 from contracts.events import Event
 from contracts.gridlock import QueuedPayment
 from contracts.local_evm import CHAIN_ID
 from contracts.settlement import Participant, Payment, Priority
 from contracts.settlement_events import Leg, PaymentQueued, decode_settlement_logs
 from tests.contracts.world import (
+    ACCOUNTS_SLOT,
     BANK_A,
     BANK_B,
     DEPLOYER,
     GOVERNOR,
     INSTITUTIONS_TIER,
     ISSUER,
+    REGISTRAR,
+    SUPERVISOR,
     SUPPLY,
     Person,
     Refused,
     World,
 )
 
-OPERATOR = bytes([0xA6] * 20)
+OPERATOR, AUTHORITY = bytes([0xB1] * 20), bytes([0xB2] * 20)
 BANK_C, BANK_D, BANK_E = (Person.named(f"bank {letter}") for letter in "cde")
 # Participants 1 to 5: 1 is alone in its slot, 2 and 3 share one, as do 4 and 5.
 BANKS = (BANK_A, BANK_B, BANK_C, BANK_D, BANK_E)
 A, B, C, D, E = range(1, 6)
 IDS = (A, B, C, D, E)
 
-SUSPENDED = 128
 FUNDS = 1_000
+ORDER = keccak(b"an order of the authority")
+
+# How an institution loses its good standing.
+LOSSES = ("suspended", "frozen", "closed")
+# A member of the currency's storage (test_the_slots_are_where_the_layout_says).
+STANDING_EPOCH_SLOT = ACCOUNTS_SLOT + 271
 
 
 class SettlementWorld(World):
@@ -43,21 +54,23 @@ class SettlementWorld(World):
             self.do(GOVERNOR, abi.encode_set_participant(number, bank.address, INSTITUTIONS_TIER, 0b110))
             self.do(ISSUER, abi.encode_increase_mint_allowance(number, 2 * SUPPLY))
             self.do(bank.address, abi.encode_mint(SUPPLY))
-        self.settlement = self._create(settlement.settlement_creation_code(self.currency, OPERATOR))
-        self.trades = self._create(trades.trades_creation_code())
-        # As a system account, which only its own transferFrom pays.
-        system = AccountFlag.REGISTERED | AccountFlag.SYSTEM
-        self.set_account(Person(b"", self.settlement), tier=INSTITUTIONS_TIER, flags=system)
+        self.settlement = self.create(settlement.settlement_creation_code(self.currency, OPERATOR))
+        self.trades = self.create(trades.trades_creation_code())
+        self.order(GOVERNOR, "setSystemAccount(address,uint8)", self.settlement, INSTITUTIONS_TIER)
+        self.order(
+            REGISTRAR, "registerOrder(bytes32,address,uint96,uint64)", ORDER, AUTHORITY, SUPPLY, 2**64 - 1
+        )
         for bank in BANKS:
             self.do(bank.address, abi.encode_approve(self.settlement, 2**256 - 1))
         self._references = 0
 
-    def _create(self, code: bytes) -> bytes:
-        creation = self.evm.send(DEPLOYER, b"", code)
-        assert creation.is_success, abi.decode_revert(creation.returned)
-        return creation.created
-
     # ------------------------------------------------------------------------------- sending and reading
+
+    def order(self, sender: bytes, signature: str, *arguments: int | bytes) -> None:
+        """Send to the currency what administers it. Raises Refused."""
+        outcome = self.attempt(sender, abi.SELECTORS[signature] + encode_arguments(*arguments))
+        if not outcome.is_success:
+            raise Refused(*abi.decode_revert(outcome.returned))
 
     def settle_do(self, sender: bytes, data: bytes, to: bytes | None = None) -> list[Event]:
         """Send to the settlement (or trades), and return its own events. Raises Refused."""
@@ -100,9 +113,6 @@ class SettlementWorld(World):
     def set_cap(self, number: int, cap: int = settlement.NO_NET_DEBIT_CAP) -> list[Event]:
         return self.settle_do(bank_of(number), settlement.encode_set_net_debit_cap(cap))
 
-    def refresh(self, number: int) -> list[Event]:
-        return self.settle_do(DEPLOYER, settlement.encode_refresh_standing(number))
-
     def new_id(self, payer: int) -> bytes:
         self._references += 1
         return settlement.payment_id(payer, self._references.to_bytes(16, "big"))
@@ -135,16 +145,44 @@ class SettlementWorld(World):
         packed = settlement.pack_positions(positions)
         return self.settle_do(OPERATOR, settlement.encode_settle_net(cycle, bytes(32), packed))
 
-    def suspend(self, number: int) -> None:
-        self.mark_institution(number, SUSPENDED)
+    # ------------------------------------------------------------------------------- standing
 
-    def mark_institution(self, number: int, flag: int) -> None:
-        bank = BANKS[number - 1]
-        self.set_account(bank, flags=self.account(bank).flags | flag)
+    def suspend(self, number: int) -> None:
+        self.order(SUPERVISOR, "suspendParticipant(uint16)", number)
 
     def reinstate(self, number: int) -> None:
+        self.order(SUPERVISOR, "reinstateParticipant(uint16)", number)
+
+    def lose(self, number: int, loss: str) -> None:
+        """Take a participant out of good standing, in one of LOSSES."""
+        if loss == "suspended":
+            self.suspend(number)
+        elif loss == "frozen":
+            self.order(AUTHORITY, "freeze(bytes32,address)", ORDER, bank_of(number))
+        else:
+            self._toggle_closed(number)
+
+    def regain(self, number: int, loss: str) -> None:
+        """Undo ``lose``."""
+        if loss == "suspended":
+            self.reinstate(number)
+        elif loss == "frozen":
+            self.order(AUTHORITY, "unfreeze(bytes32,address)", ORDER, bank_of(number))
+        else:
+            self._toggle_closed(number)
+
+    def _toggle_closed(self, number: int) -> None:
+        """Past the rules: the currency knows closed accounts, but has no call yet that closes one."""
         bank = BANKS[number - 1]
-        self.set_account(bank, flags=AccountFlag.REGISTERED | AccountFlag.INSTITUTION)
+        self.set_account(bank, flags=self.account(bank).flags ^ AccountFlag.CLOSED)
+        self.set_standing_epoch(self.standing_epoch() + 1)
+
+    def standing_epoch(self) -> int:
+        return abi.decode_uint(self.read(abi.SELECTORS["standingEpoch()"]))
+
+    def set_standing_epoch(self, epoch: int) -> None:
+        """Past the rules: as if so many changes had been made."""
+        self.evm.write_storage(self.currency, STANDING_EPOCH_SLOT, epoch)
 
     # ------------------------------------------------------------------------------- trades
 
@@ -160,6 +198,11 @@ class SettlementWorld(World):
         self.trade_do(proposer, trades.encode_propose_trade(legs, expiry_s, salt))
         domain = trades.TradesDomain(CHAIN_ID, self.trades)
         return trades.trade_id(domain, proposer, legs, expiry_s, salt)
+
+
+def word_slot(number: int) -> int:
+    """Where the layout says that a participant's word is."""
+    return int.from_bytes(keccak((number // 2).to_bytes(32, "big") + bytes(32)), "big")
 
 
 def bank_of(number: int) -> bytes:

@@ -1,18 +1,22 @@
 """Settlement accounts: money in and out, consent, standing, and where it is all stored."""
 
-import pytest
-from eth_hash.auto import keccak
+from collections.abc import Callable
 
-from contracts import abi, settlement
-from contracts.abi import AccountFlag
-from contracts.settlement_events import Deposited, NetDebitCapSet, StandingChanged, Withdrawn
+import pytest
+
+from contracts import abi, settlement, trades
+from contracts.batch import SkipReason
+from contracts.settlement_events import Deposited, Leg, NetDebitCapSet, Withdrawn
 from tests.contracts.settlement_world import (
+    AUTHORITY,
     BANKS,
     DEPLOYER,
     FUNDS,
     IDS,
+    LOSSES,
     OPERATOR,
-    SUSPENDED,
+    ORDER,
+    STANDING_EPOCH_SLOT,
     A,
     B,
     C,
@@ -20,9 +24,13 @@ from tests.contracts.settlement_world import (
     SettlementWorld,
     arguments_of,
     bank_of,
+    word_slot,
 )
 from tests.contracts.world import (
+    ALICE,
     BANK_A,
+    BOB,
+    CAROL,
     GOVERNOR,
     NO_LIMIT,
     PAUSER,
@@ -32,7 +40,7 @@ from tests.contracts.world import (
     Refused,
 )
 
-BALANCE_LIMIT = 2**72 - 1
+BALANCE_LIMIT = 2**64 - 1
 
 
 def test_it_is_not_created_without_a_currencys_code(banks: SettlementWorld) -> None:
@@ -52,23 +60,15 @@ def test_its_creation_fixes_the_currency_and_the_operator(banks: SettlementWorld
     assert banks.settle_read(abi.encode_role_holder(settlement.OPERATOR_ROLE))[12:] == OPERATOR
 
 
-def test_a_deposit_moves_currency_in_and_brings_into_standing(banks: SettlementWorld) -> None:
+def test_a_deposit_moves_currency_in(banks: SettlementWorld) -> None:
     before = banks.balance(BANK_A)
-    standing, deposited = banks.deposit(A, 700)
-    assert standing == StandingChanged(A, True, **place_of(standing))
+    (deposited,) = banks.deposit(A, 700)
     assert isinstance(deposited, Deposited)
     assert (deposited.participant, deposited.amount_minor) == (A, 700)
     assert banks.participant(A) == (700, 0, True, (0, 0, 0))
     assert (banks.balance(BANK_A), banks.held_by_settlement()) == (before - 700, 700)
-    (second,) = banks.deposit(A, 1)
-    assert isinstance(second, Deposited)
+    banks.deposit(A, 1)
     assert banks.funds() == [701, 0, 0, 0, 0]
-
-
-def place_of(event: object) -> dict[str, object]:
-    return {
-        name: getattr(event, name) for name in ("block_number", "block_hash", "transaction_hash", "log_index")
-    }
 
 
 def test_a_deposit_that_the_currency_refuses_changes_nothing(banks: SettlementWorld) -> None:
@@ -88,11 +88,11 @@ def test_a_deposit_that_the_currency_refuses_changes_nothing(banks: SettlementWo
     banks.deposit(C, 50)
 
 
-def test_the_sum_of_balances_never_leaves_72_bits(banks: SettlementWorld) -> None:
+def test_the_sum_of_balances_never_leaves_64_bits(banks: SettlementWorld) -> None:
     banks.deposit(B, 5)
     held = BALANCE_LIMIT - 10
     banks.set_account(Person(b"", banks.settlement), balance=held)
-    banks.evm.write_storage(banks.settlement, word_slot(A), (1 << 127 | held - 5) << 128)
+    banks.evm.write_storage(banks.settlement, word_slot(A), held - 5 << 128)
     with pytest.raises(Refused) as refusal:
         banks.deposit(B, 11)
     assert arguments_of(refusal) == (
@@ -144,6 +144,61 @@ def test_a_withdrawal_that_is_refused_changes_nothing(banks: SettlementWorld) ->
     assert banks.settlement_root() == before
 
 
+PAYMENTS: dict[str, Callable[[SettlementWorld], object]] = {
+    "a bank's transfer": lambda banks: banks.do(bank_of(A), abi.encode_transfer(banks.settlement, 5)),
+    "a customer's transfer": lambda banks: banks.do(ALICE.address, abi.encode_transfer(banks.settlement, 5)),
+    "another spender's transferFrom": lambda banks: banks.do(
+        BOB.address, abi.encode_transfer_from(ALICE.address, banks.settlement, 5)
+    ),
+    "a leg of a trade": lambda banks: banks.trade_do(
+        bank_of(A), trades.encode_execute_trade(trade_to_settlement(banks))
+    ),
+}
+
+
+def trade_to_settlement(banks: SettlementWorld) -> bytes:
+    banks.do(bank_of(A), abi.encode_approve(banks.trades, 5))
+    leg = Leg(banks.currency, bank_of(A), banks.settlement, 5)
+    identifier = banks.propose(bank_of(A), [leg], banks.evm.time_s + 9)
+    banks.trade_do(bank_of(A), trades.encode_affirm(identifier))
+    return identifier
+
+
+@pytest.mark.parametrize("way", PAYMENTS)
+def test_nobody_else_pays_the_settlements_account(banks: SettlementWorld, way: str) -> None:
+    """Else its balance would be more than what its books say."""
+    banks.deposit(A, 700)
+    banks.do(ALICE.address, abi.encode_approve(BOB.address, 5))
+    with pytest.raises(Refused) as refusal:
+        PAYMENTS[way](banks)
+    assert arguments_of(refusal) == ("PayeeIsSystem", {"payee": banks.settlement})
+    assert banks.held_by_settlement() == sum(banks.funds()) == 700
+
+
+def test_a_batch_does_not_pay_the_settlements_account(banks: SettlementWorld) -> None:
+    banks.deposit(A, 700)
+    account = Person(b"", banks.settlement)
+    records = [banks.sign(ALICE, account, 5), banks.sign(ALICE, CAROL, 5, nonce=1)]
+    assert banks.skips(*records) == {0: SkipReason.PayeeIsSystem}
+    assert banks.held_by_settlement() == sum(banks.funds()) == 700
+
+
+def test_an_order_neither_pays_nor_takes_from_the_settlements_account(banks: SettlementWorld) -> None:
+    banks.deposit(A, 700)
+    account, alice = banks.settlement, ALICE.address
+    force = "forceTransfer(bytes32,address,address,uint96)"
+    for signature, arguments in (
+        (force, (ORDER, alice, account, 5)),
+        (force, (ORDER, account, alice, 5)),
+        ("hold(bytes32,address,uint96)", (ORDER, account, 5)),
+        ("freeze(bytes32,address)", (ORDER, account)),
+    ):
+        with pytest.raises(Refused) as refusal:
+            banks.order(AUTHORITY, signature, *arguments)
+        assert arguments_of(refusal) == ("AccountNotChangeable", {"account": account})
+    assert banks.held_by_settlement() == sum(banks.funds()) == 700
+
+
 def test_two_participants_of_one_slot_do_not_touch_each_other(banks: SettlementWorld) -> None:
     """2 and 3 share a word; every field of one changes beside full fields of the other."""
     for own, other in ((B, C), (C, B)):
@@ -154,12 +209,10 @@ def test_two_participants_of_one_slot_do_not_touch_each_other(banks: SettlementW
         banks.deposit(own, 300)
         banks.set_cap(own, 77)
         assert (banks.participant(own), banks.participant(other)) == ((300, 77, True, (0, 0, 0)), beside)
-        banks.suspend(own)
-        banks.refresh(own)
-        assert banks.participant(own) == (300, 77, False, (0, 0, 0))
-        banks.reinstate(own)
+        banks.settle_net({A: 0, own: 0})
+        assert (banks.participant(own), banks.participant(other)) == ((300, 77, True, (0, 0, 0)), beside)
         banks.withdraw(own, 300)
-        assert banks.participant(own) == (0, 77, False, (0, 0, 0))
+        assert banks.participant(own) == (0, 77, True, (0, 0, 0))
         assert banks.participant(other) == beside
         banks.evm.revert(start)
 
@@ -174,36 +227,21 @@ def test_a_net_debit_cap_is_set_replaced_and_withdrawn(banks: SettlementWorld) -
         banks.set_cap(A, settlement.NO_NET_DEBIT_CAP + 1)
     assert arguments_of(refusal) == (
         "NetDebitCapTooLarge",
-        {"netDebitCap": 2**55, "limit": 2**55 - 1},
+        {"netDebitCap": 2**47, "limit": 2**47 - 1},
     )
 
 
-@pytest.mark.parametrize("flag", [SUSPENDED, AccountFlag.FROZEN, AccountFlag.CLOSED])
-def test_the_standing_follows_the_currency(banks: SettlementWorld, flag: int) -> None:
-    (event,) = banks.refresh(A)
-    assert isinstance(event, StandingChanged)
-    assert (event.participant, event.is_in_standing) == (A, True)
-    banks.mark_institution(A, flag)
-    (event,) = banks.refresh(A)
-    assert (event.participant, event.is_in_standing) == (A, False)  # type: ignore[attr-defined]
-    banks.reinstate(A)
-    assert banks.participant(A).is_in_standing is False
-    banks.deposit(A, 1)
-    assert banks.participant(A).is_in_standing is True
-
-
-def test_refreshing_says_nothing_when_nothing_changed(banks: SettlementWorld) -> None:
-    assert banks.refresh(9) == []
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_standing_is_the_currencys(banks: SettlementWorld, loss: str) -> None:
+    assert banks.participant(A) == (0, 0, True, (0, 0, 0))
     assert banks.participant(9) == (0, 0, False, (0, 0, 0))
-    banks.refresh(A)
-    before = banks.settlement_root()
-    assert banks.refresh(A) == []
-    assert banks.settlement_root() == before
-
-
-def word_slot(number: int) -> int:
-    """Where the layout says that a participant's word is."""
-    return int.from_bytes(keccak((number // 2).to_bytes(32, "big") + bytes(32)), "big")
+    banks.lose(A, loss)
+    assert banks.participant(A).is_in_standing is False
+    assert banks.participant(B).is_in_standing is True
+    banks.regain(A, loss)
+    assert banks.participant(A).is_in_standing is True
+    banks.do(GOVERNOR, abi.encode_set_participant(9, STRANGER.address, 0, 0b110))
+    assert banks.participant(9).is_in_standing is True
 
 
 def test_the_slots_are_where_the_layout_says(banks: SettlementWorld) -> None:
@@ -213,18 +251,20 @@ def test_the_slots_are_where_the_layout_says(banks: SettlementWorld) -> None:
     (payments,) = (row for row in rows if row["member"] == "_payments")
     assert [(row["member"], row["slot"], row["offset"]) for row in payments["members"]] == [
         ("amount", 0, 0),
-        ("expiry", 0, 9),
-        ("payer", 0, 17),
-        ("payee", 0, 19),
-        ("priority", 0, 21),
-        ("state", 0, 22),
+        ("expiry", 0, 8),
+        ("payer", 0, 16),
+        ("payee", 0, 18),
+        ("priority", 0, 20),
+        ("state", 0, 21),
     ]
     for number in IDS:
         banks.deposit(number, 100 + number)
         banks.set_cap(number, 200 + number)
+    banks.settle_net(dict.fromkeys(IDS[1:], 0))
+    assert banks.evm.read_storage(banks.currency, STANDING_EPOCH_SLOT) == banks.standing_epoch() > 0
     for number in IDS:
         half = banks.evm.read_storage(banks.settlement, word_slot(number)) >> (number % 2 * 128)
         assert half & BALANCE_LIMIT == 100 + number
-        assert half >> 72 & (2**55 - 1) == 200 + number
-        assert half >> 127 & 1 == 1
+        assert half >> 64 & (2**47 - 1) == 200 + number
+        assert half >> 111 & (2**17 - 1) == (0 if number == A else 1 + banks.standing_epoch())
     assert len(BANKS) == len(IDS)

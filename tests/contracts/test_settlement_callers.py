@@ -3,11 +3,10 @@
 import pytest
 
 from contracts import abi, settlement
-from contracts.abi import AccountFlag
 from contracts.events import AdministrativeEvent
 from tests.contracts.settlement_world import (
+    LOSSES,
     OPERATOR,
-    SUSPENDED,
     A,
     B,
     SettlementWorld,
@@ -42,7 +41,7 @@ OPERATORS: dict[str, bytes] = {
     "offerRole": abi.encode_offer_role(settlement.OPERATOR_ROLE, NOBODY),
 }
 # Anybody may: what they are given is checked, not who gives it.
-ANYBODY = {"refreshStanding", "expire", "resolve", "acceptRole"}
+ANYBODY = {"expire", "resolve", "acceptRole"}
 
 OUTSIDERS = {
     "operator": OPERATOR,
@@ -110,10 +109,10 @@ def test_a_former_institution_is_refused(ready: SettlementWorld, name: str) -> N
     assert ready.settlement_root() == before
 
 
-@pytest.mark.parametrize("flag", [SUSPENDED, AccountFlag.FROZEN, AccountFlag.CLOSED])
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("name", [*PARTICIPANTS, *PAYERS])
-def test_an_institution_out_of_standing_is_refused(ready: SettlementWorld, name: str, flag: int) -> None:
-    ready.mark_institution(A, flag)
+def test_an_institution_out_of_standing_is_refused(ready: SettlementWorld, name: str, loss: str) -> None:
+    ready.lose(A, loss)
     before = ready.settlement_root()
     with pytest.raises(Refused) as refusal:
         ready.settle_do(bank_of(A), {**PARTICIPANTS, **PAYERS}[name])

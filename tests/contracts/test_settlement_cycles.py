@@ -149,22 +149,28 @@ def test_a_credit_too_large_for_its_field_never_stays(consenting: SettlementWorl
 
 
 def test_a_participant_out_of_standing_is_refused(consenting: SettlementWorld) -> None:
-    consenting.suspend(B)
-    consenting.refresh(B)
-    for positions in ({A: -1, B: 1}, {A: 1, B: -1}, {A: 1, B: 0, C: -1}):
-        refuses_positions(consenting, pack_positions(positions), "ParticipantNotInStanding", participant=B)
-    listed, payments = pack_payments([CyclePayment(A, B, 5), CyclePayment(B, A, 5)])
-    data = settlement.encode_settle_gross(1, listed, payments)
-    is_refused(consenting, data, "ParticipantNotInStanding", participant=B)
-    consenting.reinstate(B)
-    consenting.refresh(B)
     net(consenting, pack_positions({A: -1, B: 1}))
+    consenting.suspend(B)
+    for positions in ({A: -1, B: 1}, {A: 1, B: -1}, {A: 1, B: 0, C: -1}):
+        data = settlement.encode_settle_net(2, ROOT, pack_positions(positions))
+        is_refused(consenting, data, "ParticipantNotInStanding", participant=B)
+    listed, payments = pack_payments([CyclePayment(A, B, 5), CyclePayment(B, A, 5)])
+    data = settlement.encode_settle_gross(2, listed, payments)
+    is_refused(consenting, data, "ParticipantNotInStanding", participant=B)
+    net(consenting, pack_positions({A: -1, C: 1}), cycle=2)
+    is_refused(
+        consenting,
+        settlement.encode_settle_net(3, ROOT, pack_positions({A: -1, B: 1})),
+        "ParticipantNotInStanding",
+        participant=B,
+    )
+    consenting.reinstate(B)
+    net(consenting, pack_positions({A: -1, B: 1}), cycle=3)
 
 
-def test_who_never_came_into_standing_receives_nothing(consenting: SettlementWorld) -> None:
+def test_who_is_no_participant_of_the_currency_receives_nothing(consenting: SettlementWorld) -> None:
     refuses_positions(consenting, pack_positions({A: -1, 9: 1}), "ParticipantNotInStanding", participant=9)
     consenting.do(GOVERNOR, abi.encode_set_participant(9, STRANGER.address, 0, 0b110))
-    consenting.refresh(9)
     net(consenting, pack_positions({A: -1, 9: 1}))
     consenting.settle_do(STRANGER.address, settlement.encode_withdraw(1))
 
@@ -227,7 +233,6 @@ def test_as_many_participants_and_payments_as_are_allowed(banks: SettlementWorld
     for number in range(start, start + MAX_CYCLE_PARTICIPANTS):
         institution = keccak(b"%d" % number)[:20]
         banks.do(GOVERNOR, abi.encode_set_participant(number, institution, 0, 0))
-        banks.refresh(number)
     banks.deposit(A)
     banks.submit(A, start, FUNDS)
     institution = keccak(b"%d" % start)[:20]

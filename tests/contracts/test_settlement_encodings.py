@@ -25,7 +25,6 @@ from contracts.settlement_events import (
     PaymentResumed,
     PaymentSettled,
     QueueResolved,
-    StandingChanged,
     TradeAffirmed,
     TradeCancelled,
     TradeExecuted,
@@ -42,11 +41,10 @@ LEG_TYPE = "(address,address,address,uint256)[]"
 POSITIONS = settlement.pack_positions({1: -5, 2: 5})
 
 CALLS: dict[str, tuple[bytes, tuple[Any, ...]]] = {
-    "deposit(uint72)": (settlement.encode_deposit(2**72 - 1), (2**72 - 1,)),
-    "withdraw(uint72)": (settlement.encode_withdraw(7), (7,)),
-    "setNetDebitCap(uint56)": (settlement.encode_set_net_debit_cap(2**56 - 1), (2**56 - 1,)),
-    "refreshStanding(uint16)": (settlement.encode_refresh_standing(65_535), (65_535,)),
-    "submit(bytes32,uint16,uint72,uint8,uint64)": (
+    "deposit(uint64)": (settlement.encode_deposit(2**64 - 1), (2**64 - 1,)),
+    "withdraw(uint64)": (settlement.encode_withdraw(7), (7,)),
+    "setNetDebitCap(uint64)": (settlement.encode_set_net_debit_cap(2**64 - 1), (2**64 - 1,)),
+    "submit(bytes32,uint16,uint64,uint8,uint64)": (
         settlement.encode_submit(ID, 2, 3, 1, 99),
         (ID, 2, 3, 1, 99),
     ),
@@ -105,7 +103,6 @@ EVENTS: dict[str, tuple[Any, ...]] = {
     "Deposited": (Deposited, 1, 2),
     "Withdrawn": (Withdrawn, 1, 2),
     "NetDebitCapSet": (NetDebitCapSet, 1, 2),
-    "StandingChanged": (StandingChanged, 1, True),
     "PaymentSettled": (PaymentSettled, ID, 1, 2, 3, 1),
     "PaymentQueued": (PaymentQueued, ID, 1, 2, 3, 1, 99),
     "PaymentHeld": (PaymentHeld, ID, 1),
@@ -222,12 +219,11 @@ def test_payments_that_do_not_fit_are_refused() -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: settlement.encode_deposit(2**72),
+        lambda: settlement.encode_deposit(2**64),
         lambda: settlement.encode_withdraw(-1),
-        lambda: settlement.encode_set_net_debit_cap(2**56),
-        lambda: settlement.encode_refresh_standing(2**16),
+        lambda: settlement.encode_set_net_debit_cap(2**64),
         lambda: settlement.encode_submit(ID, 2**16, 1, 0),
-        lambda: settlement.encode_submit(ID, 1, 2**72, 0),
+        lambda: settlement.encode_submit(ID, 1, 2**64, 0),
         lambda: settlement.encode_submit(ID, 1, 1, 256),
         lambda: settlement.encode_submit(ID, 1, 1, 0, 2**64),
         lambda: settlement.encode_submit(ID[:31], 1, 1, 0),

@@ -6,14 +6,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts import abi, settlement
-from contracts.abi import AccountFlag
 from contracts.gridlock import QueuedPayment, find_subset
 from contracts.settlement import MAX_RESOLUTION, PaymentState, Priority
 from contracts.settlement_events import PaymentQueued, PaymentSettled, QueueResolved
 from tests.contracts.settlement_world import (
     DEPLOYER,
     IDS,
-    SUSPENDED,
+    LOSSES,
     A,
     B,
     C,
@@ -220,15 +219,13 @@ def test_the_same_priority_may_be_bypassed(banks: SettlementWorld) -> None:
     assert banks.payment(earlier.payment_id).state == PaymentState.QUEUED
 
 
-@pytest.mark.parametrize("flag", [SUSPENDED, AccountFlag.FROZEN, AccountFlag.CLOSED])
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("number", [A, B])
-def test_neither_side_may_be_out_of_standing(mutual: Mutual, number: int, flag: int) -> None:
-    """At once: no copy is asked, so none can be stale."""
+def test_neither_side_may_be_out_of_standing(mutual: Mutual, number: int, loss: str) -> None:
     banks, first, second = mutual
-    banks.mark_institution(number, flag)
-    assert banks.participant(A).is_in_standing is True
+    banks.lose(number, loss)
     is_refused(banks, first, second, code="ParticipantNotInStanding", participant=number)
-    banks.reinstate(number)
+    banks.regain(number, loss)
     banks.resolve(first, second)
 
 

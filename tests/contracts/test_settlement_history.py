@@ -27,7 +27,7 @@ SUBMISSIONS = st.lists(
 )
 
 WORDS_SLOT, QUEUED_SLOT, PAYMENTS_SLOT, CYCLE_SLOT = range(4)
-PAYMENT_FIELDS = ((0, 72), (72, 64), (136, 16), (152, 16), (168, 8), (176, 8))
+PAYMENT_FIELDS = ((0, 64), (64, 64), (128, 16), (144, 16), (160, 8), (168, 8))
 
 # Built once: a history starts from its snapshot.
 BANKS = SettlementWorld()
@@ -58,7 +58,7 @@ class History(RuleBasedStateMachine):
 
     def funds(self) -> dict[int, int]:
         words = [self.read(index.to_bytes(32, "big"), WORDS_SLOT) for index in range(3)]
-        return {number: words[number // 2] >> (number % 2 * 128) & (2**72 - 1) for number in IDS}
+        return {number: words[number // 2] >> (number % 2 * 128) & (2**64 - 1) for number in IDS}
 
     def counts(self) -> dict[int, list[int]]:
         words = {number: self.read(number.to_bytes(32, "big"), QUEUED_SLOT) for number in IDS}
@@ -72,7 +72,7 @@ class History(RuleBasedStateMachine):
         return Payment(*fields[:5], PaymentState(fields[5]))
 
     def stored(self) -> tuple[object, ...]:
-        """Everything that the settlement stores but for consent and standing."""
+        """Everything that the settlement stores but for consent and epochs."""
         cycle = self.banks.evm.read_storage(self.banks.settlement, CYCLE_SLOT)
         payments = [self.payment(payment.payment_id) for payment in self.payments]
         return self.funds(), self.counts(), payments, cycle
@@ -199,15 +199,15 @@ class History(RuleBasedStateMachine):
 
     @rule(number=PARTICIPANTS)
     def suspend(self, number: int) -> None:
-        self.banks.suspend(number)
-        self.send(NOBODY, settlement.encode_refresh_standing(number))
-        self.suspended.setdefault(number, self.observed[number])
+        if number not in self.suspended:
+            self.banks.suspend(number)
+            self.suspended[number] = self.observed[number]
 
     @rule(number=PARTICIPANTS)
     def reinstate(self, number: int) -> None:
-        self.banks.reinstate(number)
-        self.send(NOBODY, settlement.encode_refresh_standing(number))
-        self.suspended.pop(number, None)
+        if number in self.suspended:
+            self.banks.reinstate(number)
+            del self.suspended[number]
 
     @rule(seconds=st.sampled_from([1, 40, 400]))
     def wait(self, seconds: int) -> None:

@@ -3,7 +3,6 @@
 import pytest
 
 from contracts import abi, settlement
-from contracts.abi import AccountFlag
 from contracts.settlement import PaymentState, Priority
 from contracts.settlement_events import (
     PaymentCancelled,
@@ -17,7 +16,7 @@ from contracts.settlement_events import (
 )
 from tests.contracts.settlement_world import (
     FUNDS,
-    SUSPENDED,
+    LOSSES,
     A,
     B,
     C,
@@ -136,9 +135,9 @@ def test_what_cannot_be_a_payment_is_refused(funded: SettlementWorld) -> None:
     assert isinstance(funded.submit(A, B, 1, identifier=fresh, expiry_s=now + 1), PaymentSettled)
 
 
-@pytest.mark.parametrize("flag", [SUSPENDED, AccountFlag.FROZEN, AccountFlag.CLOSED])
-def test_a_payee_out_of_standing_is_refused(funded: SettlementWorld, flag: int) -> None:
-    funded.mark_institution(B, flag)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_payee_out_of_standing_is_refused(funded: SettlementWorld, loss: str) -> None:
+    funded.lose(B, loss)
     before = funded.settlement_root()
     with pytest.raises(Refused) as refusal:
         funded.submit(A, B, 1)

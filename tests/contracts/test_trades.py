@@ -16,7 +16,6 @@ from tests.contracts.world import (
     BANK_A,
     BANK_B,
     CAROL,
-    DEPLOYER,
     GOVERNOR,
     INSTITUTIONS_TIER,
     ISSUER,
@@ -24,7 +23,9 @@ from tests.contracts.world import (
     MERCHANT_HOLDING,
     NOBODY,
     PAUSER,
+    REGISTRAR,
     STRANGER,
+    SUPERVISOR,
     UPGRADER,
     Refused,
 )
@@ -48,12 +49,9 @@ class Market:
 
     def _issue(self, name: str) -> bytes:
         banks = self.banks
-        roles = (GOVERNOR, ISSUER, PAUSER, UPGRADER)
+        roles = (GOVERNOR, ISSUER, PAUSER, UPGRADER, SUPERVISOR, REGISTRAR)
         initialisation = abi.encode_initialize(name, "TOK", 2, roles, 1)
-        creation = banks.evm.send(
-            DEPLOYER, b"", abi.proxy_creation_code(banks.implementation, initialisation)
-        )
-        token = creation.created
+        token = banks.create(abi.proxy_creation_code(banks.implementation, initialisation))
         self.send(GOVERNOR, token, abi.encode_set_tier(INSTITUTIONS_TIER, 2**96 - 1, 2**64 - 1, 2**64 - 1))
         for number, bank in ((1, PAYER), (2, SELLER), (3, THIRD)):
             self.send(GOVERNOR, token, abi.encode_set_participant(number, bank, INSTITUTIONS_TIER, 0))

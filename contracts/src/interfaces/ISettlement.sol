@@ -14,9 +14,9 @@ import {IDigitalCurrency} from "./IDigitalCurrency.sol";
 /// contract as a system account, which nobody else can pay.
 ///
 /// **Standing.** A participant in good standing has an institution in the currency that is registered and neither FROZEN,
-/// CLOSED nor SUSPENDED. Whoever calls for a participant, the payee of a new payment, and both sides of all that `resolve`
-/// settles are looked up in the currency in that moment. A net cycle asks a copy, which anybody can bring up to date with
-/// `refreshStanding`: for a suspension to bind the cycles as well, the copy must be refreshed.
+/// CLOSED nor SUSPENDED. Whoever calls for a participant, the payee of a new payment, both sides of all that `resolve`
+/// settles and every participant of a net cycle must be. All are looked up in the currency in that moment, but for a
+/// participant of a cycle whom an earlier cycle looked up since the currency's `standingEpoch` last changed: it still is.
 ///
 /// **Pause.** While the currency is paused nothing settles; queued payments can still be held and cancelled.
 interface ISettlement {
@@ -35,7 +35,7 @@ interface ISettlement {
     /// @param expiry Seconds since 1970; it settles strictly before it.
     /// @param priority 0 normal, 1 urgent, 2 highly urgent.
     struct Payment {
-        uint72 amount;
+        uint64 amount;
         uint64 expiry;
         uint16 payer;
         uint16 payee;
@@ -44,12 +44,12 @@ interface ISettlement {
     }
 
     /// @param netDebitCap The most that one net cycle may take from the participant: its consent, zero until it gives
-    /// it. 2^55 - 1 means: all of its balance.
-    /// @param isInStanding The copy that net cycles ask.
+    /// it. 2^47 - 1 means: all of its balance.
+    /// @param isInStanding In the currency, now.
     /// @param queued How many payments wait unheld, by priority.
     struct Participant {
-        uint72 balance;
-        uint56 netDebitCap;
+        uint64 balance;
+        uint64 netDebitCap;
         bool isInStanding;
         uint32[3] queued;
     }
@@ -59,9 +59,6 @@ interface ISettlement {
     event Deposited(uint16 indexed participant, uint256 amount);
     event Withdrawn(uint16 indexed participant, uint256 amount);
     event NetDebitCapSet(uint16 indexed participant, uint256 netDebitCap);
-
-    /// @notice The copy of a participant's standing changed.
-    event StandingChanged(uint16 indexed participant, bool isInStanding);
 
     /// @notice A payment is final. Within `resolve`, QueueResolved follows the last one.
     event PaymentSettled(
@@ -130,19 +127,16 @@ interface ISettlement {
     /// @notice Moves currency of the calling institution into its settlement account, by an allowance that it gave.
     /// @dev Reverts with NotAParticipant, ParticipantNotInStanding, ZeroAmount, SettlementBalanceExceeded, and whatever
     /// the currency refuses (CurrencyPaused, InsufficientAllowance, InsufficientBalance, ...).
-    function deposit(uint72 amount) external;
+    function deposit(uint64 amount) external;
 
     /// @notice Moves currency out of the caller's settlement account to the calling institution.
     /// @dev Reverts with NotAParticipant, ParticipantNotInStanding, ZeroAmount, InsufficientFunds, and whatever the
     /// currency refuses.
-    function withdraw(uint72 amount) external;
+    function withdraw(uint64 amount) external;
 
-    /// @notice Consents to net debits of at most this much a cycle; zero withdraws the consent, 2^55 - 1 is no limit.
+    /// @notice Consents to net debits of at most this much a cycle; zero withdraws the consent, 2^47 - 1 is no limit.
     /// @dev Reverts with NotAParticipant, ParticipantNotInStanding, NetDebitCapTooLarge.
-    function setNetDebitCap(uint56 netDebitCap) external;
-
-    /// @notice Copies a participant's standing from the currency, for net cycles. Anybody may.
-    function refreshStanding(uint16 participant) external;
+    function setNetDebitCap(uint64 netDebitCap) external;
 
     // ------------------------------------------------------------------------------------------------ gross and queue
 
@@ -154,7 +148,7 @@ interface ISettlement {
     /// @param expiry Seconds since 1970; it settles strictly before it.
     /// @dev Reverts with NotAParticipant, ParticipantNotInStanding (either side), CurrencyPaused,
     /// PaymentIdOfAnotherParticipant, PaymentIdUsed, ZeroAmount, PaymentToSelf, UnknownPriority, ExpiryPassed.
-    function submit(bytes32 paymentId, uint16 payee, uint72 amount, uint8 priority, uint64 expiry) external;
+    function submit(bytes32 paymentId, uint16 payee, uint64 amount, uint8 priority, uint64 expiry) external;
 
     /// @notice Takes a queued payment aside: it neither settles nor makes others wait. For its payer.
     /// @dev Reverts with NotAParticipant, ParticipantNotInStanding, NotThePayer, PaymentNotQueued.
@@ -196,7 +190,7 @@ interface ISettlement {
     /// @param positions Records of 12 bytes: participant 2 | position 10 (two's complement, positive receives), strictly
     /// ascending by participant, at most MAX_CYCLE_PARTICIPANTS. They sum to zero.
     /// @dev Reverts with MissingRole, CurrencyPaused, MalformedCycle, CycleOutOfOrder, ParticipantsNotAscending,
-    /// ParticipantNotInStanding (by the copy), NetDebitCapExceeded, InsufficientFunds, PositionsUnbalanced.
+    /// ParticipantNotInStanding, NetDebitCapExceeded, InsufficientFunds, PositionsUnbalanced.
     function settleNet(uint64 cycle, bytes32 paymentsRoot, bytes calldata positions) external;
 
     /// @notice Nets a cycle's payments and settles the positions. For the OPERATOR.
