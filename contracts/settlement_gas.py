@@ -56,7 +56,7 @@ def _change_standing(evm: LocalEvm, currency: bytes) -> None:
 def _set_up(evm: LocalEvm) -> tuple[bytes, bytes]:
     """Deploy a currency with 20 banks and their settlement; all have funds and consent to net debits."""
     administration = _create(evm, abi.administration_creation_code())
-    implementation = _create(evm, abi.implementation_creation_code(administration))
+    implementation = _create(evm, abi.implementation_creation_code(administration, "Sandbox koruna"))
     initialisation = abi.encode_initialize("Sandbox koruna", "CZK", 2, [_OPERATOR] * 6, 172_800)
     currency = _create(evm, abi.proxy_creation_code(implementation, initialisation))
     address = _create(evm, settlement.settlement_creation_code(currency, _OPERATOR))
