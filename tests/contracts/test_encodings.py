@@ -265,9 +265,8 @@ def test_call_data_of_memberships_equals_eth_abis(
     )
     members = (move.owner, move.tier, move.flags, move.nonce, move.valid_before_s)
     kind = "(address,uint8,uint24,uint32,uint64)"
-    expected = keccak(f"moveAccount({kind},bytes)".encode())[:4] + encode(
-        [kind, "bytes"], [members, signature]
-    )
+    selector = keccak(f"moveAccount({kind},bytes)".encode())[:4]
+    expected = selector + encode([kind, "bytes"], [members, signature])
     assert memberships.encode_move_account(move, signature) == expected
     assert abi.encode_tier_versions(move.tier) == oracle("tierVersions(uint8)", move.tier)
 
@@ -478,11 +477,9 @@ def test_an_event_is_decoded_as_eth_abi_encodes_it(entry: dict[str, Any], data: 
     rows = list(zip(entry["inputs"], types, values, strict=True))
     indexed = [encode([kind], [value]) for field, kind, value in rows if field["indexed"]]
     plain = [(kind, value) for field, kind, value in rows if not field["indexed"]]
+    topic = abi.topic_of(f"{entry['name']}({','.join(types)})")
     log = {
-        "topics": [
-            abi.topic_of(f"{entry['name']}({','.join(types)})"),
-            *("0x" + each.hex() for each in indexed),
-        ],
+        "topics": [topic, *("0x" + each.hex() for each in indexed)],
         "data": "0x" + encode([kind for kind, _ in plain], [value for _, value in plain]).hex(),
         "blockNumber": "0x1",
         "blockHash": "0x" + "00" * 32,
