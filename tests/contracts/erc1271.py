@@ -20,7 +20,6 @@ REFUSING = {
     "four bytes": "631626ba7e60e01b5f5260045ff3",
     "31 bytes": "631626ba7e60e01b5f52601f5ff3",
     "another magic value": "63deadbeef60e01b5f5260205ff3",
-    "all the gas": "5b5f56",
 }
 
 

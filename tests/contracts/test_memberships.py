@@ -1,4 +1,4 @@
-"""Who belongs where: suspension, the system's accounts, an account's move to another bank, a tier's history."""
+"""Who belongs where: suspension, the system's accounts, moves to another bank; and the history of tiers."""
 
 from collections.abc import Callable
 
@@ -36,6 +36,7 @@ from tests.contracts.world import (
     MERCHANT_TIER,
     NAME,
     NO_LIMIT,
+    PAUSER,
     REGISTRAR,
     RETAIL_DAILY,
     RETAIL_HOLDING,
@@ -581,10 +582,8 @@ def test_a_tier_that_was_set_during_a_pause_is_paused_and_freed_with_the_others(
     world.pause()
     world.set_tier(tier, 1_000)
     world.set_account(BOB, tier=tier)
-    data = abi.encode_transfer(ALICE.address, 10)
-    for sender in (ALICE, BOB):
-        payee = BOB if sender is ALICE else ALICE
+    for payer, payee in ((ALICE, BOB), (BOB, ALICE)):
         data = abi.encode_transfer(payee.address, 10)
-        assert world.refusal(sender.address, data)[0] == "CurrencyPaused"
-    world.do(bytes([0xA4] * 20), abi.encode_unpause())
+        assert world.refusal(payer.address, data)[0] == "CurrencyPaused"
+    world.do(PAUSER, abi.encode_unpause())
     world.transfer(BOB, ALICE, 10)
