@@ -565,6 +565,18 @@ def test_every_version_of_a_tier_is_kept_the_oldest_first(world: World) -> None:
     assert versions(world, 255) == []
 
 
+def test_limits_that_are_set_after_january_2038_pause_nothing(world: World) -> None:
+    """Their time has the bit that marks a pause in the table."""
+    world.evm.set_time(2**31 + 7)
+    world.set_tier(RETAIL_TIER, RETAIL_HOLDING, 10)
+    assert versions(world, RETAIL_TIER)[-1] == TierVersion(2**31 + 7, RETAIL_HOLDING, 10, NO_LIMIT)
+    world.transfer(ALICE, BOB, 10)
+    world.pause()
+    assert world.refusal(ALICE.address, abi.encode_transfer(BOB.address, 10))[0] == "CurrencyPaused"
+    world.do(PAUSER, abi.encode_unpause())
+    world.transfer(ALICE, BOB, 10)
+
+
 def test_a_pause_leaves_no_mark_in_limits_and_history(world: World) -> None:
     before = versions(world, RETAIL_TIER)
     world.pause()
