@@ -8,48 +8,76 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from eth_hash.auto import keccak
 
 from contracts.accounts import AccountFlag, AccountWord, decode_account_word, encode_account_word
 from contracts.events import (
+    AccountFrozen,
+    AccountMoved,
     AccountRegistered,
+    AccountUnfrozen,
     AdministrativeEvent,
+    AuthorizationCanceled,
+    AuthorizationUsed,
     BatchSettled,
     Event,
+    FundsHeldUnderOrder,
+    FundsReleased,
     MintAllowanceChanged,
+    OrderRegistered,
+    OrderRevoked,
     ParticipantSet,
+    ParticipantStandingChanged,
     PauseChanged,
     Skipped,
     TierSet,
     Transfer,
+    TransferForced,
     UnknownEvent,
     Waterfall,
     decode_logs,
     topic_of,
 )
+from contracts.words import encode_address as _address
+from contracts.words import encode_word as _word
+from contracts.words import pad as _padded
+from contracts.words import split_words
 
 __all__ = [
     "ROLES",
     "SELECTORS",
     "AccountFlag",
+    "AccountFrozen",
+    "AccountMoved",
     "AccountRegistered",
+    "AccountUnfrozen",
     "AccountWord",
     "AdministrativeEvent",
+    "AuthorizationCanceled",
+    "AuthorizationUsed",
     "BatchSettled",
     "Event",
+    "FundsHeldUnderOrder",
+    "FundsReleased",
     "MintAllowanceChanged",
+    "OrderRegistered",
+    "OrderRevoked",
     "ParticipantSet",
+    "ParticipantStandingChanged",
     "PauseChanged",
     "Skipped",
     "TierSet",
+    "TierVersion",
     "Transfer",
+    "TransferForced",
     "UnknownEvent",
     "Waterfall",
     "decode_account_word",
     "decode_logs",
     "decode_revert",
+    "decode_tier_versions",
     "decode_uint",
     "decode_words",
     "encode_account_word",
@@ -93,20 +121,6 @@ SELECTORS: dict[str, bytes] = {
     for half in HALVES
     for signature, selector in load_artifact(half)["methodIdentifiers"].items()
 }
-
-
-def _word(value: int) -> bytes:
-    return value.to_bytes(32, "big")
-
-
-def _address(address: bytes) -> bytes:
-    if len(address) != 20:
-        raise ValueError("an address has 20 bytes")
-    return bytes(12) + address
-
-
-def _padded(data: bytes) -> bytes:
-    return data + bytes(-len(data) % 32)
 
 
 # ------------------------------------------------------------------------------------------ creation
@@ -275,6 +289,28 @@ def encode_mint_allowance(participant: int) -> bytes:
 def encode_tier(tier: int) -> bytes:
     """Read a tier's limits; the answer is three words."""
     return SELECTORS["tier(uint8)"] + _word(tier)
+
+
+class TierVersion(NamedTuple):
+    """A tier's limits from ``since_s`` until the next version's. A daily limit of 2**64 - 1 means none."""
+
+    since_s: int
+    holding_limit_minor: int
+    per_payment_limit_minor: int
+    daily_limit_minor: int
+
+
+def encode_tier_versions(tier: int) -> bytes:
+    """Read every version of a tier's limits; the answer goes through ``decode_tier_versions``."""
+    return SELECTORS["tierVersions(uint8)"] + _word(tier)
+
+
+def decode_tier_versions(returned: bytes) -> list[TierVersion]:
+    """Decode a tier's versions, the oldest first. Raises ValueError where bytes are missing or left over."""
+    start, count, *words = split_words(returned) if len(returned) >= 64 else (0, 0)
+    if start != 32 or len(words) != 4 * count:
+        raise ValueError(f"versions of a tier expected, {len(returned)} bytes returned")
+    return [TierVersion(*words[at : at + 4]) for at in range(0, len(words), 4)]
 
 
 def encode_participant(participant: int) -> bytes:

@@ -1,14 +1,19 @@
-"""EIP-712 digests of a packed payment, as the contract computes them (PaymentRecords.sol).
+"""EIP-712 digests of what is signed for the token, as the contracts compute them.
 
-The domain's separator and the type's hash are computed once; a digest is then two keccaks.
+A packed payment (PlainPayments.sol) has a function of its own: its type's hash is computed once, so that a
+digest is two keccaks. What is signed seldom is a TypedMessage: Permit and the authorisations
+(contracts.authorizations), AccountMove (contracts.memberships).
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from eth_hash.auto import keccak
 from sha3 import keccak_256
+
+from contracts.words import encode_address, encode_bytes32, encode_word
 
 DOMAIN_TYPEHASH = keccak(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -89,6 +94,19 @@ def payment_typed_data(
     domain: PaymentDomain, payee: bytes, amount_minor: int, nonce: int, valid_before_s: int
 ) -> dict[str, Any]:
     """Return the same payment as a full EIP-712 message, for wallets and eth-account (the tests' oracle)."""
+    message = {
+        "payee": "0x" + payee.hex(),
+        "amount": amount_minor,
+        "nonce": nonce,
+        "validBefore": valid_before_s,
+    }
+    return full_message(domain, "Payment", PAYMENT_TYPES["Payment"], message)
+
+
+def full_message(
+    domain: PaymentDomain, primary_type: str, members: list[dict[str, str]], message: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a full EIP-712 message of one structure without nested ones."""
     return {
         "types": {
             "EIP712Domain": [
@@ -97,14 +115,51 @@ def payment_typed_data(
                 {"name": "chainId", "type": "uint256"},
                 {"name": "verifyingContract", "type": "address"},
             ],
-            **PAYMENT_TYPES,
+            primary_type: members,
         },
-        "primaryType": "Payment",
+        "primaryType": primary_type,
         "domain": domain.fields,
-        "message": {
-            "payee": "0x" + payee.hex(),
-            "amount": amount_minor,
-            "nonce": nonce,
-            "validBefore": valid_before_s,
-        },
+        "message": message,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class TypedMessage:
+    """A structure that is signed: a dataclass named as its EIP-712 type, with its members in their order.
+
+    Values are 20 bytes for an address, 32 for bytes32, and unsigned integers.
+    """
+
+    MEMBERS: ClassVar[tuple[str, ...]]
+    """Each member as EIP-712 writes it, such as "address owner"."""
+
+    def digest(self, separator: bytes) -> bytes:
+        """Return the 32 bytes that are signed. ``separator`` is PaymentDomain.separator."""
+        type_hash = keccak(f"{type(self).__name__}({','.join(self.MEMBERS)})".encode())
+        struct_hash = keccak(type_hash + self.words())
+        return keccak(b"\x19\x01" + separator + struct_hash)
+
+    def words(self) -> bytes:
+        """Return the members as EIP-712 §encodeData does, which is also how call data has them."""
+        encoders: dict[str, Callable[[Any], bytes]] = {
+            "address": encode_address,
+            "bytes32": encode_bytes32,
+            "uint256": encode_word,
+        }
+        return b"".join(
+            encoders[member.split()[0]](value)
+            for member, value in zip(self.MEMBERS, astuple(self), strict=True)
+        )
+
+    def typed_data(self, domain: PaymentDomain) -> dict[str, Any]:
+        """Return the full EIP-712 message, for wallets and eth-account."""
+        types, names = zip(*(member.split() for member in self.MEMBERS), strict=True)
+        return full_message(
+            domain,
+            type(self).__name__,
+            [{"name": name, "type": kind} for name, kind in zip(names, types, strict=True)],
+            {
+                name: "0x" + value.hex() if isinstance(value, bytes) else value
+                for name, value in zip(names, astuple(self), strict=True)
+            },
+        )

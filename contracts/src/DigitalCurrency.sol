@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {Proxy} from "@openzeppelin/contracts/proxy/Proxy.sol";
+import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.sol";
 
 import {AccountWord} from "./AccountWord.sol";
 import {Authorizations} from "./Authorizations.sol";
@@ -13,7 +14,7 @@ import {IDelayedUpgrade} from "./interfaces/IDelayedUpgrade.sol";
 /// @title The half of the currency that moves money by its holder's call or signature
 /// @notice What it does not answer itself it delegates to Administration, in the same storage. IDigitalCurrency is the
 /// whole.
-contract DigitalCurrency is Batches, Authorizations, DelayedUpgrade, Proxy {
+contract DigitalCurrency is Batches, Authorizations, DelayedUpgrade, Initializable, Proxy {
     using AccountWord for uint256;
 
     address private immutable ADMINISTRATION;
@@ -24,6 +25,7 @@ contract DigitalCurrency is Batches, Authorizations, DelayedUpgrade, Proxy {
         if (administration.code.length == 0) revert IDelayedUpgrade.ImplementationWithoutCode(administration);
         ADMINISTRATION = administration;
         NAME_HASH = keccak256(bytes(name));
+        _disableInitializers();
     }
 
     // ------------------------------------------------------------------------------------------------ ERC-20

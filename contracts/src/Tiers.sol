@@ -21,7 +21,7 @@ abstract contract Tiers is IAdministration, RoleChecks, Standing {
         DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
         uint256 word = TierWord.pack(holdingLimit, perPaymentLimit, dailyLimit, block.timestamp);
 
-        $.tiers[id] = $.paused ? word | TierWord.PAUSED : word;
+        $.tiers[id] = $.paused ? word | TierWord.PAUSED : word & ~TierWord.PAUSED;
         $.definedTiers |= 1 << id;
         $.tierVersions[id].push(word);
         emit TierSet(id, holdingLimit, perPaymentLimit, dailyLimit);

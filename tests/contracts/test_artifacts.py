@@ -21,16 +21,22 @@ def test_the_artifacts_name_no_machine_path() -> None:
         assert not any(word in text for word in ("/home", "/root", "/work", "/tmp", "node_modules"))
 
 
-def test_the_deployed_code_is_the_artifact(tmp_path: Path) -> None:
-    """But for the implementation's own address, which is written into it."""
+@pytest.mark.parametrize("emits_transfers", [True, False])
+def test_the_deployed_code_is_the_artifact(emits_transfers: bool) -> None:
+    """But for the implementation's own address and that of its other half, which are written into it."""
     from tests.contracts.world import World
 
-    world = World()
+    world = World(emits_transfers=emits_transfers)
+    artifact = abi.load_artifact("DigitalCurrency" if emits_transfers else "DigitalCurrencyWithBatchEvents")
     code = bytearray(world.evm.read_code(world.implementation))
-    for offset in abi.load_artifact("DigitalCurrency")["immutableOffsets"]:
-        assert code[offset : offset + 32] == bytes(12) + world.implementation
+    written = set()
+    for offset in artifact["immutableOffsets"]:
+        written.add(bytes(code[offset : offset + 32]))
         code[offset : offset + 32] = bytes(32)
-    assert code.hex() == abi.load_artifact("DigitalCurrency")["deployedBytecode"][2:]
+    assert written == {bytes(12) + world.implementation, bytes(12) + world.administration}
+    assert code.hex() == artifact["deployedBytecode"][2:]
+    administration = world.evm.read_code(world.administration)
+    assert administration.hex() == abi.load_artifact("Administration")["deployedBytecode"][2:]
 
 
 def test_a_changed_missing_or_stray_artifact_is_named(

@@ -12,8 +12,15 @@ from eth_utils.address import to_checksum_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts import abi, events
-from contracts.abi import AccountWord, UnknownEvent
+from contracts import abi, authorizations, events, memberships, orders
+from contracts.abi import AccountWord, TierVersion, UnknownEvent
+from contracts.authorizations import (
+    CancelAuthorization,
+    MalformedSignature,
+    Permit,
+    ReceiveWithAuthorization,
+    TransferWithAuthorization,
+)
 from contracts.batch import (
     MAX_AMOUNT_MINOR,
     MalformedBatch,
@@ -23,8 +30,10 @@ from contracts.batch import (
     pack,
     unpack,
 )
+from contracts.memberships import AccountMove
+from contracts.orders import Order, OrderUse, Restriction
 from contracts.transactions import Transaction, address_of, checksum_address, contract_address
-from contracts.typed_data import PaymentDomain, payment_digest, payment_typed_data
+from contracts.typed_data import PaymentDomain, TypedMessage, payment_digest, payment_typed_data
 from tests.contracts.world import ALICE, BANK_A, CAROL, MERCHANT, STRANGER, World
 
 ADDRESSES = st.binary(min_size=20, max_size=20)
@@ -54,6 +63,40 @@ def test_a_digest_equals_eth_accounts(
         message
     )
     assert domain.separator == message.header
+
+
+PAYMENT_FIELDS = (ADDRESSES, ADDRESSES, UINT256, UINT256, UINT256, WORDS)
+TRANSFERS = st.builds(TransferWithAuthorization, *PAYMENT_FIELDS)
+RECEIPTS = st.builds(ReceiveWithAuthorization, *PAYMENT_FIELDS)
+CANCELLATIONS = st.builds(CancelAuthorization, ADDRESSES, WORDS)
+PERMITS = st.builds(Permit, ADDRESSES, ADDRESSES, UINT256, UINT256, UINT256)
+MOVES = st.builds(AccountMove, ADDRESSES, *(st.integers(0, 2**bits - 1) for bits in (16, 8, 24, 32, 64)))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    chain_id=st.integers(1, 2**64),
+    contract=ADDRESSES,
+    message=st.one_of(TRANSFERS, RECEIPTS, CANCELLATIONS, PERMITS, MOVES),
+)
+def test_the_digest_of_what_is_signed_seldom_equals_eth_accounts(
+    chain_id: int, contract: bytes, message: TypedMessage
+) -> None:
+    domain = PaymentDomain("Czech koruna", chain_id, contract)
+    theirs = _hash_eip191_message(encode_typed_data(full_message=message.typed_data(domain)))
+    assert message.digest(domain.separator) == theirs
+
+
+def test_the_published_types_are_hashed() -> None:
+    """The type hashes that ERC-2612 and EIP-3009 print."""
+    published = {
+        Permit: "6e71edae12b1b97f4d1f60370fef10105fa2faae0126114a169c64845d6126c9",
+        TransferWithAuthorization: "7c7c6cdb67a18743f49ec6fa9b35f50d52ed05cbed4cc592e13b44501c1a2267",
+        ReceiveWithAuthorization: "d099cc98ef71107a616c4f0f941f04c322d8e254fe26b3c6668db87aae413de8",
+        CancelAuthorization: "158b0a9edf7a828aad02f63cd515c68ef2f50ba807396f6d12842833a1597429",
+    }
+    for kind, type_hash in published.items():
+        assert keccak(f"{kind.__name__}({','.join(kind.MEMBERS)})".encode()).hex() == type_hash
 
 
 def test_the_separator_is_the_contracts(world: World) -> None:
@@ -180,12 +223,153 @@ def test_call_data_equals_eth_abis(
     )
 
 
+UINT96 = st.integers(0, 2**96 - 1)
+
+
+@given(order=WORDS, account=ADDRESSES, payee=ADDRESSES, amount=UINT96, expiry_s=st.integers(0, 2**64 - 1))
+def test_call_data_of_orders_equals_eth_abis(
+    order: bytes, account: bytes, payee: bytes, amount: int, expiry_s: int
+) -> None:
+    assert orders.encode_register_order(order, account, amount, expiry_s) == oracle(
+        "registerOrder(bytes32,address,uint96,uint64)", order, account, amount, expiry_s
+    )
+    assert orders.encode_revoke_order(order) == oracle("revokeOrder(bytes32)", order)
+    assert orders.encode_freeze(order, account) == oracle("freeze(bytes32,address)", order, account)
+    assert orders.encode_unfreeze(order, account) == oracle("unfreeze(bytes32,address)", order, account)
+    assert orders.encode_hold(order, account, amount) == oracle(
+        "hold(bytes32,address,uint96)", order, account, amount
+    )
+    assert orders.encode_release(order, account, amount) == oracle(
+        "release(bytes32,address,uint96)", order, account, amount
+    )
+    assert orders.encode_force_transfer(order, account, payee, amount) == oracle(
+        "forceTransfer(bytes32,address,address,uint96)", order, account, payee, amount
+    )
+    assert orders.encode_order(order) == oracle("order(bytes32)", order)
+    assert orders.encode_order_use(order, account) == oracle("orderUse(bytes32,address)", order, account)
+    assert orders.encode_restriction(account) == oracle("restriction(address)", account)
+
+
+@given(account=ADDRESSES, move=MOVES, signature=st.binary(max_size=100))
+def test_call_data_of_memberships_equals_eth_abis(
+    account: bytes, move: AccountMove, signature: bytes
+) -> None:
+    assert memberships.encode_set_system_account(account, move.tier) == oracle(
+        "setSystemAccount(address,uint8)", account, move.tier
+    )
+    assert memberships.encode_suspend_participant(move.participant) == oracle(
+        "suspendParticipant(uint16)", move.participant
+    )
+    assert memberships.encode_reinstate_participant(move.participant) == oracle(
+        "reinstateParticipant(uint16)", move.participant
+    )
+    members = (move.owner, move.tier, move.flags, move.nonce, move.valid_before_s)
+    kind = "(address,uint8,uint24,uint32,uint64)"
+    selector = keccak(f"moveAccount({kind},bytes)".encode())[:4]
+    expected = selector + encode([kind, "bytes"], [members, signature])
+    assert memberships.encode_move_account(move, signature) == expected
+    assert abi.encode_tier_versions(move.tier) == oracle("tierVersions(uint8)", move.tier)
+
+
+AUTHORIZED = "address,address,uint256,uint256,uint256,bytes32"
+
+
+@given(
+    permit=PERMITS,
+    transfer=TRANSFERS,
+    cancellation=CANCELLATIONS,
+    signature=st.binary(max_size=100),
+    r=WORDS,
+    s=WORDS,
+    v=st.integers(0, 255),
+)
+def test_call_data_of_authorizations_equals_eth_abis(
+    permit: Permit,
+    transfer: TransferWithAuthorization,
+    cancellation: CancelAuthorization,
+    signature: bytes,
+    r: bytes,
+    s: bytes,
+    v: int,
+) -> None:
+    of_key = r + s + bytes([v])
+    members = [getattr(transfer, field.name) for field in fields(transfer)]
+    receipt = ReceiveWithAuthorization(*members)
+    assert authorizations.encode_permit(permit, of_key) == oracle(
+        "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)",
+        *(permit.owner, permit.spender, permit.amount_minor, permit.deadline_s, v, r, s),
+    )
+    assert authorizations.encode_transfer_with_authorization(transfer, signature) == oracle(
+        f"transferWithAuthorization({AUTHORIZED},bytes)", *members, signature
+    )
+    assert authorizations.encode_transfer_with_authorization_of_key(transfer, of_key) == oracle(
+        f"transferWithAuthorization({AUTHORIZED},uint8,bytes32,bytes32)", *members, v, r, s
+    )
+    assert authorizations.encode_receive_with_authorization(receipt, signature) == oracle(
+        f"receiveWithAuthorization({AUTHORIZED},bytes)", *members, signature
+    )
+    assert authorizations.encode_receive_with_authorization_of_key(receipt, of_key) == oracle(
+        f"receiveWithAuthorization({AUTHORIZED},uint8,bytes32,bytes32)", *members, v, r, s
+    )
+    authorizer, nonce = cancellation.authorizer, cancellation.nonce
+    assert authorizations.encode_cancel_authorization(cancellation, signature) == oracle(
+        "cancelAuthorization(address,bytes32,bytes)", authorizer, nonce, signature
+    )
+    assert authorizations.encode_cancel_authorization_of_key(cancellation, of_key) == oracle(
+        "cancelAuthorization(address,bytes32,uint8,bytes32,bytes32)", authorizer, nonce, v, r, s
+    )
+    assert authorizations.encode_nonces(authorizer) == oracle("nonces(address)", authorizer)
+    assert authorizations.encode_authorization_state(authorizer, nonce) == oracle(
+        "authorizationState(address,bytes32)", authorizer, nonce
+    )
+
+
+@pytest.mark.parametrize("length", [0, 64, 66])
+def test_a_keys_signature_of_another_length_is_refused(length: int) -> None:
+    permit = Permit(bytes(20), bytes(20), 1, 0, 1)
+    cancellation = CancelAuthorization(bytes(20), bytes(32))
+    with pytest.raises(MalformedSignature, match=f"not {length}"):
+        authorizations.encode_permit(permit, bytes(length))
+    with pytest.raises(MalformedSignature, match=f"not {length}"):
+        authorizations.encode_cancel_authorization_of_key(cancellation, bytes(length))
+
+
+def test_a_nonce_or_an_order_of_another_length_is_refused() -> None:
+    for short in (bytes(31), bytes(33)):
+        with pytest.raises(ValueError, match="32 bytes"):
+            orders.encode_freeze(short, bytes(20))
+        with pytest.raises(ValueError, match="32 bytes"):
+            CancelAuthorization(bytes(20), short).digest(bytes(32))
+
+
+@given(
+    order=st.builds(Order, ADDRESSES, UINT96, UINT96, st.integers(0, 2**64 - 1), st.booleans()),
+    use=st.builds(OrderUse, UINT96, st.booleans()),
+    restriction=st.builds(Restriction, UINT96, st.integers(0, 2**32 - 1)),
+    versions=st.lists(st.builds(TierVersion, UINT96, UINT96, UINT96, UINT96), max_size=4),
+)
+def test_views_are_read_whole_or_refused(
+    order: Order, use: OrderUse, restriction: Restriction, versions: list[TierVersion]
+) -> None:
+    shapes = (
+        (orders.decode_order, order, ["address", "uint96", "uint96", "uint64", "bool"], order),
+        (orders.decode_order_use, use, ["uint96", "bool"], use),
+        (orders.decode_restriction, restriction, ["uint96", "uint32"], restriction),
+        (abi.decode_tier_versions, versions, ["(uint256,uint256,uint256,uint256)[]"], [versions]),
+    )
+    for decode, expected, types, values in shapes:
+        returned = encode(types, values)
+        assert decode(returned) == expected
+        for broken in (returned[:-1], returned + b"\x00", returned + bytes(32), returned[:-32], b""):
+            with pytest.raises(ValueError, match="bytes returned"):
+                decode(broken)
+
+
 @given(name=st.text(max_size=70), symbol=st.text(max_size=40), address=ADDRESSES)
 def test_the_initialisation_equals_eth_abis(name: str, symbol: str, address: bytes) -> None:
-    holders = [address, bytes(20), address, address]
-    signature = "initialize((string,string,uint8,address,address,address,address,uint32))"
-    kind = "(string,string,uint8,address,address,address,address,uint32)"
-    expected = keccak(signature.encode())[:4] + encode([kind], [(name, symbol, 2, *holders, 77)])
+    holders = [address, bytes(20), address, address, bytes(20), address]
+    kind = f"(string,string,uint8,{'address,' * 6}uint32)"
+    expected = keccak(f"initialize({kind})".encode())[:4] + encode([kind], [(name, symbol, 2, *holders, 77)])
     assert abi.encode_initialize(name, symbol, 2, holders, 77) == expected
 
 
@@ -264,6 +448,47 @@ def test_every_event_of_the_abi_has_a_decoder() -> None:
             assert abi.topic_of(signature) in events._DECODERS, signature
     decodable = len([entry for entry in abi.load_abi() if entry["type"] == "event"])
     assert len(events._DECODERS) == decodable
+
+
+VALUES = {
+    "address": ADDRESSES,
+    "bytes32": WORDS,
+    "bool": st.booleans(),
+    **{f"uint{bits}": st.integers(0, 2**bits - 1) for bits in (8, 16, 24, 32, 64, 96, 256)},
+}
+# Two of the contract's events are one here, or a field is decoded further.
+TYPED_EVENTS = [
+    entry
+    for entry in abi.load_abi()
+    if entry["type"] == "event" and entry["name"] in vars(events) and entry["name"] != "Skipped"
+]
+
+
+def test_the_typed_events_are_what_books_are_kept_from() -> None:
+    assert len(TYPED_EVENTS) == 18
+
+
+@pytest.mark.parametrize("entry", TYPED_EVENTS, ids=[entry["name"] for entry in TYPED_EVENTS])
+@settings(max_examples=20)
+@given(data=st.data())
+def test_an_event_is_decoded_as_eth_abi_encodes_it(entry: dict[str, Any], data: st.DataObject) -> None:
+    types = [field["type"] for field in entry["inputs"]]
+    values = [data.draw(VALUES[kind]) for kind in types]
+    rows = list(zip(entry["inputs"], types, values, strict=True))
+    indexed = [encode([kind], [value]) for field, kind, value in rows if field["indexed"]]
+    plain = [(kind, value) for field, kind, value in rows if not field["indexed"]]
+    topic = abi.topic_of(f"{entry['name']}({','.join(types)})")
+    log = {
+        "topics": [topic, *("0x" + each.hex() for each in indexed)],
+        "data": "0x" + encode([kind for kind, _ in plain], [value for _, value in plain]).hex(),
+        "blockNumber": "0x1",
+        "blockHash": "0x" + "00" * 32,
+        "transactionHash": "0x" + "00" * 32,
+        "logIndex": "0x0",
+    }
+    (event,) = abi.decode_logs([log])
+    assert type(event).__name__ == entry["name"]
+    assert [getattr(event, field.name) for field in fields(event)][4:] == values
 
 
 def test_an_unknown_topic_is_not_passed_over() -> None:

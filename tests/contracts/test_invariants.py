@@ -1,12 +1,15 @@
 """Random histories of everything that anybody can do; after each step the money still adds up."""
 
+from collections import Counter
+
 from eth_hash.auto import keccak
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from contracts import abi
+from contracts import abi, memberships, orders
 from contracts.abi import AccountFlag, Transfer
+from contracts.memberships import AccountMove
 from tests.contracts.world import (
     ACCOUNTS_SLOT,
     ALICE,
@@ -14,16 +17,20 @@ from tests.contracts.world import (
     BANK_B,
     BOB,
     CAROL,
+    COURT,
     ISSUER,
     MERCHANT,
     PAUSER,
     RETAIL_TIER,
+    SUPERVISOR,
     SUPPLY,
+    TAX_OFFICE,
     UNLINKED,
     Person,
     Refused,
     World,
     account_slot,
+    sign_digest,
 )
 
 BANKS = (BANK_A, BANK_B)
@@ -40,6 +47,12 @@ ALLOWANCE_SLOTS = [
 
 # Built once: a history starts from its snapshot.
 WORLD = World()
+ORDER_CAP = 70_000
+AUTHORITIES = {
+    WORLD.register_order(name, authority=authority, cap=ORDER_CAP, expiry_s=2**40): authority
+    for name, authority in (("court", COURT), ("court again", COURT), ("tax office", TAX_OFFICE))
+}
+ORDERS = st.sampled_from(list(AUTHORITIES))
 START = WORLD.evm.snapshot()
 
 
@@ -52,17 +65,25 @@ class History(RuleBasedStateMachine):
         self.world.evm.revert(START)
         self.observed = {each.address: self.world.balance(each) for each in EVERYBODY}
         self.approved = 4 * SUPPLY
-        self.frozen: dict[Person, int] = {}
+        self.frozen: set[tuple[bytes, Person]] = set()
+        self.suspended: set[Person] = set()
+        self.held: Counter[tuple[bytes, Person]] = Counter()
+        self.moved: Counter[bytes] = Counter()
+        self.resting: dict[Person, int] = {}
         self.nonces = dict.fromkeys(EVERYBODY, 0)
 
     def send(self, sender: bytes, data: bytes) -> bool:
         """Send; follow the events; a refusal changes nothing."""
         before = self.stored()
+        balances = {each: self.world.balance(each) for each in EVERYBODY}
         try:
             events = self.world.do(sender, data)
         except Refused:
             assert self.stored() == before
             return False
+        for each in EVERYBODY:
+            left = self.world.balance(each)
+            assert left >= min(balances[each], self.held_of(each)), "what orders hold was paid away"
         for event in events:
             if isinstance(event, Transfer):
                 self.observed[event.payer] = self.observed.get(event.payer, 0) - event.amount_minor
@@ -73,6 +94,17 @@ class History(RuleBasedStateMachine):
         """Every account's word, the supply and the allowances, straight from their slots."""
         slots = [*map(account_slot, EVERYBODY), SUPPLY_SLOT, *ALLOWANCE_SLOTS]
         return tuple(self.world.evm.read_storage(self.world.currency, slot) for slot in slots)
+
+    def held_of(self, person: Person) -> int:
+        return sum(amount for (_, each), amount in self.held.items() if each is person)
+
+    def is_stopped(self, person: Person) -> bool:
+        return person in self.suspended or any(each is person for _, each in self.frozen)
+
+    def settle_down(self) -> None:
+        """Remember the balances of those who can neither pay nor be paid; forget those who can again."""
+        stopped = [each for each in EVERYBODY if self.is_stopped(each)]
+        self.resting = {each: self.resting.get(each, self.world.balance(each)) for each in stopped}
 
     @rule(payments=st.lists(st.tuples(PEOPLE, PEOPLE, AMOUNTS, st.integers(-1, 1)), min_size=1, max_size=6))
     def settle(self, payments: list[tuple[Person, Person, int, int]]) -> None:
@@ -120,10 +152,71 @@ class History(RuleBasedStateMachine):
             flags = AccountFlag.LINKED if is_linked else 0
             self.send(bank.address, abi.encode_register([person.address], tier, flags))
 
-    @rule(person=st.sampled_from(CUSTOMERS))
-    def freeze(self, person: Person) -> None:
-        self.world.mark(person, AccountFlag.FROZEN)
-        self.frozen[person] = self.world.balance(person)
+    @rule(order=ORDERS, person=PEOPLE)
+    def freeze(self, order: bytes, person: Person) -> None:
+        if self.send(AUTHORITIES[order], orders.encode_freeze(order, person.address)):
+            self.frozen.add((order, person))
+        self.settle_down()
+
+    @rule(order=ORDERS, person=PEOPLE)
+    def unfreeze(self, order: bytes, person: Person) -> None:
+        if self.send(AUTHORITIES[order], orders.encode_unfreeze(order, person.address)):
+            self.frozen.remove((order, person))
+        self.settle_down()
+
+    @rule(order=ORDERS, person=PEOPLE, amount=AMOUNTS)
+    def hold(self, order: bytes, person: Person, amount: int) -> None:
+        if self.send(AUTHORITIES[order], orders.encode_hold(order, person.address, amount)):
+            self.held[order, person] += amount
+
+    @rule(order=ORDERS, person=PEOPLE, part=st.integers(0, 5))
+    def release(self, order: bytes, person: Person, part: int) -> None:
+        amount = self.held[order, person] * part // 4
+        self.held[order, person] -= amount  # it may be paid away from now on
+        if not self.send(AUTHORITIES[order], orders.encode_release(order, person.address, amount)):
+            self.held[order, person] += amount
+
+    @rule(order=ORDERS, payer=PEOPLE, payee=PEOPLE, amount=AMOUNTS)
+    def force_transfer(self, order: bytes, payer: Person, payee: Person, amount: int) -> None:
+        from_hold = min(self.held[order, payer], amount)
+        self.held[order, payer] -= from_hold
+        data = orders.encode_force_transfer(order, payer.address, payee.address, amount)
+        if not self.send(AUTHORITIES[order], data):
+            self.held[order, payer] += from_hold
+            return
+        self.moved[order] += amount
+        for person, change in ((payer, -amount), (payee, amount)):
+            if person in self.resting:
+                self.resting[person] += change
+
+    @rule(bank=st.sampled_from(BANKS))
+    def suspend(self, bank: Person) -> None:
+        if self.send(SUPERVISOR, memberships.encode_suspend_participant(BANKS.index(bank) + 1)):
+            self.suspended.add(bank)
+        self.settle_down()
+
+    @rule(bank=st.sampled_from(BANKS))
+    def reinstate(self, bank: Person) -> None:
+        if self.send(SUPERVISOR, memberships.encode_reinstate_participant(BANKS.index(bank) + 1)):
+            self.suspended.remove(bank)
+        self.settle_down()
+
+    @rule(bank=st.sampled_from(BANKS), person=st.sampled_from(CUSTOMERS), ahead=st.integers(-1, 3))
+    def move(self, bank: Person, person: Person, ahead: int) -> None:
+        account = self.world.account(person)
+        move = AccountMove(
+            person.address,
+            BANKS.index(bank) + 1,
+            RETAIL_TIER,
+            AccountFlag.LINKED,
+            max(account.nonce + ahead, 0),
+            self.world.valid_before_s,
+        )
+        signature = sign_digest(person, move.digest(self.world.domain.separator))
+        if self.send(bank.address, memberships.encode_move_account(move, signature)):
+            moved = self.world.account(person)
+            assert (moved.balance, moved.nonce) == (account.balance, move.nonce + 1)
+            assert moved.participant == move.participant != account.participant
 
     @rule(hours=st.integers(1, 30))
     def wait(self, hours: int) -> None:
@@ -150,9 +243,24 @@ class History(RuleBasedStateMachine):
         }
 
     @invariant()
-    def frozen_means_frozen(self) -> None:
-        for person, balance in self.frozen.items():
-            assert self.world.balance(person) == balance
+    def who_is_frozen_or_suspended_keeps_its_balance_but_for_orders(self) -> None:
+        assert {each: self.world.balance(each) for each in self.resting} == self.resting
+
+    @invariant()
+    def orders_do_what_was_done_under_them_and_no_more(self) -> None:
+        for order in AUTHORITIES:
+            held = sum(amount for (each, _), amount in self.held.items() if each == order)
+            registered = orders.decode_order(self.world.read(orders.encode_order(order)))
+            assert registered.used_minor == held + self.moved[order] <= ORDER_CAP
+        for person in EVERYBODY:
+            freezes = sum(each is person for _, each in self.frozen)
+            restriction = orders.decode_restriction(
+                self.world.read(orders.encode_restriction(person.address))
+            )
+            assert restriction == (self.held_of(person), freezes)
+            account = self.world.account(person)
+            assert account.has(AccountFlag.FROZEN) == (freezes > 0)
+            assert account.has(AccountFlag.HAS_HOLD) == (self.held_of(person) > 0)
 
     @invariant()
     def nonces_only_grow(self) -> None:
@@ -168,5 +276,5 @@ def _fields(record: tuple[bytes, int, int, bytes, bytes]) -> tuple[bytes, ...]:
 
 TestHistory = History.TestCase
 TestHistory.settings = settings(
-    max_examples=12, stateful_step_count=16, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=16, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -3,7 +3,7 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts import abi
+from contracts import abi, orders
 from contracts.abi import AccountFlag, BatchSettled, Event, Skipped, Transfer, Waterfall
 from tests.contracts.world import (
     ALICE,
@@ -11,6 +11,7 @@ from tests.contracts.world import (
     BANK_B,
     BOB,
     CAROL,
+    COURT,
     MERCHANT,
     RETAIL_TIER,
     UNLINKED,
@@ -19,7 +20,14 @@ from tests.contracts.world import (
 )
 
 INTERESTING = st.sampled_from([0, 1, 2, 99, 100, 101, 199, 200, 201, 1_000])
-OPTIONAL_FLAGS = (AccountFlag.FROZEN, AccountFlag.CLOSED, AccountFlag.LINKED, AccountFlag.INSTITUTION)
+OPTIONAL_FLAGS = (
+    AccountFlag.FROZEN,
+    AccountFlag.CLOSED,
+    AccountFlag.LINKED,
+    AccountFlag.INSTITUTION,
+    AccountFlag.SUSPENDED,
+    AccountFlag.SYSTEM,
+)
 FLAGS = st.sets(st.sampled_from(OPTIONAL_FLAGS), max_size=2).map(
     lambda chosen: AccountFlag.REGISTERED | sum(chosen)
 )
@@ -42,7 +50,7 @@ def story(events: list[Event]) -> list[tuple[bytes, bytes, int] | tuple[bytes, i
 
 
 @settings(
-    max_examples=45,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -54,6 +62,7 @@ def story(events: list[Event]) -> list[tuple[bytes, bytes, int] | tuple[bytes, i
     spent=st.tuples(st.sampled_from([0, 99, 100, 2**64 - 1]), st.booleans()),
     flags=st.tuples(FLAGS, FLAGS),
     limits=st.tuples(LIMITS, LIMITS),
+    held=st.sampled_from([0, 0, 1, 100]),
     is_bank_frozen=st.booleans(),
 )
 def test_a_payment_does_the_same_in_a_batch_and_singly(
@@ -65,6 +74,7 @@ def test_a_payment_does_the_same_in_a_batch_and_singly(
     spent: tuple[int, bool],
     flags: tuple[int, int],
     limits: tuple[tuple[int, int, int], tuple[int, int, int]],
+    held: int,
     is_bank_frozen: bool,
 ) -> None:
     start = world.evm.snapshot()
@@ -78,6 +88,8 @@ def test_a_payment_does_the_same_in_a_batch_and_singly(
         kept = AccountFlag.REGISTERED | AccountFlag.INSTITUTION if person is BANK_A else person_flags
         world.set_account(person, balance=balance, flags=kept, tier=tier)
     world.set_account(payer, spent_today=spent[0], day=today - spent[1])
+    if held and not world.account(payer).has(AccountFlag.SYSTEM):
+        world.do(COURT, orders.encode_hold(world.register_order(), payer.address, held))
     prepared = world.evm.snapshot()
 
     refusal = None

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from contracts import abi
+from contracts import abi, orders
 from contracts.abi import AccountFlag
 from contracts.batch import RULE_ORDER, SkipReason
 from tests.contracts.world import (
@@ -12,6 +12,7 @@ from tests.contracts.world import (
     BANK_A,
     BOB,
     CAROL,
+    COURT,
     MERCHANT,
     MERCHANT_TIER,
     RETAIL_DAILY,
@@ -69,18 +70,29 @@ def test_a_payment_to_oneself_is_refused(world: World, pay: Pay) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "code"), [(AccountFlag.FROZEN, "PayerFrozen"), (AccountFlag.CLOSED, "PayerClosed")]
+    ("flag", "code"),
+    [
+        (AccountFlag.FROZEN, "PayerFrozen"),
+        (AccountFlag.CLOSED, "PayerClosed"),
+        (AccountFlag.SUSPENDED, "PayerSuspended"),
+    ],
 )
-def test_a_frozen_or_closed_payer_is_refused(world: World, pay: Pay, flag: AccountFlag, code: str) -> None:
+def test_a_payer_in_bad_standing_is_refused(world: World, pay: Pay, flag: AccountFlag, code: str) -> None:
     world.mark(ALICE, flag)
     assert pay(world, ALICE, CAROL, 10) == code
     assert world.balance(ALICE) == 60_000
 
 
 @pytest.mark.parametrize(
-    ("flag", "code"), [(AccountFlag.FROZEN, "PayeeFrozen"), (AccountFlag.CLOSED, "PayeeClosed")]
+    ("flag", "code"),
+    [
+        (AccountFlag.FROZEN, "PayeeFrozen"),
+        (AccountFlag.CLOSED, "PayeeClosed"),
+        (AccountFlag.SUSPENDED, "PayeeSuspended"),
+        (AccountFlag.SYSTEM, "PayeeIsSystem"),
+    ],
 )
-def test_a_frozen_or_closed_payee_is_refused(world: World, pay: Pay, flag: AccountFlag, code: str) -> None:
+def test_a_payee_in_bad_standing_is_refused(world: World, pay: Pay, flag: AccountFlag, code: str) -> None:
     world.mark(CAROL, flag)
     assert pay(world, ALICE, CAROL, 10) == code
     assert world.balance(CAROL) == 0
@@ -162,6 +174,15 @@ def test_balance(world: World, pay: Pay, difference: int, code: str | None) -> N
     assert world.balance(ALICE) == (100 if code else -difference)
 
 
+@pytest.mark.parametrize(("difference", "code"), [(-1, None), (0, None), (1, "FundsHeld")])
+def test_what_orders_hold_is_not_paid(world: World, pay: Pay, difference: int, code: str | None) -> None:
+    for name, amount in (("first", 30_000), ("second", 29_900)):
+        order = world.register_order(name)
+        world.do(COURT, orders.encode_hold(order, ALICE.address, amount))
+    assert pay(world, ALICE, CAROL, 100 + difference) == code
+    assert world.balance(ALICE) == (60_000 if code else 59_900 - difference)
+
+
 @pytest.mark.parametrize(("difference", "code"), [(-1, None), (0, None), (1, "HoldingLimitExceeded")])
 def test_holding_limit_without_a_link(world: World, pay: Pay, difference: int, code: str | None) -> None:
     world.set_account(UNLINKED, balance=20_000)
@@ -200,17 +221,27 @@ def test_redemption_counts_as_spending(world: World, pay: Pay) -> None:
     assert world.account(ALICE).spent_today == 123
 
 
+def hold_all_but(world: World, person: Person, left: int) -> None:
+    """Hold what somebody has by a real order, but for ``left``."""
+    amount = world.balance(person) - left
+    world.do(COURT, orders.encode_hold(world.register_order(), person.address, amount))
+
+
 def break_rule(world: World, rule: SkipReason) -> None:
     """Make a payment of 100 from BOB to UNLINKED break one more rule."""
     changes: dict[SkipReason, Callable[[], object]] = {
         SkipReason.PayerFrozen: lambda: world.mark(BOB, AccountFlag.FROZEN),
         SkipReason.PayerClosed: lambda: world.mark(BOB, AccountFlag.CLOSED),
+        SkipReason.PayerSuspended: lambda: world.mark(BOB, AccountFlag.SUSPENDED),
         SkipReason.PayeeNotRegistered: lambda: world.set_account(UNLINKED, flags=0),
         SkipReason.PayeeFrozen: lambda: world.mark(UNLINKED, AccountFlag.FROZEN),
         SkipReason.PayeeClosed: lambda: world.mark(UNLINKED, AccountFlag.CLOSED),
+        SkipReason.PayeeSuspended: lambda: world.mark(UNLINKED, AccountFlag.SUSPENDED),
+        SkipReason.PayeeIsSystem: lambda: world.mark(UNLINKED, AccountFlag.SYSTEM),
         SkipReason.PerPaymentLimitExceeded: lambda: world.set_tier(RETAIL_TIER, 99, daily=99),
         SkipReason.DailyLimitExceeded: lambda: world.set_tier(RETAIL_TIER, 1_000, daily=99),
         SkipReason.InsufficientBalance: lambda: world.set_account(BOB, balance=99),
+        SkipReason.FundsHeld: lambda: hold_all_but(world, BOB, 99),
         SkipReason.HoldingLimitExceeded: lambda: world.set_tier(MERCHANT_TIER, 99),
     }
     changes[rule]()
@@ -260,6 +291,13 @@ def test_a_single_payments_error_explains_itself(
     with pytest.raises(Refused) as refusal:
         world.transfer(payer, payee, amount)
     assert (refusal.value.code, refusal.value.arguments) == (code, arguments)
+
+
+def test_the_error_of_held_funds_tells_what_is_available(world: World) -> None:
+    hold_all_but(world, ALICE, 40)
+    with pytest.raises(Refused) as refusal:
+        world.transfer(ALICE, CAROL, 41)
+    assert refusal.value.arguments == {"payer": ALICE.address, "available": 40, "amount": 41}
 
 
 def test_the_daily_error_tells_what_would_have_been_spent(world: World) -> None:

@@ -3,18 +3,21 @@
 import pytest
 from eth_hash.auto import keccak
 
-from contracts import abi
-from contracts.abi import ROLES, AdministrativeEvent
+from contracts import abi, memberships, orders
+from contracts.abi import ROLES, AdministrativeEvent, BatchSettled
 from tests.contracts.world import (
     ALICE,
     BANK_A,
+    BANK_B,
     CAROL,
-    DEPLOYER,
+    COURT,
     GOVERNOR,
     ISSUER,
     NAME,
     NOBODY,
     PAUSER,
+    REGISTRAR,
+    SUPERVISOR,
     UPGRADE_DELAY_S,
     UPGRADER,
     Refused,
@@ -23,21 +26,16 @@ from tests.contracts.world import (
 
 IMPLEMENTATION_SLOT = int.from_bytes(keccak(b"eip1967.proxy.implementation"), "big") - 1
 
+HOLDERS = (GOVERNOR, ISSUER, PAUSER, UPGRADER, SUPERVISOR, REGISTRAR)
+
 
 def implementation_of(world: World) -> bytes:
     return world.evm.read_storage(world.currency, IMPLEMENTATION_SLOT).to_bytes(20, "big")
 
 
-def create(world: World, code: bytes = b"") -> bytes:
-    """Create another implementation, or a contract with the given runtime code."""
-    if code:
-        size = len(code).to_bytes(1, "big")
-        creation = bytes.fromhex("60") + size + bytes.fromhex("600c60003960") + size + bytes.fromhex("6000f3")
-        outcome = world.evm.send(DEPLOYER, b"", creation + code)
-    else:
-        outcome = world.evm.send(DEPLOYER, b"", abi.implementation_creation_code())
-    assert outcome.is_success
-    return outcome.created
+def create(world: World) -> bytes:
+    """Create another implementation with the same other half."""
+    return world.create(abi.implementation_creation_code(world.administration))
 
 
 def wait(world: World, seconds: int) -> None:
@@ -78,7 +76,7 @@ def test_it_keeps_balances_roles_and_rules(world: World) -> None:
 
     assert [world.account(each) for each in (ALICE, CAROL, BANK_A)] == accounts
     assert world.supply() == supply
-    for role, holder in zip(ROLES, (GOVERNOR, ISSUER, PAUSER, UPGRADER), strict=True):
+    for role, holder in zip(ROLES, HOLDERS, strict=True):
         assert world.read(abi.encode_role_holder(ROLES[role]))[12:] == holder
     assert abi.decode_uint(world.read(abi.SELECTORS["upgradeDelay()"])) == UPGRADE_DELAY_S
     assert world.read(abi.encode_domain_separator()) == world.domain.separator
@@ -145,8 +143,8 @@ def test_an_address_without_code_cannot_be_proposed(world: World) -> None:
 
 
 def test_a_contract_that_could_never_be_upgraded_again_is_refused(world: World) -> None:
-    returns_nothing = create(world, bytes.fromhex("00"))
-    returns_one = create(world, bytes.fromhex("600160005260206000f3"))
+    returns_nothing = world.create_from_runtime(bytes.fromhex("00"))
+    returns_one = world.create_from_runtime(bytes.fromhex("600160005260206000f3"))
     for contract, code in (
         (returns_nothing, {"ERC1967InvalidImplementation", "EmptyRevert"}),
         (returns_one, {"UUPSUnsupportedProxiableUUID"}),
@@ -163,17 +161,44 @@ def test_the_proxy_itself_is_not_an_implementation(world: World) -> None:
     assert refuse(world, UPGRADER, abi.encode_upgrade(world.currency))[0] == "ERC1967InvalidImplementation"
 
 
-def test_the_implementation_by_itself_is_nobodys(world: World) -> None:
+@pytest.mark.parametrize("half", ["implementation", "administration"])
+def test_a_half_by_itself_is_nobodys(world: World, half: str) -> None:
     """Its own storage is empty: no role has a holder, and it can neither be initialised nor upgraded."""
-    for sender in (UPGRADER, GOVERNOR, BANK_A.address):
+    for sender in (UPGRADER, GOVERNOR, REGISTRAR, BANK_A.address):
         for data in (
             abi.encode_propose_upgrade(world.currency),
             abi.encode_upgrade(world.currency),
             abi.encode_pause(),
             abi.encode_mint(1),
-            abi.encode_initialize(NAME, "CZK", 2, [NOBODY] * 4, 0),
+            orders.encode_register_order(bytes(32), NOBODY, 1, 2**40),
+            abi.encode_initialize(NAME, "CZK", 2, [NOBODY] * 6, 0),
         ):
-            assert not world.evm.send(sender, world.implementation, data).is_success
+            assert not world.evm.send(sender, getattr(world, half), data).is_success
+
+
+def test_an_implementation_without_its_other_half_is_not_created(world: World) -> None:
+    outcome = world.evm.send(NOBODY, b"", abi.implementation_creation_code(NOBODY))
+    assert abi.decode_revert(outcome.returned) == ("ImplementationWithoutCode", {"implementation": NOBODY})
+
+
+def test_it_replaces_both_halves_and_the_form_of_events_and_keeps_what_both_wrote(world: World) -> None:
+    order = world.register_order()
+    world.do(COURT, orders.encode_hold(order, ALICE.address, 59_990))
+    world.do(SUPERVISOR, memberships.encode_suspend_participant(2))
+    assert abi.decode_uint(world.read(abi.SELECTORS["emitsTransfers()"])) == 1
+    administration = world.create(abi.administration_creation_code())
+    successor = world.create(abi.implementation_creation_code(administration, emits_transfers=False))
+    world.do(UPGRADER, abi.encode_propose_upgrade(successor))
+    wait(world, UPGRADE_DELAY_S)
+    world.do(UPGRADER, abi.encode_upgrade(successor))
+    assert abi.decode_uint(world.read(abi.SELECTORS["emitsTransfers()"])) == 0
+    assert refuse(world, BANK_B.address, abi.encode_mint(1))[0] == "ParticipantSuspended"
+    assert refuse(world, ALICE.address, abi.encode_transfer(CAROL.address, 11))[0] == "FundsHeld"
+    (settled,) = world.settle(world.sign(ALICE, CAROL, 10))
+    assert isinstance(settled, BatchSettled)
+    assert world.balance(CAROL) == 10
+    world.do(REGISTRAR, orders.encode_release(order, ALICE.address, 59_990))
+    world.transfer(ALICE, CAROL, 11)
 
 
 def test_the_proposal_survives_a_handover_of_the_role(world: World) -> None:

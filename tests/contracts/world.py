@@ -7,7 +7,7 @@ from typing import Any
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
-from contracts import abi
+from contracts import abi, orders
 from contracts.abi import AccountFlag, AccountWord, Event
 from contracts.batch import Record, SkipReason, pack
 from contracts.local_evm import CHAIN_ID, LocalEvm, Outcome
@@ -19,6 +19,8 @@ DEPLOYER, GOVERNOR, ISSUER, PAUSER, UPGRADER, SUPERVISOR, REGISTRAR = (
     bytes([index] * 20) for index in range(0xA1, 0xA8)
 )
 NOBODY = bytes([0xEE] * 20)
+# The authorities of orders.
+COURT, TAX_OFFICE = bytes([0xC0] * 20), bytes([0xC1] * 20)
 UPGRADE_DELAY_S = 172_800
 
 INSTITUTIONS_TIER, RETAIL_TIER, MERCHANT_TIER = 0, 1, 2
@@ -95,6 +97,12 @@ class World:
         assert creation.is_success, abi.decode_revert(creation.returned)
         return creation.created
 
+    def create_from_runtime(self, runtime: bytes) -> bytes:
+        """Create a contract that has this code, of at most 255 bytes; return its address."""
+        size = len(runtime).to_bytes(1, "big")
+        head = bytes.fromhex("60") + size + bytes.fromhex("600c60003960") + size + bytes.fromhex("6000f3")
+        return self.create(head + runtime)
+
     def attempt(self, sender: bytes, data: bytes) -> Outcome:
         return self.evm.send(sender, self.currency, data)
 
@@ -105,6 +113,34 @@ class World:
             raise Refused(*abi.decode_revert(outcome.returned))
         assert all(log["address"] == "0x" + self.currency.hex() for log in outcome.logs)
         return abi.decode_logs(outcome.logs)
+
+    def refusal(self, sender: bytes, data: bytes) -> tuple[str, dict[str, Any]]:
+        """The code and arguments of a refusal, after which nothing has changed."""
+        before = self.fingerprint()
+        outcome = self.attempt(sender, data)
+        assert not outcome.is_success, "it was not refused"
+        assert self.fingerprint() == before
+        return abi.decode_revert(outcome.returned)
+
+    def register_order(
+        self,
+        name: str = "order",
+        *,
+        authority: bytes = COURT,
+        cap: int = 1_000_000,
+        expiry_s: int | None = None,
+    ) -> bytes:
+        """Register an order, usable for a day unless told otherwise; return its id."""
+        order = keccak(name.encode())
+        expiry_s = self.evm.time_s + 86_400 if expiry_s is None else expiry_s
+        self.do(REGISTRAR, orders.encode_register_order(order, authority, cap, expiry_s))
+        return order
+
+    def pause(self) -> None:
+        self.do(PAUSER, abi.encode_pause())
+
+    def wait(self, seconds: int) -> None:
+        self.evm.set_time(self.evm.time_s + seconds)
 
     def read(self, data: bytes) -> bytes:
         outcome = self.evm.call(self.currency, data)
@@ -149,8 +185,8 @@ class World:
             nonce,
             self.valid_before_s if valid_before_s is None else valid_before_s,
         )
-        signature = PrivateKey(payer.key).sign_recoverable(digest, hasher=None)
-        vs = bytes([signature[32] | signature[64] << 7]) + signature[33:64]
+        signature = sign_digest(payer, digest)
+        vs = bytes([signature[32] | (signature[64] - 27) << 7]) + signature[33:64]
         return Record(payee.address, amount, nonce, signature[:32], vs)
 
     def settle(
@@ -174,7 +210,7 @@ class World:
         return self.account(person).balance
 
     def set_account(self, person: Person, **fields: int) -> None:
-        """Write an account past every rule: freezing, say, comes with a later release."""
+        """Write an account past every rule."""
         account = self.account(person)._replace(**fields)
         self.evm.write_storage(self.currency, account_slot(person), abi.encode_account_word(account))
 
@@ -187,6 +223,12 @@ class World:
     def fingerprint(self) -> bytes:
         """Equal just when the contract's storage is."""
         return self.evm.storage_root(self.currency)
+
+
+def sign_digest(person: Person, digest: bytes) -> bytes:
+    """A key's signature: r, s, v."""
+    signature: bytes = PrivateKey(person.key).sign_recoverable(digest, hasher=None)
+    return signature[:64] + bytes([27 + signature[64]])
 
 
 def account_slot(person: Person) -> int:
