@@ -1,4 +1,4 @@
-"""EIP-712 digests of a packed payment, as the contract computes them (PaymentRecords.sol).
+"""EIP-712 digests of a packed payment and of a fan-out, as the contract computes them.
 
 The domain's separator and the type's hash are computed once; a digest is then two keccaks.
 """
@@ -14,6 +14,7 @@ DOMAIN_TYPEHASH = keccak(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )
 PAYMENT_TYPEHASH = keccak(b"Payment(address payee,uint256 amount,uint256 nonce,uint256 validBefore)")
+FAN_OUT_TYPEHASH = keccak(b"FanOut(bytes payments,uint256 nonce,uint256 validBefore)")
 DOMAIN_VERSION = "1"
 
 PAYMENT_TYPES: dict[str, list[dict[str, str]]] = {
@@ -24,6 +25,21 @@ PAYMENT_TYPES: dict[str, list[dict[str, str]]] = {
         {"name": "validBefore", "type": "uint256"},
     ]
 }
+
+FAN_OUT_TYPES: dict[str, list[dict[str, str]]] = {
+    "FanOut": [
+        {"name": "payments", "type": "bytes"},
+        {"name": "nonce", "type": "uint256"},
+        {"name": "validBefore", "type": "uint256"},
+    ]
+}
+
+_EIP712_DOMAIN = [
+    {"name": "name", "type": "string"},
+    {"name": "version", "type": "string"},
+    {"name": "chainId", "type": "uint256"},
+    {"name": "verifyingContract", "type": "address"},
+]
 
 _ADDRESS_PADDING = bytes(12)
 _PAYMENT_PREFIX = PAYMENT_TYPEHASH + _ADDRESS_PADDING
@@ -90,15 +106,7 @@ def payment_typed_data(
 ) -> dict[str, Any]:
     """Return the same payment as a full EIP-712 message, for wallets and eth-account (the tests' oracle)."""
     return {
-        "types": {
-            "EIP712Domain": [
-                {"name": "name", "type": "string"},
-                {"name": "version", "type": "string"},
-                {"name": "chainId", "type": "uint256"},
-                {"name": "verifyingContract", "type": "address"},
-            ],
-            **PAYMENT_TYPES,
-        },
+        "types": {"EIP712Domain": _EIP712_DOMAIN, **PAYMENT_TYPES},
         "primaryType": "Payment",
         "domain": domain.fields,
         "message": {
@@ -107,4 +115,24 @@ def payment_typed_data(
             "nonce": nonce,
             "validBefore": valid_before_s,
         },
+    }
+
+
+def fan_out_digest(separator: bytes, payments: bytes, nonce: int, valid_before_s: int) -> bytes:
+    """Return the 32 bytes that the payer of a fan-out signs. ``payments`` are packed (pack_fan_out)."""
+    struct_hash = keccak(
+        FAN_OUT_TYPEHASH + keccak(payments) + nonce.to_bytes(32, "big") + valid_before_s.to_bytes(32, "big")
+    )
+    return keccak(b"\x19\x01" + separator + struct_hash)
+
+
+def fan_out_typed_data(
+    domain: PaymentDomain, payments: bytes, nonce: int, valid_before_s: int
+) -> dict[str, Any]:
+    """Return the same fan-out as a full EIP-712 message, for wallets and eth-account (the tests' oracle)."""
+    return {
+        "types": {"EIP712Domain": _EIP712_DOMAIN, **FAN_OUT_TYPES},
+        "primaryType": "FanOut",
+        "domain": domain.fields,
+        "message": {"payments": "0x" + payments.hex(), "nonce": nonce, "validBefore": valid_before_s},
     }
