@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from contracts import abi
-from contracts.abi import AccountFlag
+from contracts.abi import AccountFlag, BatchSettled, Event
 from contracts.batch import RULE_ORDER, SkipReason
+from tests.contracts.forms import WAYS, hold, reasons
 from tests.contracts.world import (
     ALICE,
     BANK_A,
@@ -51,7 +52,23 @@ def pay_singly(world: World, payer: Person, payee: Person, amount: int) -> str |
     return None
 
 
-@pytest.fixture(params=[pay_in_batch, pay_later_in_batch, pay_singly], ids=["batch", "later", "single"])
+def refusal_by(way: Callable[[World, Person, Person, int], list[Event]]) -> Pay:
+    """The same of a grouped batch and of a fan-out: why the last record was skipped."""
+
+    def pay(world: World, payer: Person, payee: Person, amount: int) -> str | None:
+        events = way(world, payer, payee, amount)
+        settled = events[-1]
+        assert isinstance(settled, BatchSettled)
+        return reasons(events).get(settled.records - 1)
+
+    pay.__name__ = way.__name__
+    return pay
+
+
+@pytest.fixture(
+    params=[pay_in_batch, pay_later_in_batch, pay_singly, *map(refusal_by, WAYS)],
+    ids=lambda way: way.__name__,
+)
 def pay(request: pytest.FixtureRequest) -> Pay:
     chosen: Pay = request.param
     return chosen
@@ -205,12 +222,16 @@ def break_rule(world: World, rule: SkipReason) -> None:
     changes: dict[SkipReason, Callable[[], object]] = {
         SkipReason.PayerFrozen: lambda: world.mark(BOB, AccountFlag.FROZEN),
         SkipReason.PayerClosed: lambda: world.mark(BOB, AccountFlag.CLOSED),
+        SkipReason.PayerSuspended: lambda: world.mark(BOB, AccountFlag.SUSPENDED),
         SkipReason.PayeeNotRegistered: lambda: world.set_account(UNLINKED, flags=0),
         SkipReason.PayeeFrozen: lambda: world.mark(UNLINKED, AccountFlag.FROZEN),
         SkipReason.PayeeClosed: lambda: world.mark(UNLINKED, AccountFlag.CLOSED),
+        SkipReason.PayeeSuspended: lambda: world.mark(UNLINKED, AccountFlag.SUSPENDED),
+        SkipReason.PayeeIsSystem: lambda: world.mark(UNLINKED, AccountFlag.SYSTEM),
         SkipReason.PerPaymentLimitExceeded: lambda: world.set_tier(RETAIL_TIER, 99, daily=99),
         SkipReason.DailyLimitExceeded: lambda: world.set_tier(RETAIL_TIER, 1_000, daily=99),
         SkipReason.InsufficientBalance: lambda: world.set_account(BOB, balance=99),
+        SkipReason.FundsHeld: lambda: hold(world, BOB, 60_000),
         SkipReason.HoldingLimitExceeded: lambda: world.set_tier(MERCHANT_TIER, 99),
     }
     changes[rule]()
