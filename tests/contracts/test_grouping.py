@@ -121,11 +121,11 @@ def test_groups_are_cheaper_just_when_payees_repeat_enough() -> None:
     single, pair = batch((customer(1), SHOP)), batch((customer(1), SHOP), (customer(2), SHOP))
     assert not is_grouped_cheaper([])
     assert not is_grouped_cheaper(group(single).groups)
-    assert is_grouped_cheaper(group(pair).groups)
-    three = [(customer(index), SHOP) for index in range(3)]
-    alone = [(customer(10 + index), customer(20 + index)) for index in range(3)]
-    assert is_grouped_cheaper(group(batch(*three, *alone[:2])).groups)
-    assert not is_grouped_cheaper(group(batch(*three, *alone)).groups)
+    assert not is_grouped_cheaper(group(pair).groups)
+    four = [(customer(index), SHOP) for index in range(4)]
+    alone = [(customer(10 + index), customer(20 + index)) for index in range(4)]
+    assert is_grouped_cheaper(group(batch(*four, *alone[:2])).groups)
+    assert not is_grouped_cheaper(group(batch(*four, *alone)).groups)
 
 
 def test_the_order_of_a_flat_batch_is_untouched() -> None:
