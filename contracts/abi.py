@@ -76,6 +76,9 @@ def load_artifact(name: str) -> Mapping[str, Any]:
 # The token's address answers for both.
 HALVES = ("DigitalCurrency", "Administration")
 
+# The contracts whose custom errors are read by name; equal names mean the same in all of them.
+REVERTING = (*HALVES, "Settlement", "Trades")
+
 
 def load_abi() -> list[dict[str, Any]]:
     """Return the token's JSON ABI, of both halves."""
@@ -114,13 +117,15 @@ def administration_creation_code() -> bytes:
     return bytes.fromhex(load_artifact("Administration")["bytecode"][2:])
 
 
-def implementation_creation_code(administration: bytes, *, emits_transfers: bool = True) -> bytes:
+def implementation_creation_code(administration: bytes, name: str, *, emits_transfers: bool = True) -> bytes:
     """Return the data of the transaction that creates the implementation, which needs its other half first.
 
-    Without ``emits_transfers``, one event tells of a whole batch (IPayments.settle).
+    ``name`` is the currency's, as ``encode_initialize`` gives it: every signature's domain has it. Without ``emits_transfers``, one event tells of a whole batch (IPayments.settle).
     """
     artifact = load_artifact("DigitalCurrency" if emits_transfers else "DigitalCurrencyWithBatchEvents")
-    return bytes.fromhex(artifact["bytecode"][2:]) + _address(administration)
+    text = name.encode()
+    arguments = _address(administration) + _word(64) + _word(len(text)) + _padded(text)
+    return bytes.fromhex(artifact["bytecode"][2:]) + arguments
 
 
 def proxy_creation_code(implementation: bytes, initialisation: bytes) -> bytes:
@@ -340,7 +345,8 @@ def _errors() -> dict[bytes, tuple[str, list[str], list[str]]]:
             [field["type"] for field in entry["inputs"]],
             [field["name"] for field in entry["inputs"]],
         )
-        for entry in load_abi()
+        for contract in REVERTING
+        for entry in load_artifact(contract)["abi"]
         if entry["type"] == "error"
     ]
     described += [("Error", ["string"], ["reason"]), ("Panic", ["uint256"], ["panicCode"])]

@@ -25,6 +25,8 @@ PUBLISHED = {
     "DigitalCurrencyWithBatchEvents": "src/DigitalCurrencyWithBatchEvents.sol",
     "Administration": "src/Administration.sol",
     "ERC1967Proxy": PROXY_SOURCE,
+    "Settlement": "src/Settlement.sol",
+    "Trades": "src/Trades.sol",
 }
 # The structure behind a namespaced slot, printed by a contract that is never deployed.
 LAYOUTS = dict.fromkeys(
@@ -32,8 +34,9 @@ LAYOUTS = dict.fromkeys(
     ("src/DigitalCurrencyStorage.sol", "DigitalCurrencyLayout"),
 )
 
+# 2394: transient storage outlives a call. Ours is zero again when it ends (NetPositions.sol, the guard).
 # 3628: a payable fallback without receive. Ether sent along reverts in Administration, which takes none.
-EXPECTED_WARNINGS = {"3628"}
+EXPECTED_WARNINGS = {"2394", "3628"}
 
 IMPORT = re.compile(r'^import\s[^"]*"([^"]+)";', re.MULTILINE)
 

@@ -57,7 +57,7 @@ class Sandbox:
 
         administration = self._record("deploy_administration", b"", abi.administration_creation_code())
         implementation = self._record(
-            "deploy_implementation", b"", abi.implementation_creation_code(administration)
+            "deploy_implementation", b"", abi.implementation_creation_code(administration, NAME)
         )
         roles = [address_of(self._operator)] * 6
         initialisation = abi.encode_initialize(NAME, "CZK", 2, roles, 172_800)

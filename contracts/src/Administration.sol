@@ -55,6 +55,10 @@ contract Administration is Memberships, Tiers, Issuance, Orders, Roles, UpgradeP
         }
     }
 
+    function standingEpoch() external view returns (uint256) {
+        return digitalCurrencyStorage().standingEpoch;
+    }
+
     function participant(uint16 id)
         external
         view

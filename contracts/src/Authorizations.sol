@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
-import {digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
+import {digitalCurrencyStorage, load, store} from "./DigitalCurrencyStorage.sol";
 import {Payments} from "./Payments.sol";
+import {hashOfArguments} from "./TypedData.sol";
 import {IAuthorizations} from "./interfaces/IAuthorizations.sol";
 
 /// @title Signed authorisations of the single path: ERC-2612 and EIP-3009
@@ -28,7 +30,7 @@ abstract contract Authorizations is IAuthorizations, Payments {
         if (block.timestamp > deadline) revert PermitExpired(deadline, block.timestamp);
         uint256 nonce = digitalCurrencyStorage().permitNonces[owner]++;
         bytes32 content = keccak256(abi.encode(PERMIT_TYPEHASH, owner, spender, value, nonce, deadline));
-        _requireSignature(owner, content, abi.encodePacked(r, s, v));
+        _requireSignature(owner, _digest(content), v, r, s);
         _approve(owner, spender, value);
     }
 
@@ -54,7 +56,9 @@ abstract contract Authorizations is IAuthorizations, Payments {
         bytes32 r,
         bytes32 s
     ) external {
-        _execute(TRANSFER_TYPEHASH, from, to, value, validAfter, validBefore, nonce, abi.encodePacked(r, s, v));
+        bytes32 digest = _useTransfer(TRANSFER_TYPEHASH, from, validAfter, validBefore, nonce);
+        _requireSignature(from, digest, v, r, s);
+        _transfer(from, to, value);
     }
 
     function transferWithAuthorization(
@@ -66,7 +70,9 @@ abstract contract Authorizations is IAuthorizations, Payments {
         bytes32 nonce,
         bytes memory signature
     ) external {
-        _execute(TRANSFER_TYPEHASH, from, to, value, validAfter, validBefore, nonce, signature);
+        bytes32 digest = _useTransfer(TRANSFER_TYPEHASH, from, validAfter, validBefore, nonce);
+        _requireSignature(from, digest, signature);
+        _transfer(from, to, value);
     }
 
     function receiveWithAuthorization(
@@ -81,7 +87,9 @@ abstract contract Authorizations is IAuthorizations, Payments {
         bytes32 s
     ) external {
         if (msg.sender != to) revert CallerNotPayee(msg.sender, to);
-        _execute(RECEIVE_TYPEHASH, from, to, value, validAfter, validBefore, nonce, abi.encodePacked(r, s, v));
+        bytes32 digest = _useTransfer(RECEIVE_TYPEHASH, from, validAfter, validBefore, nonce);
+        _requireSignature(from, digest, v, r, s);
+        _transfer(from, to, value);
     }
 
     function receiveWithAuthorization(
@@ -94,58 +102,75 @@ abstract contract Authorizations is IAuthorizations, Payments {
         bytes memory signature
     ) external {
         if (msg.sender != to) revert CallerNotPayee(msg.sender, to);
-        _execute(RECEIVE_TYPEHASH, from, to, value, validAfter, validBefore, nonce, signature);
+        bytes32 digest = _useTransfer(RECEIVE_TYPEHASH, from, validAfter, validBefore, nonce);
+        _requireSignature(from, digest, signature);
+        _transfer(from, to, value);
     }
 
     function cancelAuthorization(address authorizer, bytes32 nonce, uint8 v, bytes32 r, bytes32 s) external {
-        _cancel(authorizer, nonce, abi.encodePacked(r, s, v));
+        _requireSignature(authorizer, _useCancellation(authorizer, nonce), v, r, s);
     }
 
     function cancelAuthorization(address authorizer, bytes32 nonce, bytes memory signature) external {
-        _cancel(authorizer, nonce, signature);
+        _requireSignature(authorizer, _useCancellation(authorizer, nonce), signature);
     }
 
     function authorizationState(address authorizer, bytes32 nonce) external view returns (bool) {
-        return digitalCurrencyStorage().authorizations[authorizer][nonce];
+        return digitalCurrencyStorage().authorizations[authorizer][nonce] != 0;
     }
 
     // ------------------------------------------------------------------------------------------------ inside
 
-    function _execute(
-        bytes32 typehash,
-        address from,
-        address to,
-        uint256 value,
-        uint256 validAfter,
-        uint256 validBefore,
-        bytes32 nonce,
-        bytes memory signature
-    ) private {
+    /// @return digest What the payer must have signed.
+    function _useTransfer(bytes32 typehash, address from, uint256 validAfter, uint256 validBefore, bytes32 nonce)
+        private
+        returns (bytes32 digest)
+    {
         if (block.timestamp <= validAfter) revert AuthorizationNotYetValid(validAfter, block.timestamp);
         if (block.timestamp >= validBefore) revert AuthorizationExpired(validBefore, block.timestamp);
-        bytes32 content = keccak256(abi.encode(typehash, from, to, value, validAfter, validBefore, nonce));
-        _useAuthorization(from, nonce, content, signature);
+        _useNonce(from, nonce);
         emit AuthorizationUsed(from, nonce);
-        _transfer(from, to, value);
+        return _digest(hashOfArguments(typehash, 6));
     }
 
-    function _cancel(address authorizer, bytes32 nonce, bytes memory signature) private {
-        bytes32 content = keccak256(abi.encode(CANCEL_TYPEHASH, authorizer, nonce));
-        _useAuthorization(authorizer, nonce, content, signature);
+    /// @return digest What the authoriser must have signed.
+    function _useCancellation(address authorizer, bytes32 nonce) private returns (bytes32 digest) {
+        _useNonce(authorizer, nonce);
         emit AuthorizationCanceled(authorizer, nonce);
+        return _digest(hashOfArguments(CANCEL_TYPEHASH, 2));
     }
 
-    function _useAuthorization(address authorizer, bytes32 nonce, bytes32 content, bytes memory signature) private {
-        mapping(bytes32 => bool) storage used = digitalCurrencyStorage().authorizations[authorizer];
-        if (used[nonce]) revert AuthorizationAlreadyUsed(authorizer, nonce);
-        used[nonce] = true;
-        _requireSignature(authorizer, content, signature);
+    function _useNonce(address authorizer, bytes32 nonce) private {
+        mapping(bytes32 => uint256) storage used = digitalCurrencyStorage().authorizations[authorizer];
+        uint256 slot;
+        assembly ("memory-safe") {
+            mstore(0, nonce)
+            mstore(0x20, used.slot)
+            slot := keccak256(0, 0x40)
+        }
+        if (load(slot) != 0) revert AuthorizationAlreadyUsed(authorizer, nonce);
+        store(slot, 1);
     }
 
-    /// @dev Of an account's key (65 bytes, low s), or what an account with code says by ERC-1271.
-    function _requireSignature(address signer, bytes32 content, bytes memory signature) internal view {
-        bytes32 digest = MessageHashUtils.toTypedDataHash(_domainSeparator(), content);
-        if (!SignatureChecker.isValidSignatureNow(signer, digest, signature)) revert InvalidSignature(signer);
+    function _digest(bytes32 content) private view returns (bytes32) {
+        return MessageHashUtils.toTypedDataHash(_domainSeparator(), content);
+    }
+
+    /// @dev The account's key is asked first: most payers have no code, and looking for it costs as much as a slot.
+    function _requireSignature(address signer, bytes32 digest, uint8 v, bytes32 r, bytes32 s) private view {
+        (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecover(digest, v, r, s);
+        if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
+        _requireContract(signer, digest, abi.encodePacked(r, s, v));
+    }
+
+    function _requireSignature(address signer, bytes32 digest, bytes memory signature) private view {
+        (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecover(digest, signature);
+        if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
+        _requireContract(signer, digest, signature);
+    }
+
+    function _requireContract(address signer, bytes32 digest, bytes memory signature) private view {
+        if (!SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature)) revert InvalidSignature(signer);
     }
 
     function _approve(address owner, address spender, uint256 amount) internal {

@@ -5,17 +5,19 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 import {AccountWord} from "./AccountWord.sol";
-import {accountSlot, load, store} from "./DigitalCurrencyStorage.sol";
+import {accountSlot, load, store, tierSlot} from "./DigitalCurrencyStorage.sol";
 import {Payments} from "./Payments.sol";
 import {PlainPayments} from "./PlainPayments.sol";
 import {Reason} from "./Reason.sol";
 import {Skips, newSkips} from "./Skips.sol";
+import {TierWord} from "./TierWord.sol";
 
 /// @title Batches of signed payments
 /// @notice A batch first tries each record as a plain one (PlainPayments), which asks the same rules at once and refuses
 /// nothing; what is not plain is decided here, by `_pay`, rule by rule.
 abstract contract Batches is Payments {
     using AccountWord for uint256;
+    using TierWord for uint256;
 
     bytes32 private constant FAN_OUT_TYPEHASH = keccak256("FanOut(bytes payments,uint256 nonce,uint256 validBefore)");
 
@@ -44,43 +46,83 @@ abstract contract Batches is Payments {
     // ------------------------------------------------------------------------------------------------ inside
 
     function _settleFlat(bytes calldata records) private returns (Skips memory skips, uint256 count) {
-        count = records.length / PlainPayments.RECORD_BYTES;
-        if (count == 0 || records.length % PlainPayments.RECORD_BYTES != 0) revert MalformedBatch(records.length);
+        count = _countFlat(records.length, records.length);
+        if (count == 0) revert MalformedBatch(records.length);
         skips = newSkips(count);
+        _runFlat(_offset(records), _offset(records) + records.length, 0, skips);
+    }
+
+    function _settleGrouped(bytes calldata groups) private returns (Skips memory skips, uint256 count) {
+        (uint256 grouped, uint256 groupsEnd, uint256 flat) = PlainPayments.measure(groups);
+        uint256 start = _offset(groups);
+        uint256 end = start + groups.length;
+        if (flat > end) revert MalformedBatch(groups.length);
+        count = grouped + _countFlat(end - flat, groups.length);
+        if (count == 0) revert MalformedBatch(groups.length);
+        skips = newSkips(count);
+        if (grouped != 0) _runGroups(start, groupsEnd, skips);
+        _runFlat(flat, end, grouped, skips);
+    }
+
+    /// @param indexOfFirst Of the first record, in the whole batch.
+    function _runFlat(uint256 first, uint256 end, uint256 indexOfFirst, Skips memory skips) private {
         unchecked {
-            uint256 first = _offset(records);
-            uint256 here = first;
-            uint256 end = first + records.length;
             address payer;
-            (here, payer) = PlainPayments.runFlat(here, end, _emitsTransfers());
+            uint256 here;
+            (here, payer) = PlainPayments.runFlat(first, end, _emitsTransfers());
             while (here != end) {
                 uint256 reason = _settleUnusual(payer);
-                if (reason != 0) skips.add((here - first) / PlainPayments.RECORD_BYTES, reason);
+                if (reason != 0) skips.add(indexOfFirst + (here - first) / PlainPayments.RECORD_BYTES, reason);
                 here += PlainPayments.RECORD_BYTES;
                 (here, payer) = PlainPayments.runFlat(here, end, _emitsTransfers());
             }
         }
     }
 
-    function _settleGrouped(bytes calldata groups) private returns (Skips memory skips, uint256 count) {
-        count = PlainPayments.countGrouped(groups);
-        if (count == 0) revert MalformedBatch(groups.length);
-        skips = newSkips(count);
+    function _runGroups(uint256 head, uint256 end, Skips memory skips) private {
         unchecked {
-            uint256 here = _offset(groups);
-            uint256 end = here + groups.length;
-            uint256 groupEnd = here;
-            uint256 left = count;
             address payer;
-            (here, groupEnd, left, payer) = PlainPayments.runGrouped(here, groupEnd, end, left, _emitsTransfers());
-            while (left != 0) {
+            uint256 indexOfHead;
+            (uint256 here, uint256 groupEnd) = PlainPayments.openGroup(head);
+            (here, groupEnd, payer) = PlainPayments.runGroups(here, groupEnd, end, _emitsTransfers());
+            while (here != end) {
+                (head, indexOfHead) = _advance(head, indexOfHead, here);
                 uint256 reason = _settleUnusual(payer);
-                if (reason != 0) skips.add(count - left, reason);
+                if (reason != 0) {
+                    uint256 place = (here - head - PlainPayments.HEAD_BYTES) / PlainPayments.GROUPED_RECORD_BYTES;
+                    skips.add(indexOfHead + place, reason);
+                }
                 here += PlainPayments.GROUPED_RECORD_BYTES;
-                --left;
-                (here, groupEnd, left, payer) = PlainPayments.runGrouped(here, groupEnd, end, left, _emitsTransfers());
+                if (here == end) break;
+                if (here == groupEnd) (here, groupEnd) = PlainPayments.openGroup(here);
+                (here, groupEnd, payer) = PlainPayments.runGroups(here, groupEnd, end, _emitsTransfers());
             }
         }
+    }
+
+    /// @return head_ Of the group that holds the record at `here`; it is this group or a later one.
+    /// @return indexOfHead_ Of its first record, in the whole batch.
+    function _advance(uint256 head, uint256 indexOfHead, uint256 here)
+        private
+        pure
+        returns (uint256 head_, uint256 indexOfHead_)
+    {
+        (head_, indexOfHead_) = (head, indexOfHead);
+        unchecked {
+            while (true) {
+                (uint256 count, uint256 first) = PlainPayments.readHead(head_);
+                uint256 next = first + count * PlainPayments.GROUPED_RECORD_BYTES;
+                if (here < next) break;
+                head_ = next;
+                indexOfHead_ += count;
+            }
+        }
+    }
+
+    /// @param length Of the flat records; `whole` is the batch's, for the error.
+    function _countFlat(uint256 length, uint256 whole) private pure returns (uint256) {
+        if (length % PlainPayments.RECORD_BYTES != 0) revert MalformedBatch(whole);
+        return length / PlainPayments.RECORD_BYTES;
     }
 
     /// @return reason Why the record in the frame was skipped, or zero.
@@ -151,9 +193,12 @@ abstract contract Batches is Payments {
         }
     }
 
-    function _openBatch(uint64 validBefore) private view whenNotPaused returns (uint256 id, bytes32 separator) {
+    /// @dev Asks the tier of the caller for the pause, as every payment does.
+    function _openBatch(uint64 validBefore) private view returns (uint256 id, bytes32 separator) {
+        uint256 word = _requireParticipant();
+        if (load(tierSlot(word.tier())).isPaused()) revert CurrencyPaused();
         if (block.timestamp >= validBefore) revert BatchExpired(validBefore, block.timestamp);
-        id = _requireParticipant().participant();
+        id = word.participant();
         separator = _domainSeparator();
         PlainPayments.open(separator, validBefore, id, _today());
     }

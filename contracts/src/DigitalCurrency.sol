@@ -17,10 +17,13 @@ contract DigitalCurrency is Batches, Authorizations, DelayedUpgrade, Proxy {
     using AccountWord for uint256;
 
     address private immutable ADMINISTRATION;
+    /// @dev The stored hash of the name, in the code: it is part of every signature's domain.
+    bytes32 private immutable NAME_HASH;
 
-    constructor(address administration) {
+    constructor(address administration, string memory name) {
         if (administration.code.length == 0) revert IDelayedUpgrade.ImplementationWithoutCode(administration);
         ADMINISTRATION = administration;
+        NAME_HASH = keccak256(bytes(name));
     }
 
     // ------------------------------------------------------------------------------------------------ ERC-20
@@ -83,6 +86,10 @@ contract DigitalCurrency is Batches, Authorizations, DelayedUpgrade, Proxy {
 
     function _emitsTransfers() internal pure virtual override returns (bool) {
         return true;
+    }
+
+    function _nameHash() internal view override returns (bytes32) {
+        return NAME_HASH;
     }
 
     function _implementation() internal view override returns (address) {

@@ -42,12 +42,13 @@ struct DigitalCurrencyStorage {
     uint8 decimals;
     bool paused;
     mapping(address owner => uint256) permitNonces;
-    mapping(address authorizer => mapping(bytes32 nonce => bool)) authorizations;
+    mapping(address authorizer => mapping(bytes32 nonce => uint256)) authorizations;
     mapping(bytes32 id => Order) orders;
     mapping(address owner => Restriction) restrictions;
     mapping(bytes32 order => mapping(address owner => OrderUse)) orderUses;
     mapping(uint256 tier => uint256[] words) tierVersions;
     uint256 definedTiers;
+    uint256 standingEpoch;
 }
 
 /// @dev keccak256(abi.encode(uint256(keccak256("florin.storage.DigitalCurrency")) - 1)) & ~bytes32(uint256(0xff))

@@ -35,7 +35,7 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
         $.participants[id].institution = institution;
         $.participants[id].tierMask = tierMask;
         word = word.withMembership(id, tier_) | AccountWord.REGISTERED | AccountWord.INSTITUTION;
-        _write($, institution, word);
+        _writeMembership(institution, word);
         emit ParticipantSet(id, institution, tier_, tierMask);
     }
 
@@ -45,22 +45,22 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
         uint256 word = $.accounts[owner];
         if (word != 0 && !word.has(AccountWord.SYSTEM)) revert AccountNotChangeable(owner);
 
-        _write($, owner, word.withMembership(0, tier_) | AccountWord.REGISTERED | AccountWord.SYSTEM);
+        _writeMembership(owner, word.withMembership(0, tier_) | AccountWord.REGISTERED | AccountWord.SYSTEM);
     }
 
     function suspendParticipant(uint16 id) external onlyRole(SUPERVISOR) {
-        (DigitalCurrencyStorage storage $, address institution, uint256 word) = _institution(id);
+        (address institution, uint256 word) = _institution(id);
         if (word.has(AccountWord.SUSPENDED)) revert IPayments.ParticipantSuspended(id);
 
-        _write($, institution, word | AccountWord.SUSPENDED);
+        _writeMembership(institution, word | AccountWord.SUSPENDED);
         emit ParticipantStandingChanged(id, true);
     }
 
     function reinstateParticipant(uint16 id) external onlyRole(SUPERVISOR) {
-        (DigitalCurrencyStorage storage $, address institution, uint256 word) = _institution(id);
+        (address institution, uint256 word) = _institution(id);
         if (!word.has(AccountWord.SUSPENDED)) revert ParticipantNotSuspended(id);
 
-        _write($, institution, word & ~AccountWord.SUSPENDED);
+        _writeMembership(institution, word & ~AccountWord.SUSPENDED);
         emit ParticipantStandingChanged(id, false);
     }
 
@@ -75,7 +75,7 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
             uint256 word = _requireChangeable($, owner, id);
             if (word.has(AccountWord.INSTITUTION)) revert AccountNotChangeable(owner);
             word = word.withMembership(id, tier_) & ~AccountWord.LINKED;
-            _write($, owner, word | linked | AccountWord.REGISTERED);
+            _writeMembership(owner, word | linked | AccountWord.REGISTERED);
         }
     }
 
@@ -104,7 +104,7 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
         }
 
         word = word.withMembership(id, to.tier).withNonce(uint256(to.nonce) + 1) & ~AccountWord.LINKED;
-        _write($, to.owner, word | linked);
+        _writeMembership(to.owner, word | linked);
         emit AccountMoved(to.owner, uint16(former), uint16(id));
     }
 
@@ -137,24 +137,17 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
     function _retire(DigitalCurrencyStorage storage $, address institution, uint256 id) private {
         uint256 word = $.accounts[institution];
         if (word.has(AccountWord.SUSPENDED)) revert IPayments.ParticipantSuspended(id);
-        _write($, institution, word & ~AccountWord.INSTITUTION);
+        _writeMembership(institution, word & ~AccountWord.INSTITUTION);
     }
 
     function _institution(uint16 id)
         private
         view
-        returns (DigitalCurrencyStorage storage $, address institution, uint256 word)
+        returns (address institution, uint256 word)
     {
-        $ = digitalCurrencyStorage();
+        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
         institution = $.participants[id].institution;
         if (institution == address(0)) revert UnknownParticipant(id);
         word = $.accounts[institution];
-    }
-
-    function _write(DigitalCurrencyStorage storage $, address owner, uint256 word) private {
-        $.accounts[owner] = word;
-        emit AccountRegistered(
-            owner, uint16(word.participant()), uint8(word.tier()), uint24(word.flags())
-        );
     }
 }

@@ -44,7 +44,7 @@ abstract contract Orders is IOrders, RoleChecks, Standing {
         use.isFrozen = true;
         $.restrictions[owner].freezes += 1;
         emit AccountFrozen(id, owner);
-        _writeFlags($, owner, word, word | AccountWord.FROZEN);
+        if (!word.has(AccountWord.FROZEN)) _writeMembership(owner, word | AccountWord.FROZEN);
     }
 
     function unfreeze(bytes32 id, address owner) external {
@@ -58,7 +58,7 @@ abstract contract Orders is IOrders, RoleChecks, Standing {
         use.isFrozen = false;
         $.restrictions[owner].freezes = others;
         emit AccountUnfrozen(id, owner);
-        _writeFlags($, owner, word, others == 0 ? word & ~AccountWord.FROZEN : word);
+        if (others == 0) _writeMembership(owner, word & ~AccountWord.FROZEN);
     }
 
     function hold(bytes32 id, address owner, uint96 amount) external {
@@ -72,7 +72,7 @@ abstract contract Orders is IOrders, RoleChecks, Standing {
         $.orderUses[id][owner].held += amount;
         $.restrictions[owner].held += amount;
         emit FundsHeldUnderOrder(id, owner, amount);
-        _writeFlags($, owner, word, word | AccountWord.HAS_HOLD);
+        if (!word.has(AccountWord.HAS_HOLD)) _writeMembership(owner, word | AccountWord.HAS_HOLD);
     }
 
     function release(bytes32 id, address owner, uint96 amount) external {
@@ -159,14 +159,6 @@ abstract contract Orders is IOrders, RoleChecks, Standing {
         uint96 held = $.restrictions[owner].held - amount;
         $.orderUses[id][owner].held -= amount;
         $.restrictions[owner].held = held;
-        _writeFlags($, owner, word, held == 0 ? word & ~AccountWord.HAS_HOLD : word);
-    }
-
-    function _writeFlags(DigitalCurrencyStorage storage $, address owner, uint256 before, uint256 word) private {
-        if (word == before) return;
-        $.accounts[owner] = word;
-        emit IAdministration.AccountRegistered(
-            owner, uint16(word.participant()), uint8(word.tier()), uint24(word.flags())
-        );
+        if (held == 0) _writeMembership(owner, word & ~AccountWord.HAS_HOLD);
     }
 }

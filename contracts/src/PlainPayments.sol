@@ -24,7 +24,8 @@ import {TierWord} from "./TierWord.sol";
 library PlainPayments {
     /// @dev Flat: payee 20 | amount 5 | nonce 4 | r 32 | vs 32.
     uint256 internal constant RECORD_BYTES = 93;
-    /// @dev Grouped: payee 20 | count 2, then so many records without the payee.
+    /// @dev Grouped: payee 20 | count 2, then so many records without the payee. A head of zeros ends the groups; flat
+    /// records may follow.
     uint256 internal constant HEAD_BYTES = 22;
     uint256 internal constant GROUPED_RECORD_BYTES = 73;
     /// @dev Fan-out: payee 20 | amount 5.
@@ -176,29 +177,21 @@ library PlainPayments {
         next = here;
     }
 
-    /// @notice Executes plain payments of the grouped form until one is not plain or all are done. The payee's word is
-    /// read and written once for each group. A payer differs from its payee, so that nothing else writes it meanwhile.
-    /// @param here Where the next record starts in calldata; where a head starts if that is `groupEnd`.
-    /// @param groupEnd Where the records of the payee in the frame end.
-    /// @param end Where the batch ends.
-    /// @param left How many records are not yet done.
+    /// @notice Executes plain payments of groups until one is not plain or all are done. The payee's word is read and
+    /// written once for each group. A payer differs from its payee, so that nothing else writes it meanwhile.
+    /// @param here Where the next record starts in calldata.
+    /// @param groupEnd Where the records of the payee in the frame end; beyond `here`.
+    /// @param end Where the groups end.
     /// @param emitsTransfers Whether each payment is told by an event.
-    /// @return nextHere Where the record is that was not plain.
+    /// @return nextHere Where the record is that was not plain, or `end`.
     /// @return nextGroupEnd Where the records of its payee end.
-    /// @return nextLeft How many records are not done, with the one that was not plain.
     /// @return payer Who signed it, or zero.
-    function runGrouped(uint256 here, uint256 groupEnd, uint256 end, uint256 left, bool emitsTransfers)
+    function runGroups(uint256 here, uint256 groupEnd, uint256 end, bool emitsTransfers)
         internal
-        returns (uint256 nextHere, uint256 nextGroupEnd, uint256 nextLeft, address payer)
+        returns (uint256 nextHere, uint256 nextGroupEnd, address payer)
     {
         assembly ("memory-safe") {
-            for {} lt(here, end) {} {
-                if eq(here, groupEnd) {
-                    let head := calldataload(here)
-                    mstore(PAYEE, shr(96, head))
-                    here := add(here, HEAD_BYTES)
-                    groupEnd := add(here, mul(GROUPED_RECORD_BYTES, and(shr(80, head), 0xffff)))
-                }
+            for {} 1 {} {
                 mstore(OWNER, mload(PAYEE))
                 let payeeSlot := keccak256(OWNER, 64)
                 let payeeWord := sload(payeeSlot)
@@ -241,15 +234,41 @@ library PlainPayments {
                     if or(objections, shr(96, beyond)) { break }
                     sstore(payerSlot, payerWord)
                     payeeWord := add(payeeWord, amount)
-                    left := sub(left, 1)
                     if emitsTransfers { log3(AMOUNT, 32, mload(AT_TRANSFER), mload(OWNER), mload(PAYEE)) }
                 }
                 sstore(payeeSlot, payeeWord)
-                if lt(here, groupEnd) { break }
+                if or(lt(here, groupEnd), eq(here, end)) { break }
+
+                groupEnd := calldataload(here)
+                here := add(here, HEAD_BYTES)
+                mstore(PAYEE, shr(96, groupEnd))
+                groupEnd := add(here, mul(GROUPED_RECORD_BYTES, and(shr(80, groupEnd), 0xffff)))
             }
             payer := mul(mload(OWNER), iszero(or(iszero(returndatasize()), gt(mload(S), mload(AT_HALF_ORDER)))))
         }
-        (nextHere, nextGroupEnd, nextLeft) = (here, groupEnd, left);
+        (nextHere, nextGroupEnd) = (here, groupEnd);
+    }
+
+    /// @notice Puts a group's payee into the frame.
+    /// @param head Where the group starts in calldata.
+    /// @return here Where its first record starts.
+    /// @return groupEnd Where its records end.
+    function openGroup(uint256 head) internal pure returns (uint256 here, uint256 groupEnd) {
+        uint256 count;
+        (count, here) = readHead(head);
+        groupEnd = here + count * GROUPED_RECORD_BYTES;
+        assembly ("memory-safe") {
+            mstore(PAYEE, shr(96, calldataload(head)))
+        }
+    }
+
+    /// @return count How many records a group has.
+    /// @return here Where the first of them starts.
+    function readHead(uint256 head) internal pure returns (uint256 count, uint256 here) {
+        assembly ("memory-safe") {
+            count := and(shr(80, calldataload(head)), 0xffff)
+        }
+        here = head + HEAD_BYTES;
     }
 
     /// @notice Executes plain payments of one payer until one is not plain or all are done. The payer's word is read and
@@ -351,19 +370,28 @@ library PlainPayments {
         }
     }
 
-    /// @return count How many records a batch of the grouped form has; zero if it is malformed: bytes missing or left
-    /// over, or a group without records.
-    function countGrouped(bytes calldata groups) internal pure returns (uint256 count) {
+    /// @notice The shape of a batch of the grouped form.
+    /// @return grouped How many records its groups have.
+    /// @return groupsEnd Where the groups end.
+    /// @return flat Where the flat records start: at the end, or behind the head of zeros that ends the groups. Beyond the
+    /// end if bytes are missing.
+    function measure(bytes calldata groups) internal pure returns (uint256 grouped, uint256 groupsEnd, uint256 flat) {
         assembly ("memory-safe") {
-            let here := groups.offset
-            let end := add(here, groups.length)
-            for {} lt(here, end) {} {
-                let inGroup := and(shr(80, calldataload(here)), 0xffff)
-                here := add(here, add(HEAD_BYTES, mul(GROUPED_RECORD_BYTES, inGroup)))
-                count := add(count, inGroup)
-                if iszero(inGroup) { here := add(end, 1) }
+            let end := add(groups.offset, groups.length)
+            flat := groups.offset
+            for {} lt(flat, end) {} {
+                groupsEnd := flat
+                let head := shr(80, calldataload(flat))
+                let count := and(head, 0xffff)
+                flat := add(flat, add(HEAD_BYTES, mul(GROUPED_RECORD_BYTES, count)))
+                grouped := add(grouped, count)
+                if iszero(count) {
+                    // A payee without records.
+                    if head { flat := add(end, 1) }
+                    break
+                }
+                groupsEnd := flat
             }
-            count := mul(count, eq(here, end))
         }
     }
 

@@ -2,15 +2,14 @@
 pragma solidity ^0.8.30;
 
 import {AccountWord} from "./AccountWord.sol";
-import {digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
+import {DigitalCurrencyStorage, digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
+import {domainSeparator} from "./TypedData.sol";
+import {IAdministration} from "./interfaces/IAdministration.sol";
 import {IPayments} from "./interfaces/IPayments.sol";
 
 /// @title What both halves of the currency ask before they act
 abstract contract Standing {
     using AccountWord for uint256;
-
-    bytes32 private constant DOMAIN_TYPEHASH =
-        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
 
     modifier whenNotPaused() {
         _requireNotPaused();
@@ -35,9 +34,22 @@ abstract contract Standing {
         return word.balance() > held ? word.balance() - held : 0;
     }
 
+    /// @dev Writes an account's membership and flags, and tells of them.
+    function _writeMembership(address owner, uint256 word) internal {
+        DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
+        if ((word | $.accounts[owner]).has(AccountWord.INSTITUTION)) $.standingEpoch += 1;
+        $.accounts[owner] = word;
+        emit IAdministration.AccountRegistered(
+            owner, uint16(word.participant()), uint8(word.tier()), uint24(word.flags())
+        );
+    }
+
     /// @return EIP-712 §domainSeparator, on this chain and of the proxy.
     function _domainSeparator() internal view returns (bytes32) {
-        bytes32 nameHash = digitalCurrencyStorage().nameHash;
-        return keccak256(abi.encode(DOMAIN_TYPEHASH, nameHash, keccak256("1"), block.chainid, address(this)));
+        return domainSeparator(_nameHash());
+    }
+
+    function _nameHash() internal view virtual returns (bytes32) {
+        return digitalCurrencyStorage().nameHash;
     }
 }

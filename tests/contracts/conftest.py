@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from contracts.local_evm import Snapshot
+from tests.contracts.settlement_world import SettlementWorld
 from tests.contracts.world import World
 
 
@@ -22,3 +23,19 @@ def world(built: tuple[World, Snapshot]) -> Iterator[World]:
     world.evm.revert(snapshot)
     yield world
     world.evm.revert(snapshot)
+
+
+@pytest.fixture(scope="session")
+def built_banks() -> tuple[SettlementWorld, Snapshot]:
+    """Five banks and their settlement as they were built, and how to come back to that."""
+    banks = SettlementWorld()
+    return banks, banks.evm.snapshot()
+
+
+@pytest.fixture
+def banks(built_banks: tuple[SettlementWorld, Snapshot]) -> Iterator[SettlementWorld]:
+    """Fresh banks: nothing that another test did."""
+    banks, snapshot = built_banks
+    banks.evm.revert(snapshot)
+    yield banks
+    banks.evm.revert(snapshot)

@@ -66,7 +66,7 @@ class World:
         self.evm = LocalEvm()
         self.administration = self.create(abi.administration_creation_code())
         self.implementation = self.create(
-            abi.implementation_creation_code(self.administration, emits_transfers=emits_transfers)
+            abi.implementation_creation_code(self.administration, NAME, emits_transfers=emits_transfers)
         )
         roles = (GOVERNOR, ISSUER, PAUSER, UPGRADER, SUPERVISOR, REGISTRAR)
         initialisation = abi.encode_initialize(NAME, "CZK", 2, roles, UPGRADE_DELAY_S)

@@ -174,5 +174,9 @@ interface IAdministration {
         view
         returns (address institution, uint8 institutionTier, uint256 tierMask);
 
+    /// @notice Grows with every change to an institution's account but its balance: whoever keeps a copy of participants'
+    /// standing (Settlement) sees by it that the copy is old.
+    function standingEpoch() external view returns (uint256);
+
     function mintAllowance(uint16 id) external view returns (uint256);
 }

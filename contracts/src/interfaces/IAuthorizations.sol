@@ -8,8 +8,8 @@ import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC2
 /// @notice ERC-2612 approvals with a counter of their own, and EIP-3009 payments with random nonces of their own: neither
 /// touches the nonce of packed payments. Anyone may submit them, and every rule of a payment applies.
 ///
-/// An owner with code is asked by ERC-1271; that includes an account which delegates by EIP-7702. Everybody else signs
-/// with 65 bytes r, s, v and a low s. An authorisation is valid strictly after `validAfter` and strictly before
+/// A signature is the owner's key's (65 bytes r, s, v with a low s), or one that the owner's code accepts by ERC-1271. An
+/// account that delegates by EIP-7702 has both. An authorisation is valid strictly after `validAfter` and strictly before
 /// `validBefore`.
 interface IAuthorizations is IERC20Permit, IERC3009, IERC3009Cancel {
     error PermitExpired(uint256 deadline, uint256 blockTime);
