@@ -2,6 +2,7 @@
 
 - flat: a record has 93 bytes: payee 20 | amount 5 | nonce 4 | r 32 | vs 32 (EIP-2098), the payer recovered;
 - grouped by payee: payee 20 | count 2, then so many records of 73 bytes: amount 5 | nonce 4 | r 32 | vs 32;
+  behind a head of zeros, flat records may follow;
 - fan-out, under one signature of the payer: an entry has 25 bytes: payee 20 | amount 5.
 """
 
@@ -105,8 +106,10 @@ def unpack(packed: bytes) -> list[Record]:
     return [_unpacked(packed[at : at + 20], packed, at + 20) for at in range(0, len(packed), RECORD_BYTES)]
 
 
-def pack_grouped(groups: Iterable[Sequence[Record]]) -> bytes:
+def pack_grouped(groups: Iterable[Sequence[Record]], flat: Sequence[Record] = ()) -> bytes:
     """Return the bytes that ``settleGrouped`` takes; the records of a group share their payee.
+
+    The ``flat`` records come after all groups, in the batch and in time.
 
     Raises MalformedBatch for a group of none, of more than 65,535, or of several payees, and where a field
     does not fit.
@@ -120,25 +123,29 @@ def pack_grouped(groups: Iterable[Sequence[Record]]) -> bytes:
             raise MalformedBatch("the records of a group share their payee")
         parts.append(_packed_payee(payee) + len(group).to_bytes(2, "big"))
         parts += map(_packed_signed, group)
+    if flat:
+        parts += [bytes(GROUP_HEAD_BYTES), pack(flat)]
     return b"".join(parts)
 
 
-def unpack_grouped(packed: bytes) -> list[list[Record]]:
-    """Return the groups of packed bytes.
+def unpack_grouped(packed: bytes) -> tuple[list[list[Record]], list[Record]]:
+    """Return the groups of packed bytes, and the flat records behind them.
 
-    Raises MalformedBatch where bytes are missing or left over, and for a group without records.
+    Raises MalformedBatch where bytes are missing or left over, and for a payee without records.
     """
-    groups = []
+    groups: list[list[Record]] = []
     at = 0
     while at < len(packed):
         payee = packed[at : at + 20]
+        if packed[at : at + GROUP_HEAD_BYTES] == bytes(GROUP_HEAD_BYTES):
+            return groups, unpack(packed[at + GROUP_HEAD_BYTES :])
         count = int.from_bytes(packed[at + 20 : at + GROUP_HEAD_BYTES], "big")
         start = at + GROUP_HEAD_BYTES
         at = start + count * GROUPED_RECORD_BYTES
         if count == 0 or at > len(packed):
             raise MalformedBatch(f"{len(packed)} bytes are not whole groups")
         groups.append([_unpacked(payee, packed, each) for each in range(start, at, GROUPED_RECORD_BYTES)])
-    return groups
+    return groups, []
 
 
 def pack_fan_out(entries: Iterable[Entry]) -> bytes:

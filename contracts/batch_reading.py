@@ -51,8 +51,9 @@ def _read_flat(
 def _read_grouped(
     arguments: bytes, skipped: Mapping[int, SkipReason], separator: bytes
 ) -> list[ExecutedPayment]:
-    groups = unpack_grouped(_bytes_at_first_offset(arguments))
-    return _signed_one_by_one([each for group in groups for each in group], arguments, skipped, separator)
+    groups, flat = unpack_grouped(_bytes_at_first_offset(arguments))
+    records = [each for group in groups for each in group] + flat
+    return _signed_one_by_one(records, arguments, skipped, separator)
 
 
 def _signed_one_by_one(

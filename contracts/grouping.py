@@ -8,20 +8,21 @@ from contracts.batch import MAX_GROUP_RECORDS, Record
 
 # EIP-2028.
 _ZERO_BYTE_GAS, _BYTE_GAS = 4, 16
-# Measured through the proxy (500 payers to 1, 50, 250 and 500 payees), without call data: what a record
-# saves whose payee's word is at hand (its slot's hash, a warm SLOAD, a dirty SSTORE), and what a group costs
-# for its head and for having that word at hand. A group that goes on after a record which was decided rule by
-# rule takes its payee's word up again: the first record of a batch always is such a one.
-_RECORD_SAVES_GAS, _GROUP_COSTS_GAS, _GOING_ON_COSTS_GAS = 294, 623, 420
+# Measured through the proxy (500 payers to 1, 50, 250 and 500 payees; 1 and 2 payers to one), without call
+# data: what a record saves whose payee's word is at hand (its slot's hash, a warm SLOAD, a dirty SSTORE); what a
+# group costs for its head and for having that word at hand; what the form costs, with the first record, which is
+# decided rule by rule and after which its group's word is taken up again; the head of zeros before flat records.
+_RECORD_SAVES_GAS, _GROUP_COSTS_GAS, _FORM_COSTS_GAS, _FLAT_COSTS_GAS = 291, 588, 1_285, 225
 
 
 class Grouping(NamedTuple):
-    """A batch in groups of one payee each.
+    """A batch in groups of one payee each, and the records that come flat behind them.
 
-    ``sources[i]`` is where record i, counted over all groups as ``Skipped`` counts, was in the batch.
+    ``sources[i]`` is where record i, counted over all groups and on as ``Skipped`` counts, was in the batch.
     """
 
     groups: list[list[Record]]
+    flat: list[Record]
     sources: list[int]
 
 
@@ -54,21 +55,38 @@ def group(payments: Payments) -> Grouping:
         if is_stuck:
             queues.take(payments[split[1][0]][1].payee, split[1])
             runs.append(split[1])
+    grouped, alone = _with_the_lonely_last(payments, runs)
     return Grouping(
-        [[payments[index][1] for index in run] for run in runs], [index for run in runs for index in run]
+        [[payments[index][1] for index in run] for run in grouped],
+        [payments[index][1] for index in alone],
+        [index for run in grouped for index in run] + alone,
     )
 
 
-def is_grouped_cheaper(groups: Sequence[Sequence[Record]]) -> bool:
-    """Whether these groups cost less gas than the same records one by one, by call data and by storage.
+def _with_the_lonely_last(
+    payments: Payments, runs: Sequence[Sequence[int]]
+) -> tuple[list[Sequence[int]], list[int]]:
+    """A record alone costs less flat: it goes behind the groups, unless one of them waits for it."""
+    grouped: list[Sequence[int]] = []
+    alone: list[int] = []
+    later: set[bytes] = set()
+    for run in reversed(runs):
+        accounts = {account for index in run for account in (payments[index][0], payments[index][1].payee)}
+        if len(run) == 1 and accounts.isdisjoint(later):
+            alone.append(run[0])
+        else:
+            grouped.append(run)
+            later |= accounts
+    return grouped[::-1], alone[::-1]
 
-    A group of one costs about 330 more, every further record of a group saves about 610.
-    """
-    saved = sum(len(each) for each in groups) * _RECORD_SAVES_GAS - len(groups) * _GROUP_COSTS_GAS
-    saved -= _GOING_ON_COSTS_GAS
-    for each in groups:
-        repeated = (len(each) - 1) * _calldata_gas(each[0].payee)
-        saved += repeated - _calldata_gas(len(each).to_bytes(2, "big"))
+
+def is_grouped_cheaper(grouping: Grouping) -> bool:
+    """Whether it costs less gas than the same records all flat, by call data and by storage."""
+    saved = -_FORM_COSTS_GAS - (_FLAT_COSTS_GAS if grouping.flat else 0)
+    for records in grouping.groups:
+        repeated = (len(records) - 1) * _calldata_gas(records[0].payee)
+        saved += repeated - _calldata_gas(len(records).to_bytes(2, "big"))
+        saved += len(records) * _RECORD_SAVES_GAS - _GROUP_COSTS_GAS
     return saved > 0
 
 

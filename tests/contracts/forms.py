@@ -57,11 +57,10 @@ def hold(world: World, person: Person, held: int) -> None:
 def settle_grouped(
     world: World,
     groups: Sequence[Sequence[Record]],
-    sender: Person = BANK_A,
-    valid_before_s: int | None = None,
+    flat: Sequence[Record] = (),
 ) -> list[Event]:
-    expiry = world.valid_before_s if valid_before_s is None else valid_before_s
-    return world.do(sender.address, abi.encode_settle_grouped(pack_grouped(groups), expiry))
+    packed = pack_grouped(groups, flat)
+    return world.do(BANK_A.address, abi.encode_settle_grouped(packed, world.valid_before_s))
 
 
 def sign_fan_out(
@@ -149,6 +148,14 @@ def _send_grouped(
     return _send_once(world, sender, abi.encode_settle_grouped(packed, valid_before_s), len(records))
 
 
+def _send_behind_groups(
+    world: World, records: Sequence[Record], sender: Person, valid_before_s: int
+) -> list[str | None]:
+    """The first in a group, the others flat behind it."""
+    packed = pack_grouped([records[:1]], records[1:])
+    return _send_once(world, sender, abi.encode_settle_grouped(packed, valid_before_s), len(records))
+
+
 def _send_fan_out(
     world: World, records: Sequence[Record], sender: Person, valid_before_s: int
 ) -> list[str | None]:
@@ -173,6 +180,7 @@ def _digest_of_entry(separator: bytes, payee: bytes, amount: int, nonce: int, va
 
 FLAT = Form("flat", payment_digest, _send_flat)
 GROUPED = Form("grouped", payment_digest, _send_grouped)
+BEHIND_GROUPS = Form("behind groups", payment_digest, _send_behind_groups)
 FAN_OUT = Form("fan-out", _digest_of_entry, _send_fan_out)
 
 # ------------------------------------------------------------------------------------------ ways to pay

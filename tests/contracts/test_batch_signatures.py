@@ -8,7 +8,7 @@ from eth_hash.auto import keccak
 
 from contracts.abi import AccountFlag
 from contracts.batch import Record
-from tests.contracts.forms import FAN_OUT, FLAT, GROUPED, Form
+from tests.contracts.forms import BEHIND_GROUPS, FAN_OUT, FLAT, GROUPED, Form
 from tests.contracts.world import (
     ALICE,
     BANK_A,
@@ -25,7 +25,7 @@ from tests.contracts.world import (
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 LOW_255_BITS = (1 << 255) - 1
 LAST = 2**32 - 1
-FORMS = (FLAT, GROUPED, FAN_OUT)
+FORMS = (FLAT, GROUPED, BEHIND_GROUPS, FAN_OUT)
 
 
 @pytest.fixture(params=FORMS, ids=lambda form: form.name)

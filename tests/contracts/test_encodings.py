@@ -108,18 +108,22 @@ GROUPS = st.tuples(ADDRESSES, st.lists(RECORDS, min_size=1, max_size=4)).map(
 ENTRIES = st.builds(Entry, ADDRESSES, st.integers(0, 2**40 - 1))
 
 
-@given(groups=st.lists(GROUPS, max_size=4), entries=st.lists(ENTRIES, max_size=5))
+@given(
+    groups=st.lists(GROUPS, max_size=4),
+    flat=st.lists(RECORDS, max_size=3),
+    entries=st.lists(ENTRIES, max_size=5),
+)
 def test_packing_and_unpacking_groups_and_fan_outs_are_inverse(
-    groups: list[list[Record]], entries: list[Entry]
+    groups: list[list[Record]], flat: list[Record], entries: list[Entry]
 ) -> None:
-    assert unpack_grouped(pack_grouped(groups)) == groups
+    assert unpack_grouped(pack_grouped(groups, flat)) == (groups, flat)
     assert unpack_fan_out(pack_fan_out(entries)) == entries
 
 
 def test_a_group_of_none_of_too_many_or_of_several_payees_is_refused() -> None:
     record = Record(bytes(20), 1, 1, bytes(32), bytes(32))
     fullest = [record] * MAX_GROUP_RECORDS
-    assert unpack_grouped(pack_grouped([fullest])) == [fullest]
+    assert unpack_grouped(pack_grouped([fullest])) == ([fullest], [])
     for group in ([], [*fullest, record], [record, record._replace(payee=bytes([1] * 20))]):
         with pytest.raises(MalformedBatch):
             pack_grouped([[record], group])
@@ -127,7 +131,7 @@ def test_a_group_of_none_of_too_many_or_of_several_payees_is_refused() -> None:
 
 @pytest.mark.parametrize("count", [0, 2, 65_535])
 def test_a_count_that_its_records_do_not_make_up_is_refused(count: int) -> None:
-    packed = pack_grouped([[Record(bytes(20), 1, 1, bytes(32), bytes(32))]])
+    packed = pack_grouped([[Record(bytes([1] * 20), 1, 1, bytes(32), bytes(32))]])
     with pytest.raises(MalformedBatch):
         unpack_grouped(packed[:20] + count.to_bytes(2, "big") + packed[22:])
 

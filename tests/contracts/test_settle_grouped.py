@@ -4,7 +4,7 @@ import pytest
 
 from contracts import abi
 from contracts.abi import AccountFlag, BatchSettled, Skipped, Transfer
-from contracts.batch import GROUP_HEAD_BYTES, GROUPED_RECORD_BYTES, Record, pack, pack_grouped
+from contracts.batch import GROUP_HEAD_BYTES, GROUPED_RECORD_BYTES, RECORD_BYTES, Record, pack, pack_grouped
 from contracts.grouping import group, is_grouped_cheaper
 from tests.contracts.forms import consecutive, hold, reasons, settle_grouped, story
 from tests.contracts.world import (
@@ -87,7 +87,11 @@ SECOND_GROUP = GROUP_HEAD_BYTES + 2 * GROUPED_RECORD_BYTES
         lambda packed: packed[: SECOND_GROUP + 1],
         lambda packed: packed[: SECOND_GROUP + GROUP_HEAD_BYTES],
         lambda packed: packed + packed[:GROUP_HEAD_BYTES],
-        lambda packed: packed + bytes(GROUP_HEAD_BYTES),
+        lambda packed: packed + bytes(GROUP_HEAD_BYTES) + bytes(1),
+        lambda packed: packed + bytes(GROUP_HEAD_BYTES) + bytes(RECORD_BYTES - 1),
+        lambda packed: packed + bytes(GROUP_HEAD_BYTES) + bytes(RECORD_BYTES + 1),
+        lambda packed: packed + bytes(GROUP_HEAD_BYTES - 1),
+        lambda packed: bytes(GROUP_HEAD_BYTES),
         lambda packed: with_count(packed, 0, 0),
         lambda packed: with_count(packed, 0, 1),
         lambda packed: with_count(packed, 0, 3),
@@ -104,6 +108,35 @@ def test_a_malformed_batch_reverts(world: World, malform: object) -> None:
         world.do(BANK_A.address, abi.encode_settle_grouped(packed, world.valid_before_s))
     assert (refusal.value.code, refusal.value.arguments) == ("MalformedBatch", {"length": len(packed)})
     assert world.fingerprint() == before
+
+
+def test_flat_records_follow_a_head_of_zeros_and_are_numbered_on(world: World) -> None:
+    records = [world.sign(ALICE, CAROL, 10, nonce=nonce) for nonce in range(4)]
+    bank = world.sign(BANK_A, BOB, 7)
+    events = settle_grouped(world, [records[:2]], [records[2], BAD, records[1], bank, records[3]])
+    assert reasons(events) == {3: "BadSignature", 4: "NonceUsed"}
+    assert story(events) == [(ALICE.address, CAROL.address, 10)] * 3 + [
+        (BANK_A.address, BOB.address, 7),
+        (ALICE.address, CAROL.address, 10),
+    ]
+    settled = events[-1]
+    assert isinstance(settled, BatchSettled)
+    assert (settled.records, settled.executed) == (7, 5)
+
+
+def test_a_head_of_zeros_may_come_first_or_last(world: World) -> None:
+    assert reasons(settle_grouped(world, [], [world.sign(ALICE, CAROL, 10), BAD])) == {1: "BadSignature"}
+    packed = pack_grouped([[world.sign(ALICE, CAROL, 10)]]) + bytes(GROUP_HEAD_BYTES)
+    world.do(BANK_A.address, abi.encode_settle_grouped(packed, world.valid_before_s))
+    assert world.balance(CAROL) == 20
+
+
+def test_a_payee_of_a_group_pays_and_receives_flat_behind_it(world: World) -> None:
+    world.set_account(BOB, balance=0)
+    records = [world.sign(ALICE, BOB, 10, nonce=nonce) for nonce in range(3)]
+    flat = [world.sign(BOB, CAROL, 20), world.sign(BOB, CAROL, 1, nonce=1), records[2]]
+    assert reasons(settle_grouped(world, [records[:2]], flat)) == {3: "InsufficientBalance"}
+    assert (world.balance(BOB), world.balance(CAROL), world.account(BOB).nonce) == (10, 20, 2)
 
 
 def test_calldata_that_ends_before_the_groups_do_reverts_and_trailing_bytes_change_nothing(
@@ -356,15 +389,15 @@ def test_the_rule_says_that_groups_are_cheaper_just_when_their_gas_is_less(
         world.set_account(each, balance=1_000)
     pairs = [(payer, shops[index % payees]) for index, payer in enumerate(people)]
     records = [world.sign(payer, payee, 100, nonce=0) for payer, payee in pairs]
-    groups, _ = group([(payer.address, each) for (payer, _), each in zip(pairs, records, strict=True)])
+    grouping = group([(payer.address, each) for (payer, _), each in zip(pairs, records, strict=True)])
     start = world.evm.snapshot()
     flat = world.attempt(BANK_A.address, abi.encode_settle(pack(records), world.valid_before_s))
     world.evm.revert(start)
-    data = abi.encode_settle_grouped(pack_grouped(groups), world.valid_before_s)
+    data = abi.encode_settle_grouped(pack_grouped(grouping.groups, grouping.flat), world.valid_before_s)
     by_payee = world.attempt(BANK_A.address, data)
     assert flat.is_success
     assert by_payee.is_success
-    assert is_grouped_cheaper(groups) == (by_payee.gas_used < flat.gas_used)
+    assert is_grouped_cheaper(grouping) == (by_payee.gas_used < flat.gas_used)
 
 
 def test_500_payments_of_500_payers_to_100_payees_all_execute(world: World) -> None:
@@ -374,8 +407,8 @@ def test_500_payments_of_500_payers_to_100_payees_all_execute(world: World) -> N
     world.register(BANK_A, shops, MERCHANT_TIER)
     world.settle(*(world.sign(BANK_A, each, 500, nonce=at) for at, each in enumerate(people)))
     records = [(p.address, world.sign(p, shops[at % 100], 1 + at, nonce=0)) for at, p in enumerate(people)]
-    groups, sources = group(records)
-    assert len(groups) == 100
+    groups, flat, sources = group(records)
+    assert (len(groups), flat) == (100, [])
     events = settle_grouped(world, groups)
     transfers = [event for event in events if isinstance(event, Transfer)]
     assert [each.amount_minor - 1 for each in transfers] == sources
