@@ -171,6 +171,21 @@ def encode_settle(records: bytes, valid_before_s: int) -> bytes:
     return head + _word(len(records)) + _padded(records)
 
 
+def encode_settle_grouped(groups: bytes, valid_before_s: int) -> bytes:
+    """Settle payments grouped by payee (contracts.batch.pack_grouped)."""
+    head = SELECTORS["settleGrouped(bytes,uint64)"] + _word(64) + _word(valid_before_s)
+    return head + _word(len(groups)) + _padded(groups)
+
+
+def encode_settle_fan_out(payments: bytes, nonce: int, valid_before_s: int, r: bytes, vs: bytes) -> bytes:
+    """Settle one payer's payments to many (contracts.batch.pack_fan_out), all under one signature."""
+    if len(r) != 32 or len(vs) != 32:
+        raise ValueError("r and vs have 32 bytes each")
+    selector = SELECTORS["settleFanOut(bytes,uint32,uint64,bytes32,bytes32)"]
+    head = selector + _word(160) + _word(nonce) + _word(valid_before_s) + r + vs
+    return head + _word(len(payments)) + _padded(payments)
+
+
 def encode_register(accounts: Sequence[bytes], tier: int, flags: int) -> bytes:
     """Register accounts, or change the tier and LINKED of one's own. ``flags`` is 0 or AccountFlag.LINKED."""
     head = SELECTORS["register(address[],uint8,uint24)"] + _word(96) + _word(tier) + _word(flags)

@@ -19,6 +19,7 @@ DOMAIN_TYPEHASH = keccak(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )
 PAYMENT_TYPEHASH = keccak(b"Payment(address payee,uint256 amount,uint256 nonce,uint256 validBefore)")
+FAN_OUT_TYPEHASH = keccak(b"FanOut(bytes payments,uint256 nonce,uint256 validBefore)")
 DOMAIN_VERSION = "1"
 
 PAYMENT_TYPES: dict[str, list[dict[str, str]]] = {
@@ -29,6 +30,21 @@ PAYMENT_TYPES: dict[str, list[dict[str, str]]] = {
         {"name": "validBefore", "type": "uint256"},
     ]
 }
+
+FAN_OUT_TYPES: dict[str, list[dict[str, str]]] = {
+    "FanOut": [
+        {"name": "payments", "type": "bytes"},
+        {"name": "nonce", "type": "uint256"},
+        {"name": "validBefore", "type": "uint256"},
+    ]
+}
+
+_EIP712_DOMAIN = [
+    {"name": "name", "type": "string"},
+    {"name": "version", "type": "string"},
+    {"name": "chainId", "type": "uint256"},
+    {"name": "verifyingContract", "type": "address"},
+]
 
 _ADDRESS_PADDING = bytes(12)
 _PAYMENT_PREFIX = PAYMENT_TYPEHASH + _ADDRESS_PADDING
@@ -109,18 +125,29 @@ def full_message(
     """Return a full EIP-712 message of one structure without nested ones."""
     return {
         "types": {
-            "EIP712Domain": [
-                {"name": "name", "type": "string"},
-                {"name": "version", "type": "string"},
-                {"name": "chainId", "type": "uint256"},
-                {"name": "verifyingContract", "type": "address"},
-            ],
+            "EIP712Domain": _EIP712_DOMAIN,
             primary_type: members,
         },
         "primaryType": primary_type,
         "domain": domain.fields,
         "message": message,
     }
+
+
+def fan_out_digest(separator: bytes, payments: bytes, nonce: int, valid_before_s: int) -> bytes:
+    """Return the 32 bytes that the payer of a fan-out signs. ``payments`` are packed (pack_fan_out)."""
+    struct_hash = keccak(
+        FAN_OUT_TYPEHASH + keccak(payments) + nonce.to_bytes(32, "big") + valid_before_s.to_bytes(32, "big")
+    )
+    return keccak(b"\x19\x01" + separator + struct_hash)
+
+
+def fan_out_typed_data(
+    domain: PaymentDomain, payments: bytes, nonce: int, valid_before_s: int
+) -> dict[str, Any]:
+    """Return the same fan-out as a full EIP-712 message, for wallets and eth-account (the tests' oracle)."""
+    message = {"payments": "0x" + payments.hex(), "nonce": nonce, "validBefore": valid_before_s}
+    return full_message(domain, "FanOut", FAN_OUT_TYPES["FanOut"], message)
 
 
 @dataclass(frozen=True, slots=True)

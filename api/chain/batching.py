@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from contracts.abi import encode_settle, encode_settle_grouped
+from contracts.batch import Record, pack, pack_grouped
+from contracts.grouping import group, is_grouped_cheaper
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
@@ -78,6 +82,20 @@ def _wanted_time(payment: QueuedPayment, block_time_s: int) -> int:
     # after a reorganisation the chain's clock can be behind what was asked for: an attempt must end later
     # than the last
     return fresh if asked is None or asked < fresh else asked + VALIDITY_STEP_S
+
+
+def encode_settlement(
+    payments: Sequence[tuple[bytes, Record]], valid_before_s: int
+) -> tuple[bytes, list[int]]:
+    """The cheaper call that settles (payer, record) pairs, and which of them is its first record, its second,
+    and so on: grouped by payee where payees repeat, else flat in the order given.
+    """
+    grouping = group(payments)
+    if is_grouped_cheaper(grouping):
+        packed = pack_grouped(grouping.groups, grouping.flat)
+        return encode_settle_grouped(packed, valid_before_s), grouping.sources
+    flat = pack(record for _, record in payments)
+    return encode_settle(flat, valid_before_s), list(range(len(payments)))
 
 
 def max_records(block_limit_gas: int) -> int:

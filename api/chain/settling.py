@@ -11,12 +11,18 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 from api.chain.alarms import frozen_flows
-from api.chain.batching import MAX_RECORDS, QueuedPayment, choose_batch, max_records, settle_gas
+from api.chain.batching import (
+    MAX_RECORDS,
+    QueuedPayment,
+    choose_batch,
+    encode_settlement,
+    max_records,
+    settle_gas,
+)
 from api.chain.failures import fail_queued, give_up_asked
 from api.chain.signer_client import PaymentToSign, RefusedPayment, SignedPayment
 from api.database import run_in_transaction, transaction
-from contracts.abi import encode_settle
-from contracts.batch import MAX_AMOUNT_MINOR, Record, pack
+from contracts.batch import MAX_AMOUNT_MINOR, Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,12 +154,16 @@ class Settling:
     async def _store(
         self, signed: Sequence[tuple[QueuedPayment, SignedPayment]], valid_before_s: int
     ) -> UUID:
-        """The transaction and its records, in one database transaction."""
-        records = [
-            Record(queued.payee, queued.amount_minor, signature.nonce, signature.r, signature.vs)
+        """The transaction and its records as it has placed them, in one database transaction."""
+        payments = [
+            (
+                queued.payer,
+                Record(queued.payee, queued.amount_minor, signature.nonce, signature.r, signature.vs),
+            )
             for queued, signature in signed
         ]
-        data = encode_settle(pack(records), valid_before_s)
+        data, order = encode_settlement(payments, valid_before_s)
+        placed = [signed[index] for index in order]
         transaction_id = uuid.uuid4()
         async with transaction(self._pool) as connection:
             await connection.execute(
@@ -165,9 +175,9 @@ class Settling:
                 _BATCHED,
                 transaction_id,
                 valid_before_s,
-                [queued.payment_id for queued, _ in signed],
-                list(range(len(signed))),
-                [signature.nonce for _, signature in signed],
+                [queued.payment_id for queued, _ in placed],
+                list(range(len(placed))),
+                [signature.nonce for _, signature in placed],
             )
             if updated != f"UPDATE {len(signed)}":
                 raise PaymentsMoved

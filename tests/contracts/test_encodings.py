@@ -23,17 +23,30 @@ from contracts.authorizations import (
 )
 from contracts.batch import (
     MAX_AMOUNT_MINOR,
+    MAX_GROUP_RECORDS,
+    Entry,
     MalformedBatch,
     Record,
     SkipReason,
     decode_skipped,
     pack,
+    pack_fan_out,
+    pack_grouped,
     unpack,
+    unpack_fan_out,
+    unpack_grouped,
 )
 from contracts.memberships import AccountMove
 from contracts.orders import Order, OrderUse, Restriction
 from contracts.transactions import Transaction, address_of, checksum_address, contract_address
-from contracts.typed_data import PaymentDomain, TypedMessage, payment_digest, payment_typed_data
+from contracts.typed_data import (
+    PaymentDomain,
+    TypedMessage,
+    fan_out_digest,
+    fan_out_typed_data,
+    payment_digest,
+    payment_typed_data,
+)
 from tests.contracts.world import ALICE, BANK_A, CAROL, MERCHANT, STRANGER, World
 
 ADDRESSES = st.binary(min_size=20, max_size=20)
@@ -63,6 +76,18 @@ def test_a_digest_equals_eth_accounts(
         message
     )
     assert domain.separator == message.header
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    payments=st.binary(max_size=80),
+    nonce=st.integers(0, 2**32 - 1),
+    valid_before_s=st.integers(0, 2**64 - 1),
+)
+def test_a_fan_outs_digest_equals_eth_accounts(payments: bytes, nonce: int, valid_before_s: int) -> None:
+    domain = PaymentDomain("x", 7, bytes(20))
+    message = encode_typed_data(full_message=fan_out_typed_data(domain, payments, nonce, valid_before_s))
+    assert fan_out_digest(domain.separator, payments, nonce, valid_before_s) == _hash_eip191_message(message)
 
 
 PAYMENT_FIELDS = (ADDRESSES, ADDRESSES, UINT256, UINT256, UINT256, WORDS)
@@ -121,6 +146,56 @@ def test_packing_and_unpacking_are_inverse(records: list[Record]) -> None:
     assert unpack(pack(records)) == records
 
 
+GROUPS = st.tuples(ADDRESSES, st.lists(RECORDS, min_size=1, max_size=4)).map(
+    lambda drawn: [each._replace(payee=drawn[0]) for each in drawn[1]]
+)
+ENTRIES = st.builds(Entry, ADDRESSES, st.integers(0, 2**40 - 1))
+
+
+@given(
+    groups=st.lists(GROUPS, max_size=4),
+    flat=st.lists(RECORDS, max_size=3),
+    entries=st.lists(ENTRIES, max_size=5),
+)
+def test_packing_and_unpacking_groups_and_fan_outs_are_inverse(
+    groups: list[list[Record]], flat: list[Record], entries: list[Entry]
+) -> None:
+    assert unpack_grouped(pack_grouped(groups, flat)) == (groups, flat)
+    assert unpack_fan_out(pack_fan_out(entries)) == entries
+
+
+def test_a_group_of_none_of_too_many_or_of_several_payees_is_refused() -> None:
+    record = Record(bytes(20), 1, 1, bytes(32), bytes(32))
+    fullest = [record] * MAX_GROUP_RECORDS
+    assert unpack_grouped(pack_grouped([fullest])) == ([fullest], [])
+    for group in ([], [*fullest, record], [record, record._replace(payee=bytes([1] * 20))]):
+        with pytest.raises(MalformedBatch):
+            pack_grouped([[record], group])
+
+
+@pytest.mark.parametrize("count", [0, 2, 65_535])
+def test_a_count_that_its_records_do_not_make_up_is_refused(count: int) -> None:
+    packed = pack_grouped([[Record(bytes([1] * 20), 1, 1, bytes(32), bytes(32))]])
+    with pytest.raises(MalformedBatch):
+        unpack_grouped(packed[:20] + count.to_bytes(2, "big") + packed[22:])
+
+
+@pytest.mark.parametrize("length", [1, 21, 22, 94, 96, 95 + 21])
+def test_bytes_that_are_not_whole_groups_are_refused(length: int) -> None:
+    packed = pack_grouped([[Record(bytes(20), 1, 1, bytes(32), bytes(32))]] * 2)
+    with pytest.raises(MalformedBatch):
+        unpack_grouped(packed[:length])
+
+
+def test_an_entry_that_does_not_fit_or_is_not_whole_is_refused() -> None:
+    for entry in (Entry(bytes(19), 1), Entry(bytes(20), 2**40), Entry(bytes(20), -1)):
+        with pytest.raises(MalformedBatch):
+            pack_fan_out([entry])
+    for length in (1, 24, 26):
+        with pytest.raises(MalformedBatch):
+            unpack_fan_out(bytes(length))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -138,6 +213,8 @@ def test_a_field_that_does_not_fit_is_refused(change: dict[str, Any]) -> None:
     record = Record(bytes(20), 1, 1, bytes(32), bytes(32))._replace(**change)
     with pytest.raises(MalformedBatch):
         pack([record])
+    with pytest.raises(MalformedBatch):
+        pack_grouped([[record]])
 
 
 @pytest.mark.parametrize("length", [1, 92, 94, 185])
@@ -194,6 +271,10 @@ def test_call_data_equals_eth_abis(
 ) -> None:
     small, role = number % 256, number.to_bytes(32, "big")
     assert abi.encode_settle(records, small) == oracle("settle(bytes,uint64)", records, small)
+    assert abi.encode_settle_grouped(records, small) == oracle("settleGrouped(bytes,uint64)", records, small)
+    assert abi.encode_settle_fan_out(records, 5, small, role, role) == oracle(
+        "settleFanOut(bytes,uint32,uint64,bytes32,bytes32)", records, 5, small, role, role
+    )
     assert abi.encode_register(accounts, small, 4) == oracle(
         "register(address[],uint8,uint24)", accounts, small, 4
     )

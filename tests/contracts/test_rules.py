@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from contracts import abi, orders
-from contracts.abi import AccountFlag
+from contracts.abi import AccountFlag, BatchSettled, Event
 from contracts.batch import RULE_ORDER, SkipReason
+from tests.contracts.forms import WAYS, reasons
 from tests.contracts.world import (
     ALICE,
     BANK_A,
@@ -52,7 +53,23 @@ def pay_singly(world: World, payer: Person, payee: Person, amount: int) -> str |
     return None
 
 
-@pytest.fixture(params=[pay_in_batch, pay_later_in_batch, pay_singly], ids=["batch", "later", "single"])
+def refusal_by(way: Callable[[World, Person, Person, int], list[Event]]) -> Pay:
+    """The same of a grouped batch and of a fan-out: why the last record was skipped."""
+
+    def pay(world: World, payer: Person, payee: Person, amount: int) -> str | None:
+        events = way(world, payer, payee, amount)
+        settled = events[-1]
+        assert isinstance(settled, BatchSettled)
+        return reasons(events).get(settled.records - 1)
+
+    pay.__name__ = way.__name__
+    return pay
+
+
+@pytest.fixture(
+    params=[pay_in_batch, pay_later_in_batch, pay_singly, *map(refusal_by, WAYS)],
+    ids=lambda way: way.__name__,
+)
 def pay(request: pytest.FixtureRequest) -> Pay:
     chosen: Pay = request.param
     return chosen

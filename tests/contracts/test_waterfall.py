@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from contracts import abi
-from contracts.abi import AccountFlag, Event, Transfer, Waterfall
+from contracts.abi import AccountFlag, BatchSettled, Event, Skipped, Transfer, Waterfall
 from contracts.batch import SkipReason
+from tests.contracts.forms import WAYS
 from tests.contracts.world import (
     ALICE,
     BANK_A,
@@ -28,24 +29,26 @@ Pay = Callable[[World, Person, Person, int], list[Event]]
 
 
 def pay_in_batch(world: World, payer: Person, payee: Person, amount: int) -> list[Event]:
-    return world.settle(world.sign(payer, payee, amount))[:-1]
+    return world.settle(world.sign(payer, payee, amount))
 
 
 def pay_later_in_batch(world: World, payer: Person, payee: Person, amount: int) -> list[Event]:
-    """After a record that met the same tiers; its Skipped and the BatchSettled are left out."""
+    """After a record that met the same tiers."""
     nonce = world.account(payer).nonce
     records = [world.sign(payer, payee, each, nonce=nonce + at) for at, each in enumerate((0, amount))]
-    return world.settle(*records)[:-2]
+    return world.settle(*records)
 
 
 def pay_singly(world: World, payer: Person, payee: Person, amount: int) -> list[Event]:
     return world.transfer(payer, payee, amount)
 
 
-@pytest.fixture(params=[pay_in_batch, pay_later_in_batch, pay_singly], ids=["batch", "later", "single"])
+@pytest.fixture(params=[pay_in_batch, pay_later_in_batch, pay_singly, *WAYS], ids=lambda way: way.__name__)
 def pay(request: pytest.FixtureRequest) -> Pay:
     chosen: Pay = request.param
-    return chosen
+    return lambda *payment: [
+        event for event in chosen(*payment) if not isinstance(event, Skipped | BatchSettled)
+    ]
 
 
 @pytest.mark.parametrize(

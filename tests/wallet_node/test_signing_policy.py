@@ -23,7 +23,13 @@ longest_validity_s: 600
 ALLOW_ANY = "{name: all, effect: allow, payer: any, payee: any}"
 ROLES = ("derived", "other", "institution", "governor")
 
-BANK_CALLS = {"settle(bytes,uint64)", "register(address[],uint8,uint24)", "mint(uint256)", "burn(uint256)"}
+BANK_CALLS = {
+    "settle(bytes,uint64)",
+    "settleGrouped(bytes,uint64)",
+    "register(address[],uint8,uint24)",
+    "mint(uint256)",
+    "burn(uint256)",
+}
 CENTRAL_BANK_CALLS = {
     "governor": {
         "setParticipant(uint16,address,uint8,uint256)",

@@ -8,7 +8,12 @@ from eth_account import Account
 from eth_hash.auto import keccak
 
 from contracts import notary
-from contracts.abi import encode_initialize, implementation_creation_code, proxy_creation_code
+from contracts.abi import (
+    administration_creation_code,
+    encode_initialize,
+    implementation_creation_code,
+    proxy_creation_code,
+)
 from contracts.transactions import contract_address
 
 if TYPE_CHECKING:
@@ -62,13 +67,18 @@ async def succeed(rpc: RpcClient, transaction_hash: bytes) -> None:
 
 
 async def deploy_currency(rpc: RpcClient, deployer: Operator, roles: Sequence[bytes]) -> tuple[bytes, int]:
-    """The proxy of a new currency, and its block. `roles`: governor, issuer, pauser, upgrader."""
+    """The proxy of a new currency, and its block. `roles`: governor, issuer, pauser, upgrader; the governor
+    supervises and registers orders as well.
+    """
     nonce = await rpc.transaction_count(deployer.address)
-    implementation = contract_address(deployer.address, nonce)
-    await succeed(rpc, await deployer.send(rpc, None, implementation_creation_code(), gas=15_000_000))
-    initialisation = encode_initialize(CURRENCY_NAME, "sCZK", 2, roles, UPGRADE_DELAY_S)
+    administration, implementation = (contract_address(deployer.address, nonce + at) for at in (0, 1))
+    await succeed(rpc, await deployer.send(rpc, None, administration_creation_code(), gas=15_000_000))
+    code = implementation_creation_code(administration, CURRENCY_NAME)
+    await succeed(rpc, await deployer.send(rpc, None, code, gas=15_000_000))
+    holders = [*roles, roles[0], roles[0]]
+    initialisation = encode_initialize(CURRENCY_NAME, "sCZK", 2, holders, UPGRADE_DELAY_S)
     await succeed(rpc, await deployer.send(rpc, None, proxy_creation_code(implementation, initialisation)))
-    return contract_address(deployer.address, nonce + 1), (await rpc.latest()).number
+    return contract_address(deployer.address, nonce + 2), (await rpc.latest()).number
 
 
 async def deploy_notary(rpc: RpcClient, deployer: Operator, currency: bytes) -> bytes:

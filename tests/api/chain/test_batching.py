@@ -6,6 +6,9 @@ the chosen batch
 ├── gives a later time to what has less than two minutes left
 │   └── even if the chain's clock went back
 └── never has more records than a block has gas for
+the call
+├── is grouped by payee where that is cheaper, and says where each payment went
+└── is flat in the order of the queue where it is not
 a time is the next whole minute at least ten minutes away
 fees rise by more than a tenth, and always cover the base fee
 """
@@ -20,6 +23,7 @@ from hypothesis import strategies as st
 from api.chain.batching import (
     QueuedPayment,
     choose_batch,
+    encode_settlement,
     max_fee,
     max_records,
     priority_fee,
@@ -28,6 +32,8 @@ from api.chain.batching import (
     settle_gas,
     valid_before,
 )
+from contracts.abi import encode_settle, encode_settle_grouped
+from contracts.batch import Record, pack, pack_grouped
 
 NOW_S = 1_700_000_000
 FRESH_S = valid_before(NOW_S)
@@ -78,6 +84,26 @@ def test_a_batch_never_has_more_records_than_a_block_has_gas_for() -> None:
     assert settle_gas(max_records(10_000_000)) <= 10_000_000
     assert max_records(1) == 1
     assert len(choose_batch([queued() for _ in range(9)], NOW_S, 4)[1]) == 4
+
+
+def signed(payer: int, payee: int) -> tuple[bytes, Record]:
+    return bytes([payer] * 20), Record(bytes([payee] * 20), payer, 0, b"\x01" * 32, b"\x02" * 32)
+
+
+def test_payments_to_one_payee_are_called_by_payee_with_what_they_wait_for_first() -> None:
+    pairs = [(1, 200), (9, 2), (2, 200), (3, 201), (4, 200), (5, 200), (6, 200), (7, 200)]
+    payments = [signed(*pair) for pair in pairs]
+    call, order = encode_settlement(payments, 77)
+    records = [payments[at][1] for at in order]
+    assert order == [1, 0, 2, 4, 5, 6, 7, 3]
+    assert call == encode_settle_grouped(pack_grouped([records[:1], records[1:7]], records[7:]), 77)
+
+
+def test_payments_to_different_payees_are_called_flat_in_their_order() -> None:
+    payments = [signed(at, 100 + at) for at in (5, 3, 4)]
+    call, order = encode_settlement(payments, 77)
+    assert order == [0, 1, 2]
+    assert call == encode_settle(pack(record for _, record in payments), 77)
 
 
 def test_full_lots_fit_a_public_chains_block() -> None:
