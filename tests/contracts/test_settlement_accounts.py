@@ -261,6 +261,8 @@ def test_the_slots_are_where_the_layout_says(banks: SettlementWorld) -> None:
         banks.deposit(number, 100 + number)
         banks.set_cap(number, 200 + number)
     banks.settle_net(dict.fromkeys(IDS[1:], 0))
+    banks.set_standing_epoch(2**16)  # replaces an epoch with other bits
+    banks.settle_net(dict.fromkeys(IDS[1:], 0), cycle=2)
     assert banks.evm.read_storage(banks.currency, STANDING_EPOCH_SLOT) == banks.standing_epoch() > 0
     for number in IDS:
         half = banks.evm.read_storage(banks.settlement, word_slot(number)) >> (number % 2 * 128)
