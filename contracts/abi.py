@@ -14,16 +14,27 @@ from eth_hash.auto import keccak
 
 from contracts.accounts import AccountFlag, AccountWord, decode_account_word, encode_account_word
 from contracts.events import (
+    AccountFrozen,
+    AccountMoved,
     AccountRegistered,
+    AccountUnfrozen,
     AdministrativeEvent,
+    AuthorizationCanceled,
+    AuthorizationUsed,
     BatchSettled,
     Event,
+    FundsHeldUnderOrder,
+    FundsReleased,
     MintAllowanceChanged,
+    OrderRegistered,
+    OrderRevoked,
     ParticipantSet,
+    ParticipantStandingChanged,
     PauseChanged,
     Skipped,
     TierSet,
     Transfer,
+    TransferForced,
     UnknownEvent,
     Waterfall,
     decode_logs,
@@ -34,17 +45,28 @@ __all__ = [
     "ROLES",
     "SELECTORS",
     "AccountFlag",
+    "AccountFrozen",
+    "AccountMoved",
     "AccountRegistered",
+    "AccountUnfrozen",
     "AccountWord",
     "AdministrativeEvent",
+    "AuthorizationCanceled",
+    "AuthorizationUsed",
     "BatchSettled",
     "Event",
+    "FundsHeldUnderOrder",
+    "FundsReleased",
     "MintAllowanceChanged",
+    "OrderRegistered",
+    "OrderRevoked",
     "ParticipantSet",
+    "ParticipantStandingChanged",
     "PauseChanged",
     "Skipped",
     "TierSet",
     "Transfer",
+    "TransferForced",
     "UnknownEvent",
     "Waterfall",
     "decode_account_word",
@@ -290,6 +312,16 @@ def encode_paused() -> bytes:
 def encode_domain_separator() -> bytes:
     """Read the EIP-712 domain separator; one word."""
     return SELECTORS["DOMAIN_SEPARATOR()"]
+
+
+def encode_emits_transfers() -> bytes:
+    """Read whether Transfers tell of the payments of a batch; one word."""
+    return SELECTORS["emitsTransfers()"]
+
+
+def encode_restriction(account: bytes) -> bytes:
+    """Read what all orders together do to an account: what they hold, how many freeze it; two words."""
+    return SELECTORS["restriction(address)"] + _address(account)
 
 
 def encode_role_holder(role: bytes) -> bytes:

@@ -1,7 +1,7 @@
 """Deploy the token once per chain, and find it again.
 
 A deployment is two transactions of a deployer that keeps no role: the implementation, then the proxy whose
-constructor initialises it. Both are signed and written to a plan before the first is sent. After a crash the
+constructor initialises it. All are signed and written to a plan before the first is sent. After a crash the
 same bytes are sent again, so the addresses (deployer and nonce) stay the same; a chain that already has them
 is left as it is. Chains are told apart by the hash of their genesis block: every development chain of one
 kind has the same chain id.
@@ -17,6 +17,7 @@ from typing import Any
 from eth_hash.auto import keccak
 
 from contracts.abi import (
+    administration_creation_code,
     encode_initialize,
     implementation_creation_code,
     load_artifact,
@@ -26,6 +27,7 @@ from contracts.durable import write_durably
 from contracts.rpc import Rpc, RpcRefused
 from contracts.transactions import Transaction, address_of, checksum_address, contract_address
 
+ADMINISTRATION_GAS = 6_000_000
 IMPLEMENTATION_GAS = 6_000_000
 PROXY_GAS = 1_000_000
 DEFAULT_UPGRADE_DELAY_S = 48 * 3600
@@ -89,6 +91,8 @@ class Roles:
     issuer: bytes
     pauser: bytes
     upgrader: bytes
+    supervisor: bytes
+    registrar: bytes
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,9 @@ def sandbox_deployer_key() -> bytes:
 def artifact_hash() -> bytes:
     """Return the hash of the code that this build deploys."""
     return keccak(
-        implementation_creation_code() + bytes.fromhex(load_artifact("ERC1967Proxy")["bytecode"][2:])
+        administration_creation_code()
+        + implementation_creation_code(bytes(20))
+        + bytes.fromhex(load_artifact("ERC1967Proxy")["bytecode"][2:])
     )
 
 
@@ -243,35 +249,41 @@ def _load_plan(path: Path, terms: Mapping[str, Any]) -> dict[str, Any] | None:
 def _plan(
     rpc: Rpc, terms: Mapping[str, Any], roles: Roles, currency: CurrencyTerms, deployer_key: bytes
 ) -> dict[str, Any]:
-    """Sign both transactions at the deployer's next nonces. Raises Unfunded."""
+    """Sign all transactions at the deployer's next nonces. Raises Unfunded."""
     deployer = address_of(deployer_key)
     chain_id = rpc.quantity("eth_chainId")
     nonce = rpc.quantity("eth_getTransactionCount", "0x" + deployer.hex(), "latest")
     max_fee, priority_fee = _fees(rpc)
-    needed_wei = (IMPLEMENTATION_GAS + PROXY_GAS) * max_fee
+    limits_gas = (ADMINISTRATION_GAS, IMPLEMENTATION_GAS, PROXY_GAS)
+    needed_wei = sum(limits_gas) * max_fee
     balance_wei = rpc.quantity("eth_getBalance", "0x" + deployer.hex(), "latest")
     if balance_wei < needed_wei:
         raise Unfunded([deployer], [balance_wei], needed_wei)
 
-    implementation = contract_address(deployer, nonce)
+    administration = contract_address(deployer, nonce)
+    implementation = contract_address(deployer, nonce + 1)
     initialisation = encode_initialize(
         currency.name,
         currency.symbol,
         currency.decimals,
-        (roles.governor, roles.issuer, roles.pauser, roles.upgrader),
+        (roles.governor, roles.issuer, roles.pauser, roles.upgrader, roles.supervisor, roles.registrar),
         currency.upgrade_delay_s,
     )
-    creations = (implementation_creation_code(), proxy_creation_code(implementation, initialisation))
+    creations = (
+        administration_creation_code(),
+        implementation_creation_code(administration),
+        proxy_creation_code(implementation, initialisation),
+    )
     return {
         **terms,
         "chain_id": chain_id,
         "deployer": checksum_address(deployer),
         "implementation": checksum_address(implementation),
-        "proxy": checksum_address(contract_address(deployer, nonce + 1)),
+        "proxy": checksum_address(contract_address(deployer, nonce + 2)),
         "artifact_hash": "0x" + artifact_hash().hex(),
         "transactions": [
             _sign(deployer_key, Transaction(chain_id, nonce + at, priority_fee, max_fee, gas, b"", 0, data))
-            for at, (data, gas) in enumerate(zip(creations, (IMPLEMENTATION_GAS, PROXY_GAS), strict=True))
+            for at, (data, gas) in enumerate(zip(creations, limits_gas, strict=True))
         ],
     }
 

@@ -112,6 +112,100 @@ class PauseChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AccountMoved(Event):
+    """The owner moved the account with its money to another bank; follows its AccountRegistered."""
+
+    account: bytes
+    from_participant: int
+    to_participant: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantStandingChanged(Event):
+    """A participant was suspended or reinstated; follows the AccountRegistered of its institution."""
+
+    participant: int
+    is_suspended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRegistered(Event):
+    """``order`` is the hash of its document (32 bytes), as in all events of orders."""
+
+    order: bytes
+    authority: bytes
+    cap_minor: int
+    expiry_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRevoked(Event):
+    """What was frozen or held under the order stays until it is released."""
+
+    order: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFrozen(Event):
+    """The account's flags come in the AccountRegistered that follows, where they changed."""
+
+    order: bytes
+    account: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AccountUnfrozen(Event):
+    """The account stays frozen while another order freezes it."""
+
+    order: bytes
+    account: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FundsHeldUnderOrder(Event):
+    """So much more is held of the account's balance."""
+
+    order: bytes
+    account: bytes
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class FundsReleased(Event):
+    """So much less is held of the account's balance."""
+
+    order: bytes
+    account: bytes
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferForced(Event):
+    """Money moved under an order: first what the order holds of the payer. The Transfer comes just before."""
+
+    order: bytes
+    payer: bytes
+    payee: bytes
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationUsed(Event):
+    """An owner's EIP-3009 authorisation was executed; the Transfer comes just after."""
+
+    authorizer: bytes
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationCanceled(Event):
+    """An owner's EIP-3009 authorisation ended unused."""
+
+    authorizer: bytes
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class AdministrativeEvent(Event):
     """Approvals, roles and upgrades: what moves no money and changes no account."""
 
@@ -149,6 +243,10 @@ def _position(log: Log) -> dict[str, Any]:
 
 def _address(topic: str) -> bytes:
     return bytes.fromhex(topic[26:])
+
+
+def _id(topic: str) -> bytes:
+    return bytes.fromhex(topic[2:])
 
 
 def _word(data: bytes, index: int) -> int:
@@ -204,6 +302,51 @@ def _unpaused(topics: Sequence[str], _data: bytes, position: dict[str, Any]) -> 
     return PauseChanged(False, _address(topics[1]), **position)
 
 
+def _account_moved(topics: Sequence[str], _data: bytes, position: dict[str, Any]) -> Event:
+    return AccountMoved(_address(topics[1]), int(topics[2], 16), int(topics[3], 16), **position)
+
+
+def _participant_standing_changed(topics: Sequence[str], data: bytes, position: dict[str, Any]) -> Event:
+    return ParticipantStandingChanged(int(topics[1], 16), _word(data, 0) != 0, **position)
+
+
+def _order_registered(topics: Sequence[str], data: bytes, position: dict[str, Any]) -> Event:
+    return OrderRegistered(_id(topics[1]), _address(topics[2]), _word(data, 0), _word(data, 1), **position)
+
+
+def _order_revoked(topics: Sequence[str], _data: bytes, position: dict[str, Any]) -> Event:
+    return OrderRevoked(_id(topics[1]), **position)
+
+
+def _account_frozen(topics: Sequence[str], _data: bytes, position: dict[str, Any]) -> Event:
+    return AccountFrozen(_id(topics[1]), _address(topics[2]), **position)
+
+
+def _account_unfrozen(topics: Sequence[str], _data: bytes, position: dict[str, Any]) -> Event:
+    return AccountUnfrozen(_id(topics[1]), _address(topics[2]), **position)
+
+
+def _funds_held(topics: Sequence[str], data: bytes, position: dict[str, Any]) -> Event:
+    return FundsHeldUnderOrder(_id(topics[1]), _address(topics[2]), _word(data, 0), **position)
+
+
+def _funds_released(topics: Sequence[str], data: bytes, position: dict[str, Any]) -> Event:
+    return FundsReleased(_id(topics[1]), _address(topics[2]), _word(data, 0), **position)
+
+
+def _transfer_forced(topics: Sequence[str], data: bytes, position: dict[str, Any]) -> Event:
+    payer, payee = _address(topics[2]), _address(topics[3])
+    return TransferForced(_id(topics[1]), payer, payee, _word(data, 0), **position)
+
+
+def _authorization_used(topics: Sequence[str], _data: bytes, position: dict[str, Any]) -> Event:
+    return AuthorizationUsed(_address(topics[1]), _id(topics[2]), **position)
+
+
+def _authorization_canceled(topics: Sequence[str], _data: bytes, position: dict[str, Any]) -> Event:
+    return AuthorizationCanceled(_address(topics[1]), _id(topics[2]), **position)
+
+
 def _administrative(topics: Sequence[str], data: bytes, position: dict[str, Any]) -> Event:
     raw = tuple(bytes.fromhex(topic[2:]) for topic in topics)
     return AdministrativeEvent(_ADMINISTRATIVE[topics[0]], raw, data, **position)
@@ -238,5 +381,16 @@ _DECODERS: dict[str, Callable[[Sequence[str], bytes, dict[str, Any]], Event]] = 
     topic_of("MintAllowanceChanged(uint16,uint256,uint256)"): _mint_allowance_changed,
     topic_of("Paused(address)"): _paused,
     topic_of("Unpaused(address)"): _unpaused,
+    topic_of("AccountMoved(address,uint16,uint16)"): _account_moved,
+    topic_of("ParticipantStandingChanged(uint16,bool)"): _participant_standing_changed,
+    topic_of("OrderRegistered(bytes32,address,uint256,uint256)"): _order_registered,
+    topic_of("OrderRevoked(bytes32)"): _order_revoked,
+    topic_of("AccountFrozen(bytes32,address)"): _account_frozen,
+    topic_of("AccountUnfrozen(bytes32,address)"): _account_unfrozen,
+    topic_of("FundsHeldUnderOrder(bytes32,address,uint256)"): _funds_held,
+    topic_of("FundsReleased(bytes32,address,uint256)"): _funds_released,
+    topic_of("TransferForced(bytes32,address,address,uint256)"): _transfer_forced,
+    topic_of("AuthorizationUsed(address,bytes32)"): _authorization_used,
+    topic_of("AuthorizationCanceled(address,bytes32)"): _authorization_canceled,
     **dict.fromkeys(_ADMINISTRATIVE, _administrative),
 }

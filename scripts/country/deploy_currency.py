@@ -32,7 +32,9 @@ def deploy_currency(data: DataDirectory, rpc_url: str, keys: Keys, *, is_local: 
     A local chain gives ether to everybody who needs it. On any other, every account that sends transactions
     must have some before anything is sent: raises Unfunded, which names them all.
     """
-    roles = Roles(**{name: _bytes(address) for name, address in keys[CENTRAL_BANK.slug].items()})
+    named = {name: _bytes(address) for name, address in keys[CENTRAL_BANK.slug].items()}
+    # one key of the central bank supervises participants and registers orders, as it governs
+    roles = Roles(**named, supervisor=named["governor"], registrar=named["governor"])
     terms = CurrencyTerms(CURRENCY_NAME, CURRENCY, CURRENCY_EXPONENT)
     deployer_key = sandbox_deployer_key() if is_local else _own_deployer_key(data)
     if not is_local and not manifest_path(data.manifests, read_genesis_hash(rpc_url)).exists():

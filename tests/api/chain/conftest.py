@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.api.conftest import Database
 
 POLICIES = Path(__file__).parents[3] / "wallet_node" / "policies"
-ROLES = ("governor", "issuer", "pauser", "upgrader")
+ROLES = ("governor", "issuer", "pauser", "upgrader", "supervisor", "registrar")
 TIERS = {
     1: (10_000_000, 2_000_000, 5_000_000),
     2: (100_000, 100_000, 1_000_000),

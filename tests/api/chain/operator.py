@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 from eth_account import Account
 from eth_hash.auto import keccak
 
-from contracts.abi import encode_initialize, implementation_creation_code, proxy_creation_code
+from contracts.abi import (
+    administration_creation_code,
+    encode_initialize,
+    implementation_creation_code,
+    proxy_creation_code,
+)
 from contracts.transactions import contract_address
 
 if TYPE_CHECKING:
@@ -60,11 +65,22 @@ async def succeed(rpc: RpcClient, transaction_hash: bytes) -> None:
     assert receipt.is_success
 
 
-async def deploy_currency(rpc: RpcClient, deployer: Operator, roles: Sequence[bytes]) -> tuple[bytes, int]:
-    """The proxy of a new currency, and its block. `roles`: governor, issuer, pauser, upgrader."""
+async def deploy_currency(
+    rpc: RpcClient, deployer: Operator, roles: Sequence[bytes], *, emits_transfers: bool = True
+) -> tuple[bytes, int]:
+    """The proxy of a new currency, and its block.
+
+    `roles`: governor, issuer, pauser, upgrader, supervisor, registrar.
+    """
     nonce = await rpc.transaction_count(deployer.address)
-    implementation = contract_address(deployer.address, nonce)
-    await succeed(rpc, await deployer.send(rpc, None, implementation_creation_code(), gas=15_000_000))
+    administration, implementation, proxy = (
+        contract_address(deployer.address, nonce + at) for at in range(3)
+    )
     initialisation = encode_initialize(CURRENCY_NAME, "sCZK", 2, roles, UPGRADE_DELAY_S)
-    await succeed(rpc, await deployer.send(rpc, None, proxy_creation_code(implementation, initialisation)))
-    return contract_address(deployer.address, nonce + 1), (await rpc.latest()).number
+    for creation in (
+        administration_creation_code(),
+        implementation_creation_code(administration, emits_transfers=emits_transfers),
+        proxy_creation_code(implementation, initialisation),
+    ):
+        await succeed(rpc, await deployer.send(rpc, None, creation, gas=15_000_000))
+    return proxy, (await rpc.latest()).number
