@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from api.chain.errors import ForeignChain
+from api.chain.errors import ForeignChain, TransfersNotEmitted
+from contracts.abi import decode_uint, encode_emits_transfers
 
 if TYPE_CHECKING:
     from api.chain.rpc import RpcClient
@@ -56,7 +57,10 @@ class Deployment:
 
 
 async def require_own_chain(rpc: RpcClient, deployment: Deployment) -> None:
-    """Raise `ForeignChain` unless the node serves the chain of the manifest, with the contract on it."""
+    """Raise `ForeignChain` unless the node serves the chain of the manifest, with the contract on it.
+
+    `TransfersNotEmitted` where no books can be kept from its events.
+    """
     genesis = await rpc.headers(0, 0)
     found = genesis[0].hash if genesis else b""
     if found != deployment.genesis_hash:
@@ -66,6 +70,13 @@ async def require_own_chain(rpc: RpcClient, deployment: Deployment) -> None:
         raise ForeignChain("the chain id", str(deployment.chain_id), str(chain_id))
     if not await rpc.code(deployment.contract):
         raise ForeignChain("the code of the currency's contract", _text(deployment.contract), "absent")
+    await require_transfers(rpc, deployment.contract)
+
+
+async def require_transfers(rpc: RpcClient, contract: bytes) -> None:
+    """Raise `TransfersNotEmitted` unless the contract tells of each batched payment by a Transfer."""
+    if not decode_uint(await rpc.call_contract(contract, encode_emits_transfers())):
+        raise TransfersNotEmitted(contract)
 
 
 async def open_cursor(connection: Connection, rpc: RpcClient, deployment: Deployment) -> None:

@@ -50,7 +50,7 @@ SELECT COALESCE(sum(b.posted_minor), 0)::bigint AS books_minor,
        COALESCE(sum(COALESCE(a.balance_minor, 0)), 0)::bigint AS chain_minor,
        COALESCE(sum(abs(b.posted_minor - COALESCE(a.balance_minor, 0))), 0)::bigint AS apart_minor
   FROM outbox_registrations r JOIN ledger_balances b ON b.account_id = r.wallet_ledger_account_id
-  LEFT JOIN chain_accounts a ON a.address = r.address
+  LEFT JOIN chain_accounts a ON a.address = r.address AND a.participant = $1
 """
 
 EXPLAINED_IN_TRANSIT: Final = """
@@ -174,7 +174,7 @@ class Reconciliation:
         inventory = await _posted(connection, chart.inventory)
         custody = await _posted(connection, chart.custody)
         held = totals["institution_minor"] or 0
-        wallets = await connection.fetchrow(_WALLETS)
+        wallets = await connection.fetchrow(_WALLETS, self._books.participant)
         assert wallets is not None
         in_transit = await _posted(connection, chart.in_transit_unidentified)
         explained = await connection.fetchval(EXPLAINED_IN_TRANSIT)
