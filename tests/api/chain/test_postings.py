@@ -54,7 +54,7 @@ def moved(payer: bytes, payee: bytes, amount_minor: int = 100, log_index: int = 
 
 
 def planned(*events: Event, payment: BatchedPayment | None = None, held_minor: int = 0) -> Plan:
-    """The plan of a bank with two customers; `payment` is of the last event, moved accounts have `held_minor`."""
+    """The plan of a bank with two customers; `payment` is of the last event, `held_minor` what moves."""
     payments = {} if payment is None else {key_of(events[-1]): payment}
     amounts = {key_of(event): held_minor for event in events}
     keepers = {ALICE: 1, BOB: 1, BANK: 1, STRANGER: 2}
