@@ -134,7 +134,8 @@ def administration_creation_code() -> bytes:
 def implementation_creation_code(administration: bytes, name: str, *, emits_transfers: bool = True) -> bytes:
     """Return the data of the transaction that creates the implementation, which needs its other half first.
 
-    ``name`` is the currency's, as ``encode_initialize`` gives it: every signature's domain has it. Without ``emits_transfers``, one event tells of a whole batch (IPayments.settle).
+    ``name`` is the currency's, as ``encode_initialize`` gives it: every signature's domain has it. Without
+    ``emits_transfers``, one event tells of a whole batch (IPayments.settle).
     """
     artifact = load_artifact("DigitalCurrency" if emits_transfers else "DigitalCurrencyWithBatchEvents")
     text = name.encode()
@@ -346,6 +347,16 @@ def encode_paused() -> bytes:
 def encode_domain_separator() -> bytes:
     """Read the EIP-712 domain separator; one word."""
     return SELECTORS["DOMAIN_SEPARATOR()"]
+
+
+def encode_emits_transfers() -> bytes:
+    """Read whether Transfers tell of the payments of a batch; one word."""
+    return SELECTORS["emitsTransfers()"]
+
+
+def encode_restriction(account: bytes) -> bytes:
+    """Read what all orders together do to an account: what they hold, how many freeze it; two words."""
+    return SELECTORS["restriction(address)"] + _address(account)
 
 
 def encode_role_holder(role: bytes) -> bytes:

@@ -153,8 +153,8 @@ def _settlement_code(addresses: Mapping[str, bytes], roles: Roles, _currency: Cu
 
 
 # Everything that is deployed, in the order of the deployer's nonces: what a constructor calls comes first.
-# Another contract is one more entry here, and nothing else but a property of Manifest where it is asked for by
-# name.
+# Another contract is one more entry here, and nothing else but a property of Manifest where it is asked for
+# by name.
 CREATIONS = (
     Creation("administration", 6_500_000, lambda *_: administration_creation_code()),
     Creation("implementation", 6_000_000, _implementation_code),

@@ -18,7 +18,7 @@ from api.chain.projection import NOBODY
 from api.ledger.chart import BankChart, CentralBankChart, code_of, open_accounts
 from api.ledger.errors import BalanceWouldBeNegative
 from api.ledger.journal import Entry, Posting
-from contracts.abi import Event, MintAllowanceChanged, Transfer
+from contracts.abi import AccountMoved, Event, MintAllowanceChanged, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,8 +53,9 @@ class Outcomes:
 class Booking:
     """Posts what happened in a range of blocks, and ends the holds of what failed.
 
-    `institutions` are the participants' accounts as they were before the range, `projection` is as of its
-    end; `outcomes.failed` grows by the payments whose funding failed and that were never asked for.
+    `institutions` are the participants' accounts and `keepers` the accounts' participants, both as they were
+    before the range; `projection` is as of its end. `outcomes.failed` grows by the payments whose funding
+    failed and that were never asked for.
     """
 
     connection: Connection
@@ -63,6 +64,7 @@ class Booking:
     outcomes: Outcomes
     projection: Projection
     institutions: Mapping[int, bytes]
+    keepers: Mapping[bytes, int]
 
     async def write(self) -> list[Case]:
         """Write to the journal; what a person must look into."""
@@ -73,7 +75,7 @@ class Booking:
         for payment_id, funding_id in served.items():
             self.outcomes.failed[payment_id] = self.outcomes.failed[funding_id]
         voided = [*self.outcomes.failed, *reverted]
-        if voided or any(isinstance(event, Transfer) for event in self.blocks.events):
+        if voided or any(isinstance(event, Transfer | AccountMoved) for event in self.blocks.events):
             return await self._bank(self.books.chart, voided)
         return []
 
@@ -86,6 +88,8 @@ class Booking:
             await self._own_wallets(),
             payments,
             {each.hash: each.id for each in self.blocks.own if each.kind != "settle"},
+            dict(self.keepers),
+            self.projection.moved_minor,
             await self._open_payments(),
         )
         plan = planner.plan(self.blocks.events)
@@ -99,12 +103,17 @@ class Booking:
         return plan.cases
 
     async def _own_wallets(self) -> dict[bytes, OwnWallet]:
-        """The customers' wallets among the accounts that the events name."""
-        transfers = [event for event in self.blocks.events if isinstance(event, Transfer)]
+        """The customers' wallets among the accounts that the events name, wherever they are kept now."""
+        named: set[bytes] = set()
+        for event in self.blocks.events:
+            if isinstance(event, Transfer):
+                named |= {event.payer, event.payee}
+            elif isinstance(event, AccountMoved):
+                named.add(event.account)
         rows = await self.connection.fetch(
             """SELECT address, wallet_ledger_account_id, deposit_ledger_account_id FROM outbox_registrations
                 WHERE address = ANY($1::bytea[])""",
-            list({each for event in transfers for each in (event.payer, event.payee)}),
+            list(named),
         )
         return {row[0]: OwnWallet(row[1], row[2]) for row in rows}
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from api.chain.errors import ForeignChain, UnusableManifest
+from api.chain.errors import ForeignChain, TransfersNotEmitted, UnusableManifest
+from contracts.abi import decode_uint, encode_emits_transfers
 
 ANCHOR: Final = "anchor"
 """The kind of a transaction that goes to the notary; every other one goes to the currency."""
@@ -73,7 +74,10 @@ class Deployment:
 
 
 async def require_own_chain(rpc: RpcClient, deployment: Deployment) -> None:
-    """Raise `ForeignChain` unless the node serves the chain of the manifest, with the contracts on it."""
+    """Raise `ForeignChain` unless the node serves the chain of the manifest, with the contracts on it.
+
+    `TransfersNotEmitted` where no books can be kept from its events.
+    """
     genesis = await rpc.headers(0, 0)
     found = genesis[0].hash if genesis else b""
     if found != deployment.genesis_hash:
@@ -85,6 +89,13 @@ async def require_own_chain(rpc: RpcClient, deployment: Deployment) -> None:
         raise ForeignChain("the code of the currency's contract", _text(deployment.contract), "absent")
     if not await rpc.code(deployment.notary):
         raise ForeignChain("the code of the notary", _text(deployment.notary), "absent")
+    await require_transfers(rpc, deployment.contract)
+
+
+async def require_transfers(rpc: RpcClient, contract: bytes) -> None:
+    """Raise `TransfersNotEmitted` unless the contract tells of each batched payment by a Transfer."""
+    if not decode_uint(await rpc.call_contract(contract, encode_emits_transfers())):
+        raise TransfersNotEmitted(contract)
 
 
 async def open_cursor(connection: Connection, rpc: RpcClient, deployment: Deployment) -> None:

@@ -69,6 +69,20 @@ class UnusableManifest(FlorinError):
         )
 
 
+class TransfersNotEmitted(FlorinError):
+    """The token's implementation tells of batched payments by their records alone (`emitsTransfers`)."""
+
+    def __init__(self, contract: bytes) -> None:
+        text = "0x" + contract.hex()
+        super().__init__(
+            "TransfersNotEmitted",
+            500,
+            f"The currency at {text} emits no Transfer for a batched payment, and books are kept from "
+            "Transfers. Use an implementation whose emitsTransfers() is true.",
+            contract=text,
+        )
+
+
 class ForkBelowFinal(FlorinError):
     """The chain replaced a block that was final.
 

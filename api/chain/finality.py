@@ -62,7 +62,8 @@ async def _make_final(connection: Connection, books: Books, blocks: FinalRange) 
     }
     projection = await Projection.load(connection, blocks.events, payers)
     institutions = {participant: row.institution for participant, row in projection.participants.items()}
-    projection.apply(blocks.events, {each.number: each.time_s for each in blocks.blocks})
+    keepers = {address: row.participant for address, row in projection.accounts.items()}
+    projection.apply(blocks.events, {each.number: each.time_s for each in blocks.blocks}, blocks.moved_nonces)
     _raise_nonces(projection, matched)
     await projection.save(connection)
 
@@ -73,6 +74,7 @@ async def _make_final(connection: Connection, books: Books, blocks: FinalRange) 
         outcomes=outcomes,
         projection=projection,
         institutions=institutions,
+        keepers=keepers,
     ).write()
     await _close_payments(connection, outcomes)
     await _close_registrations(connection, blocks)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from api.chain.alarms import freeze, frozen_flows, open_case
-from api.chain.errors import BooksContradictChain, EventMismatch, ForkBelowFinal
+from api.chain.deployment import require_transfers
+from api.chain.errors import BooksContradictChain, EventMismatch, ForkBelowFinal, TransfersNotEmitted
 from api.chain.finality import make_final
 from api.chain.following import Follower, Known
 from api.chain.reading import read_range
 from api.database import transaction
-from contracts.abi import UnknownEvent
+from contracts.abi import AdministrativeEvent, UnknownEvent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,14 @@ logger = logging.getLogger(__name__)
 MAX_RANGE_BLOCKS: Final = 200
 MAX_RANGE_GAS: Final = 40_000_000
 UNKNOWN_BLOCK_GAS: Final = 10_000_000
+
+_CONTRADICTIONS: Final = (
+    ForkBelowFinal,
+    EventMismatch,
+    UnknownEvent,
+    BooksContradictChain,
+    TransfersNotEmitted,
+)
 
 
 class Indexer:
@@ -55,15 +64,15 @@ class Indexer:
         """Follow the chain to its head and make final what is; None while frozen.
 
         What contradicts the books freezes the indexer and settlement and is raised (`ForkBelowFinal`,
-        `EventMismatch`, `UnknownEvent`, `BooksContradictChain`); everything else that is raised may be tried
-        again.
+        `EventMismatch`, `UnknownEvent`, `BooksContradictChain`, `TransfersNotEmitted`); everything else that
+        is raised may be tried again.
         """
         if "indexer" in await frozen_flows(self._pool):
             self._follower = None
             return None
         try:
             return await self._follow()
-        except (ForkBelowFinal, EventMismatch, UnknownEvent, BooksContradictChain) as contradiction:
+        except _CONTRADICTIONS as contradiction:
             await self._freeze(contradiction)
             raise
         except BaseException:
@@ -88,6 +97,8 @@ class Indexer:
     async def _make_final(self, follower: Follower, target: int) -> None:
         blocks = _first_range(follower.between(follower.final.number + 1, target), follower.used_gas)
         final = await read_range(self._pool, self._rpc, self._deployment, blocks)
+        if any(isinstance(event, AdministrativeEvent) and event.name == "Upgraded" for event in final.events):
+            await require_transfers(self._rpc, self._deployment.contract)
         projection = await make_final(self._pool, self._books, final)
         follower.finalise(blocks[-1].number)
         self._on_final(set(projection.accounts))

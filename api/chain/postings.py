@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from api.chain.matching import BatchedPayment, LogKey, excess_transfers, key_of
 from api.chain.projection import NOBODY
+from api.chain.transfer_causes import forced_transfers, settled_transactions
 from api.ledger.journal import Entry, Hold, Leg
-from contracts.abi import Event, ParticipantSet, Transfer
+from contracts.abi import (
+    AccountMoved,
+    AccountRegistered,
+    Event,
+    ParticipantSet,
+    Transfer,
+    TransferForced,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,9 +79,10 @@ def source_of(event: Event) -> str:
 class BankPlanner:
     """Plans a bank's entries.
 
-    `institution` is the bank's own account as of the first event; `payments` tells which payment each
-    transfer was; `transactions` which of one's own calls a transaction hash is; `open_payments` which served
-    payments are undecided.
+    `institution` is the bank's own account and `keepers` the participant of each account, as of the first
+    event; `payments` tells which payment each transfer was; `transactions` which of one's own calls a
+    transaction hash is; `moved_minor` what each moved account held; `open_payments` which served payments are
+    undecided. `wallets` are all that the bank ever had: one that its owner moved away is another bank's.
     """
 
     chart: BankChart
@@ -82,25 +91,59 @@ class BankPlanner:
     wallets: Mapping[bytes, OwnWallet]
     payments: Mapping[LogKey, BatchedPayment]
     transactions: Mapping[bytes, UUID]
+    keepers: dict[bytes, int]
+    moved_minor: Mapping[LogKey, int] = field(default_factory=dict)
     open_payments: frozenset[UUID] = frozenset()
+    _forced: Mapping[LogKey, TransferForced] = field(init=False, default_factory=dict)
+    _settled: frozenset[bytes] = field(init=False, default=frozenset())
 
     def plan(self, events: Sequence[Event]) -> Plan:
         """The entries of these events."""
         plan = Plan()
         excess = excess_transfers(events)
+        self._forced = forced_transfers(events)
+        self._settled = settled_transactions(events)
         for event in events:
             if isinstance(event, ParticipantSet) and event.participant == self.participant:
                 self.institution = event.institution
+            elif isinstance(event, AccountRegistered):
+                self.keepers[event.account] = event.participant
+            elif isinstance(event, AccountMoved):
+                self._move(plan, event)
             elif isinstance(event, Transfer) and self._concerns(event):
                 self._transfer(plan, event, key_of(event) in excess)
         return plan
 
     def _concerns(self, event: Transfer) -> bool:
         return (
-            event.payer in self.wallets
-            or event.payee in self.wallets
+            self._own_wallet(event.payer) is not None
+            or self._own_wallet(event.payee) is not None
             or self.institution in {event.payer, event.payee}
         )
+
+    def _own_wallet(self, address: bytes) -> OwnWallet | None:
+        """The wallet at this address, while it is with this bank."""
+        return self.wallets.get(address) if self.keepers.get(address) == self.participant else None
+
+    def _move(self, plan: Plan, event: AccountMoved) -> None:
+        """The wallet's money leaves custody with it, or comes with it."""
+        if self.participant not in {event.former_participant, event.participant}:
+            return
+        wallet, amount_minor = self.wallets.get(event.account), self.moved_minor[key_of(event)]
+        detail = {
+            "account": "0x" + event.account.hex(),
+            "former_participant": event.former_participant,
+            "participant": event.participant,
+        }
+        plan.cases.append(Case("WalletMoved" if wallet is not None else "AccountWithoutWallet", detail))
+        if wallet is None or not amount_minor:
+            return
+        leaves = event.former_participant == self.participant
+        debit, credit = self.chart.custody, wallet.wallet_account_id
+        if leaves:
+            debit, credit = credit, debit
+        legs = (self._leg(debit, amount_minor), self._leg(credit, -amount_minor))
+        plan.entries.append(PlannedEntry(Entry("move", source_of(event), None, legs)))
 
     def _transfer(self, plan: Plan, event: Transfer, is_excess: bool) -> None:
         if event.payer == NOBODY:
@@ -119,20 +162,36 @@ class BankPlanner:
 
     def _movement(self, plan: Plan, event: Transfer, is_excess: bool) -> None:
         payment = self.payments.get(key_of(event))
-        payer, payee = self.wallets.get(event.payer), self.wallets.get(event.payee)
+        payer, payee = self._own_wallet(event.payer), self._own_wallet(event.payee)
+        forced = self._forced.get(key_of(event))
         legs = [
             *self._memo_legs(event.amount_minor, payer, payee),
             *self._own_legs(plan, event, payment, is_excess),
         ]
         leaves_here = payer is not None or event.payer == self.institution
         if leaves_here and payment is None and not is_excess:
-            plan.cases.append(_case("UnmatchedTransfer", event, freezes="settle"))
+            plan.cases.append(self._unasked(event, forced))
         if payment is not None and payment.state != "batched":
             plan.cases.append(_case("PaidAfterFailing", event, freezes="settle"))
         business_id = None if payment is None else payment.payment_id
-        kind = "waterfall" if is_excess else "receipt" if payment is None else payment.kind
+        kind = _kind_of(payment, is_excess=is_excess, is_forced=forced is not None)
         entry = Entry(kind, source_of(event), business_id, tuple(legs))
         plan.entries.append(PlannedEntry(entry, business_id, self._served(event, payment, payee)))
+
+    def _unasked(self, event: Transfer, forced: TransferForced | None) -> Case:
+        """Money left that this bank was not asked to move.
+
+        An order explains it. A customer who pays on the single path needs no bank, and must not be able to
+        stop one: one case for the wallet says so. Anything else means that records are lost or a key is used
+        elsewhere.
+        """
+        if forced is not None:
+            case = _case("TransferForced", event)
+            case.detail["order"] = "0x" + forced.order.hex()
+            return case
+        if event.payer != self.institution and event.transaction_hash not in self._settled:
+            return Case("PaidOnTheSinglePath", {"wallet": "0x" + event.payer.hex()})
+        return _case("UnmatchedTransfer", event, freezes="settle")
 
     def _memo_legs(self, amount_minor: int, payer: OwnWallet | None, payee: OwnWallet | None) -> list[Leg]:
         """What customers hold: from wallet to wallet, or against custody where the other side is not a
@@ -177,6 +236,14 @@ class BankPlanner:
 
     def _leg(self, account_id: int, amount_minor: int) -> Leg:
         return Leg(account_id, self.chart.currency, amount_minor)
+
+
+def _kind_of(payment: BatchedPayment | None, *, is_excess: bool, is_forced: bool) -> str:
+    if is_excess:
+        return "waterfall"
+    if is_forced:
+        return "forced_transfer"
+    return "receipt" if payment is None else payment.kind
 
 
 def _case(kind: str, event: Transfer, *, freezes: Flow | None = None, in_transit_minor: int = 0) -> Case:

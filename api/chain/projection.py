@@ -1,25 +1,31 @@
-"""The projection: every registered address with its balance, tier, flags and day's spending, from final
-events alone.
+"""The projection: every registered address with its balance, tier, flags and day's spending, and what orders
+hold of it, from final events alone.
 
-It is a pure function of the chain's events (and of one's own records, for nonces), so it can be dropped and
-rebuilt from block 0 with the same result.
+It is a pure function of the chain's events (for nonces, of one's own records and of the calls that moved
+accounts), so it can be dropped and rebuilt from block 0 with the same result.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from api.chain.matching import LogKey, excess_transfers, key_of
+from api.chain.transfer_causes import forced_transfers
 from contracts.abi import (
     AccountFlag,
+    AccountMoved,
     AccountRegistered,
     Event,
+    FundsHeldUnderOrder,
+    FundsReleased,
     MintAllowanceChanged,
     ParticipantSet,
     PauseChanged,
     TierSet,
     Transfer,
+    TransferForced,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +38,7 @@ SECONDS_A_DAY: Final = 86_400
 MAX_SPENT_MINOR: Final = 2**63 - 1
 WHOLE_SUPPLY: Final = 0
 _INSTITUTION: Final = int(AccountFlag.INSTITUTION)
+NO_NONCES: Final[Mapping[bytes, int]] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -65,6 +72,10 @@ class Projection:
         self.tiers: dict[int, tuple[int, int, int]] = {}
         self.supply_minor = 0
         self.is_paused = False
+        # what each moved account held when it moved
+        self.moved_minor: dict[LogKey, int] = {}
+        # (account, order) -> what the order holds of the account
+        self._order_holds: dict[tuple[bytes, bytes], int] = {}
         # participant (0: all) -> what its accounts hold, and of that its institution's own
         self._holdings: dict[int, list[int]] = {}
         self._history: dict[tuple[int, int], tuple[int, int]] = {}
@@ -83,6 +94,14 @@ class Projection:
             list(addresses),
         ):
             projection.accounts[row[0]] = AccountRow(*row[1:])
+        restricted = _restricted(events)
+        if restricted:
+            for row in await connection.fetch(
+                """SELECT address, order_id, held_minor::text FROM chain_order_holds
+                    WHERE address = ANY($1::bytea[])""",
+                list(restricted),
+            ):
+                projection._order_holds[row[0], row[1]] = int(row[2])
         for row in await connection.fetch(
             """SELECT participant, institution, tier_mask::text, mint_allowance_minor::text
                  FROM chain_participants"""
@@ -100,16 +119,28 @@ class Projection:
             projection._holdings[row[0]] = [row[1], row[2]]
         return projection
 
-    def apply(self, events: Iterable[Event], times_s: Mapping[int, int]) -> None:
-        """Apply events in order; `times_s` holds each block's own time."""
+    def apply(
+        self,
+        events: Iterable[Event],
+        times_s: Mapping[int, int],
+        moved_nonces: Mapping[bytes, int] = NO_NONCES,
+    ) -> None:
+        """Apply events in order; `times_s` holds each block's own time, `moved_nonces` what the owners of
+        moved accounts have used up.
+        """
         events = list(events)
-        excess: Collection[LogKey] = excess_transfers(events).keys()
+        exempt: Collection[LogKey] = excess_transfers(events).keys() | forced_transfers(events).keys()
         for event in events:
             if isinstance(event, Transfer):
-                day = None if key_of(event) in excess else times_s[event.block_number] // SECONDS_A_DAY
+                day = None if key_of(event) in exempt else times_s[event.block_number] // SECONDS_A_DAY
                 self._transfer(event, day)
             elif isinstance(event, AccountRegistered):
                 self._register(event)
+            elif isinstance(event, AccountMoved):
+                self.moved_minor[key_of(event)] = self.accounts[event.account].balance_minor
+                self.raise_nonce(event.account, moved_nonces.get(event.account, 0))
+            elif isinstance(event, FundsHeldUnderOrder | FundsReleased | TransferForced):
+                self._restrict(event)
             elif isinstance(event, ParticipantSet):
                 known = self.participants.get(event.participant)
                 allowance = 0 if known is None else known.mint_allowance_minor
@@ -128,12 +159,15 @@ class Projection:
                 self.is_paused = event.is_paused
 
     def raise_nonce(self, payer: bytes, next_nonce: int) -> None:
-        """A record of this payer was executed, or refused by a rule: its nonce is gone."""
+        """A record of this payer was executed, or refused by a rule, or its owner moved the account: the
+        nonces below this one are gone.
+        """
         account = self.accounts[payer]
         account.next_nonce = max(account.next_nonce, next_nonce)
 
     def _transfer(self, event: Transfer, day: int | None) -> None:
-        """`day` None: the excess of a waterfall, which is exempt from the payer's limits.
+        """`day` None: the excess of a waterfall, or a transfer under an order, which are exempt from the
+        payer's limits.
 
         So are minting and burning.
         """
@@ -165,17 +199,30 @@ class Projection:
         if not change_minor:
             return
         own_minor = change_minor if account.flags & _INSTITUTION else 0
-        for participant in (account.participant, WHOLE_SUPPLY):
+        # the system's accounts belong to no participant
+        for participant in {account.participant, WHOLE_SUPPLY}:
             holding = self._holdings.setdefault(participant, [0, 0])
             holding[0] += change_minor
             holding[1] += own_minor
             self._history[participant, block_number] = (holding[0], holding[1])
+
+    def _restrict(self, event: FundsHeldUnderOrder | FundsReleased | TransferForced) -> None:
+        """Keep what each order holds of an account: a forced transfer takes that first."""
+        account = event.payer if isinstance(event, TransferForced) else event.account
+        held_minor = self._order_holds.get((account, event.order), 0)
+        if isinstance(event, FundsHeldUnderOrder):
+            held_minor += event.amount_minor
+        else:
+            held_minor -= min(event.amount_minor, held_minor)
+        self._order_holds[account, event.order] = held_minor
 
     # ------------------------------------------------------------------------------------------ saving
 
     async def save(self, connection: Connection) -> None:
         """Write what changed, one statement a table."""
         await self._save_accounts(connection)
+        if self._order_holds:
+            await self._save_order_holds(connection)
         if self._changed_participants:
             await self._save_participants(connection)
         if self.tiers:
@@ -222,6 +269,26 @@ class Projection:
             [row.next_nonce for _, row in rows],
         )
 
+    async def _save_order_holds(self, connection: Connection) -> None:
+        holds = sorted(self._order_holds.items())
+        ended = [key for key, held_minor in holds if not held_minor]
+        await connection.execute(
+            """DELETE FROM chain_order_holds h USING unnest($1::bytea[], $2::bytea[]) AS ended (address,
+               order_id) WHERE (h.address, h.order_id) = (ended.address, ended.order_id)""",
+            [address for address, _ in ended],
+            [order for _, order in ended],
+        )
+        lasting = [(*key, held_minor) for key, held_minor in holds if held_minor]
+        await connection.execute(
+            """INSERT INTO chain_order_holds (address, order_id, held_minor)
+               SELECT address, order_id, held::numeric
+                 FROM unnest($1::bytea[], $2::bytea[], $3::text[]) AS n (address, order_id, held)
+               ON CONFLICT (address, order_id) DO UPDATE SET held_minor = excluded.held_minor""",
+            [address for address, _, _ in lasting],
+            [order for _, order, _ in lasting],
+            [str(held_minor) for _, _, held_minor in lasting],
+        )
+
     async def _save_participants(self, connection: Connection) -> None:
         changed = sorted(self._changed_participants)
         await connection.execute(
@@ -260,7 +327,16 @@ def _touched(events: Iterable[Event]) -> set[bytes]:
         if isinstance(event, Transfer):
             addresses.add(event.payer)
             addresses.add(event.payee)
-        elif isinstance(event, AccountRegistered):
+        elif isinstance(event, AccountRegistered | AccountMoved):
             addresses.add(event.account)
     addresses.discard(NOBODY)
     return addresses
+
+
+def _restricted(events: Iterable[Event]) -> set[bytes]:
+    """Every account of which these events say that an order holds more or less."""
+    return {
+        event.payer if isinstance(event, TransferForced) else event.account
+        for event in events
+        if isinstance(event, FundsHeldUnderOrder | FundsReleased | TransferForced)
+    }

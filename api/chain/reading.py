@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from api.chain.errors import ChainMoved, RpcRefused
+from api.chain.moves import read_moved_nonces
 from contracts.abi import Event, decode_logs, decode_revert
 
 if TYPE_CHECKING:
@@ -38,11 +39,15 @@ class OwnTransaction:
 
 @dataclass(frozen=True, slots=True)
 class FinalRange:
-    """Consecutive blocks that are about to become final."""
+    """Consecutive blocks that are about to become final.
+
+    `moved_nonces`: of the accounts that moved in them, what no event says.
+    """
 
     blocks: Sequence[Known]
     events: list[Event]
     own: list[OwnTransaction] = field(default_factory=list)
+    moved_nonces: dict[bytes, int] = field(default_factory=dict)
 
     @property
     def last(self) -> Known:
@@ -83,9 +88,8 @@ async def read_range(
         first,
         last,
     )
-    return FinalRange(
-        blocks, events, await _outcomes(rpc, deployment, blocks, events, [_Included(*row) for row in rows])
-    )
+    own = await _outcomes(rpc, deployment, blocks, events, [_Included(*row) for row in rows])
+    return FinalRange(blocks, events, own, await read_moved_nonces(rpc, deployment.contract, events))
 
 
 async def _outcomes(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from api.chain.errors import ChainMoved
 from api.chain.indexer import MAX_RANGE_BLOCKS
+from api.chain.moves import read_moved_nonces
 from api.chain.projection import Projection
 from contracts.abi import decode_logs
 from contracts.batch import SkipReason
@@ -25,6 +26,7 @@ PROJECTION_TABLES: Final = (
     "chain_participants",
     "chain_currency",
     "chain_supply_history",
+    "chain_order_holds",
 )
 
 
@@ -69,15 +71,19 @@ async def _apply(connection: Connection, rpc: RpcClient, contract: bytes, start:
             raise ChainMoved(f"a log of block {event.block_number} belongs to another branch")
     events.sort(key=lambda event: (event.block_number, event.log_index))
     projection = await Projection.load(connection, events)
-    projection.apply(events, {row["number"]: row["time_s"] for row in rows})
+    moved_nonces = await read_moved_nonces(rpc, contract, events)
+    projection.apply(events, {row["number"]: row["time_s"] for row in rows}, moved_nonces)
     await projection.save(connection)
 
 
 async def _restore_nonces(connection: Connection) -> None:
-    """From one's own records: executed, or refused by a rule (the signer's refusals have no nonce)."""
+    """From one's own records: executed, or refused by a rule (the signer's refusals have no nonce).
+
+    What an account's moves used up is restored already.
+    """
     await connection.execute(
         """
-        UPDATE chain_accounts a SET next_nonce = used.next_nonce
+        UPDATE chain_accounts a SET next_nonce = greatest(a.next_nonce, used.next_nonce)
           FROM (SELECT payer, max(nonce) + 1 AS next_nonce FROM outbox_payments
                  WHERE nonce IS NOT NULL
                    AND (state = 'final' OR (state = 'failed' AND outcome_code = ANY($1::text[])))

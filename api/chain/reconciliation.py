@@ -16,11 +16,13 @@ from api.chain.alarms import freeze, open_case
 from api.database import transaction
 from api.ledger.chart import BankChart
 from contracts.abi import (
+    AccountFlag,
     AccountWord,
     decode_account_word,
     decode_uint,
     decode_words,
     encode_account_words,
+    encode_restriction,
     encode_total_supply,
 )
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from api.database import Connection, Pool
 
 ACCOUNTS_EACH_RUN: Final = 250
+_HAS_HOLD: Final = int(AccountFlag.HAS_HOLD)
 KEPT_DAYS: Final = 30
 
 _TOTALS = """
@@ -50,7 +53,7 @@ SELECT COALESCE(sum(b.posted_minor), 0)::bigint AS books_minor,
        COALESCE(sum(COALESCE(a.balance_minor, 0)), 0)::bigint AS chain_minor,
        COALESCE(sum(abs(b.posted_minor - COALESCE(a.balance_minor, 0))), 0)::bigint AS apart_minor
   FROM outbox_registrations r JOIN ledger_balances b ON b.account_id = r.wallet_ledger_account_id
-  LEFT JOIN chain_accounts a ON a.address = r.address
+  LEFT JOIN chain_accounts a ON a.address = r.address AND a.participant = $1
 """
 
 EXPLAINED_IN_TRANSIT: Final = """
@@ -59,8 +62,10 @@ SELECT COALESCE(sum((detail ->> 'in_transit_minor')::bigint), 0)::bigint FROM ch
 """
 
 _ACCOUNTS = """
-SELECT address, participant, tier, flags, balance_minor, spent_minor, spent_day, next_nonce
-  FROM chain_accounts
+SELECT address, participant, tier, flags, balance_minor, spent_minor, spent_day, next_nonce,
+       (SELECT COALESCE(sum(h.held_minor), 0)::text FROM chain_order_holds h
+         WHERE h.address = a.address) AS held_minor
+  FROM chain_accounts a
  WHERE (participant = $1 OR $1 = 0)
 """
 
@@ -148,6 +153,7 @@ class Reconciliation:
         )
         words = await self._words([row["address"] for row in accounts], number)
         apart, mismatched = _compare(accounts, words, self._books.participant)
+        mismatched += await self._misheld(accounts, number, mismatched)
         checks = (
             Check.of("supply", totals["balances_minor"], supply),
             *self._checks(books, supply),
@@ -174,7 +180,7 @@ class Reconciliation:
         inventory = await _posted(connection, chart.inventory)
         custody = await _posted(connection, chart.custody)
         held = totals["institution_minor"] or 0
-        wallets = await connection.fetchrow(_WALLETS)
+        wallets = await connection.fetchrow(_WALLETS, self._books.participant)
         assert wallets is not None
         in_transit = await _posted(connection, chart.in_transit_unidentified)
         explained = await connection.fetchval(EXPLAINED_IN_TRANSIT)
@@ -204,6 +210,23 @@ class Reconciliation:
             return []
         data = encode_account_words(addresses)
         return decode_words(await self._rpc.call_contract(self._deployment.contract, data, number))
+
+    async def _misheld(
+        self, accounts: Sequence[asyncpg.Record], number: int, known: Sequence[str]
+    ) -> tuple[str, ...]:
+        """The accounts of which orders hold something else than is projected."""
+        mismatched: list[str] = []
+        for row in accounts:
+            address = "0x" + row["address"].hex()
+            held_minor, has_hold = int(row["held_minor"]), bool(row["flags"] & _HAS_HOLD)
+            if address in known or not (held_minor or has_hold):
+                continue
+            returned = await self._rpc.call_contract(
+                self._deployment.contract, encode_restriction(row["address"]), number
+            )
+            if decode_uint(returned[:32]) != held_minor:
+                mismatched.append(address)
+        return tuple(mismatched)
 
     async def _write(self, reconciled: Reconciled) -> None:
         checks = msgspec.json.encode(reconciled.checks).decode()

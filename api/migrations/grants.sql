@@ -18,7 +18,7 @@ GRANT USAGE ON SEQUENCE ledger_entry_ids, ledger_hold_ids TO :app_role;  -- also
 
 -- the projection of the chain: rebuilt from block 0 at will
 GRANT INSERT, UPDATE, DELETE ON chain_cursor, chain_blocks, chain_accounts, chain_tiers, chain_participants,
-      chain_currency, chain_supply_history TO :app_role;
+      chain_currency, chain_supply_history, chain_order_holds TO :app_role;
 
 -- intents: written once; what became of them moves on
 GRANT INSERT, UPDATE (address, transaction_id, registered_block) ON outbox_registrations TO :app_role;

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from contracts.accounts import AccountFlag
+
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection
@@ -120,7 +122,11 @@ async def chain_accounts(conn: Connection, addresses: Collection[bytes], day: in
                   CASE WHEN n.spent_day = $2 THEN n.spent_minor ELSE 0 END AS spent,
                   coalesce(t.holding_limit_minor, 0)::text AS holding,
                   coalesce(t.per_payment_limit_minor, 0)::text AS single,
-                  coalesce(t.daily_limit_minor, 0)::text AS daily, b.address AS bank, b.flags AS bank_flags
+                  coalesce(t.daily_limit_minor, 0)::text AS daily, b.address AS bank, b.flags AS bank_flags,
+                  CASE WHEN n.flags & $3 <> 0
+                       THEN (SELECT coalesce(sum(h.held_minor), 0) FROM chain_order_holds h
+                              WHERE h.address = n.address)
+                       ELSE 0 END::text AS held
              FROM chain_accounts n
              LEFT JOIN chain_tiers t ON t.tier = n.tier
              LEFT JOIN chain_participants p ON p.participant = n.participant
@@ -128,6 +134,7 @@ async def chain_accounts(conn: Connection, addresses: Collection[bytes], day: in
             WHERE n.address = ANY($1)""",
         list(addresses),
         day,
+        int(AccountFlag.HAS_HOLD),
     )
 
 

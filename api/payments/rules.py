@@ -23,7 +23,22 @@ REGISTERED: Final = int(AccountFlag.REGISTERED)
 FROZEN: Final = int(AccountFlag.FROZEN)
 LINKED: Final = int(AccountFlag.LINKED)
 INSTITUTION: Final = int(AccountFlag.INSTITUTION)
+SYSTEM: Final = int(AccountFlag.SYSTEM)
 CLOSED: Final = int(AccountFlag.CLOSED)
+SUSPENDED: Final = int(AccountFlag.SUSPENDED)
+
+# in the order in which the contract asks (contracts.batch.RULE_ORDER)
+_PAYER_REFUSED: Final = (
+    (FROZEN, "PayerFrozen", "The payer's account is frozen."),
+    (CLOSED, "PayerClosed", "The payer's account is closed."),
+    (SUSPENDED, "PayerSuspended", "The payer is a bank that the central bank has suspended."),
+)
+_PAYEE_REFUSED: Final = (
+    (FROZEN, "PayeeFrozen", "The payee's account is frozen."),
+    (CLOSED, "PayeeClosed", "The payee's account is closed."),
+    (SUSPENDED, "PayeeSuspended", "The payee is a bank that the central bank has suspended."),
+    (SYSTEM, "PayeeIsSystem", "The payee is an account of the system, which is paid only as it asks."),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +72,23 @@ class ChainAccount:
     tier: Tier
     balance_minor: int
     spent_minor: int
+    held_minor: int = 0
+    """What orders hold of the balance; it may be more than there is."""
 
     @property
     def is_open(self) -> bool:
-        """Registered, and neither frozen nor closed."""
-        return bool(self.flags & REGISTERED) and not self.flags & (FROZEN | CLOSED)
+        """Registered, and neither frozen, closed, suspended nor the system's: what a waterfall may reach."""
+        refused = FROZEN | CLOSED | SUSPENDED | SYSTEM
+        return bool(self.flags & REGISTERED) and not self.flags & refused
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What holds for every payment at this moment."""
+    """What holds for every payment at this moment; `institution_flags` are of the bank's own account."""
 
     is_paused: bool
     frozen_flow_reason: str | None
+    institution_flags: int = REGISTERED
 
 
 @dataclass(slots=True)
@@ -95,6 +114,8 @@ class Case:
     payee_bank: ChainAccount | None
     funds: Funds
     is_payee_known: bool = True
+    is_wallet_own: bool = True
+    """Whether the wallet is still with this bank: its owner can move it to another one."""
     unsettled_spending_minor: int = 0
     unsettled_receipts_minor: int = 0
 
@@ -127,13 +148,25 @@ def decide(case: Case) -> Decision:
 
 
 def _sources_of(case: Case) -> tuple[int, int]:
-    """A payment takes the wallet first, a funding only the deposit, a redemption only the wallet."""
+    """A payment takes the wallet first, a funding only the deposit, a redemption only the wallet.
+
+    What orders hold of the wallet is not taken.
+    """
     if case.kind == "funding":
         return 0, case.amount_minor
     if case.kind == "redemption":
         return case.amount_minor, 0
-    from_wallet = min(case.amount_minor, max(0, case.funds.wallet_minor))
+    from_wallet = min(case.amount_minor, _spendable(case))
     return from_wallet, case.amount_minor - from_wallet
+
+
+def _spendable(case: Case) -> int:
+    """What the wallet can pay: neither accepted for something else nor held under an order."""
+    return max(0, case.funds.wallet_minor - _held_of_wallet(case))
+
+
+def _held_of_wallet(case: Case) -> int:
+    return case.payer.held_minor if case.payer is not None and case.kind != "funding" else 0
 
 
 def _of_the_moment(case: Case) -> Iterator[Reason]:
@@ -141,32 +174,44 @@ def _of_the_moment(case: Case) -> Iterator[Reason]:
         yield Reason("FlowFrozen", f"Settlement is stopped for now: {case.conditions.frozen_flow_reason}.")
     if case.conditions.is_paused:
         yield Reason("CurrencyPaused", "The central bank has paused the currency.")
+    if case.conditions.institution_flags & SUSPENDED:
+        yield Reason("ParticipantSuspended", "The central bank has suspended this bank.")
+    elif case.conditions.institution_flags & (FROZEN | CLOSED):
+        yield Reason("ParticipantFrozen", "This bank's own account is frozen.")
 
 
 def _of_the_sides(case: Case) -> Iterator[Reason]:
-    payer, payee = case.payer, case.payee
-    if payer is None:
+    yield from _of_the_payer(case)
+    if not case.is_wallet_own:
+        code = "PayerNotOfParticipant" if case.kind != "funding" else "PayeeNotOfParticipant"
+        yield Reason(code, "The wallet was moved to another bank.")
+    yield from _of_the_payee(case)
+
+
+def _of_the_payer(case: Case) -> Iterator[Reason]:
+    if case.payer is None:
         side = "wallet" if case.kind != "funding" else "bank's own account"
         yield Reason(
             "PayerNotRegistered", f"The {side} is not registered on chain yet: wait until it is ready."
         )
-    else:
-        if payer.flags & FROZEN:
-            yield Reason("PayerFrozen", "The payer's account is frozen.")
-        if payer.flags & CLOSED:
-            yield Reason("PayerClosed", "The payer's account is closed.")
+        return
+    for flag, code, detail in _PAYER_REFUSED:
+        if case.payer.flags & flag:
+            yield Reason(code, detail)
+
+
+def _of_the_payee(case: Case) -> Iterator[Reason]:
     if not case.is_payee_known:
         yield Reason("UnknownPayee", "This bank knows no such payee: check the reference.")
         return
-    if payee is None:
+    if case.payee is None:
         yield Reason("PayeeNotRegistered", "The payee's address is not registered for this currency.")
         return
-    if payer is not None and payer.address == payee.address:
+    if case.payer is not None and case.payer.address == case.payee.address:
         yield Reason("SelfPayment", "Payer and payee are the same account.")
-    if payee.flags & FROZEN:
-        yield Reason("PayeeFrozen", "The payee's account is frozen.")
-    if payee.flags & CLOSED:
-        yield Reason("PayeeClosed", "The payee's account is closed.")
+    for flag, code, detail in _PAYEE_REFUSED:
+        if case.payee.flags & flag:
+            yield Reason(code, detail)
 
 
 def _of_the_limits(case: Case) -> Iterator[Reason]:
@@ -203,7 +248,7 @@ def _of_the_payees_room(case: Case) -> Iterator[Reason]:
     flags_of_both = payee.flags | (payer.flags if payer is not None else 0)
     can_flow_on = (
         bool(payee.flags & LINKED)
-        and not flags_of_both & INSTITUTION
+        and not flags_of_both & (INSTITUTION | SYSTEM)
         and case.payee_bank is not None
         and case.payee_bank.is_open
     )
@@ -223,13 +268,20 @@ def _of_the_money(case: Case, from_wallet: int, from_deposit: int) -> Iterator[R
     if case.kind != "payment" and funds.deposit_minor is None:
         yield Reason("NoLinkedAccount", "The wallet is not linked to a bank account.")
         return
-    if from_wallet > wallet or from_deposit > deposit:
+    if case.amount_minor > _money_of(case.kind, wallet, deposit):
         values: dict[str, Any] = {"amount_minor": case.amount_minor}
         if case.kind != "funding":
             values["wallet_available_minor"] = wallet
         if case.kind != "redemption":
             values["deposit_available_minor"] = deposit
         yield Reason("InsufficientFunds", "The available money is less than the amount.", values)
+        return
+    if _is_held(case, from_wallet, from_deposit):
+        yield Reason(
+            "FundsHeld",
+            "An order holds money of the wallet that this would take.",
+            {"amount_minor": case.amount_minor, "wallet_available_minor": _spendable(case)},
+        )
         return
     if case.kind == "payment" and from_deposit:
         yield from _of_the_own_room(case, from_deposit)
@@ -238,6 +290,25 @@ def _of_the_money(case: Case, from_wallet: int, from_deposit: int) -> Iterator[R
             "InsufficientInventory",
             "The bank has not enough digital currency at the moment to fund the wallet: try again later.",
         )
+
+
+def _money_of(kind: Kind, wallet_minor: int, deposit_minor: int) -> int:
+    """All that such a payment can draw on, but for orders."""
+    if kind == "funding":
+        return deposit_minor
+    return wallet_minor if kind == "redemption" else wallet_minor + deposit_minor
+
+
+def _is_held(case: Case, from_wallet: int, from_deposit: int) -> bool:
+    """Whether only an order stands against it.
+
+    Where orders hold more than the wallet has, they would hold what a funding brings for the payment, too.
+    """
+    held = _held_of_wallet(case)
+    if not held:
+        return False
+    is_short = from_wallet > _spendable(case) or from_deposit > max(0, case.funds.deposit_minor or 0)
+    return is_short or held > max(0, case.funds.wallet_minor)
 
 
 def _of_the_own_room(case: Case, from_deposit: int) -> Iterator[Reason]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass
@@ -112,6 +113,7 @@ class Situation:
     def __init__(self, institution_address: bytes | None, conditions: Conditions) -> None:
         self.institution_address = institution_address
         self.conditions = conditions
+        self._held_inventory_minor = 0
         self._accounts: dict[bytes, ChainAccount] = {}
         self._banks: dict[bytes, ChainAccount] = {}
         self._spending: dict[bytes, int] = defaultdict(int)
@@ -128,10 +130,18 @@ class Situation:
         own = {moment["institution"]} if moment["institution"] else set()
         for row in await queries.chain_accounts(conn, payers | payees | own, moment["day"]):
             tier = Tier(int(row["holding"]), int(row["single"]), int(row["daily"]))
-            account = ChainAccount(row["address"], row["flags"], tier, row["balance_minor"], row["spent"])
+            account = ChainAccount(
+                row["address"], row["flags"], tier, row["balance_minor"], row["spent"], int(row["held"])
+            )
             situation._accounts[account.address] = account
             if row["bank"]:
                 situation._banks[account.address] = ChainAccount(row["bank"], row["bank_flags"], tier, 0, 0)
+        institution = situation._accounts.get(moment["institution"])
+        if institution is not None:
+            situation.conditions = dataclasses.replace(
+                situation.conditions, institution_flags=institution.flags
+            )
+            situation._held_inventory_minor = institution.held_minor
         situation._spending.update(await queries.unsettled_spending(conn, payers))
         unlinked = {
             address
@@ -151,6 +161,7 @@ class Situation:
         payer_address = self.institution_address if kind == "funding" else wallet_address
         payee_address = resolved.payee_address
         funds.unsettled_fundings_minor = self._fundings[wallet_address] if wallet_address else 0
+        funds.inventory_minor -= self._held_inventory_minor
         receipts = 0
         if payee_address is not None:
             receipts = self._fundings[payee_address] if kind == "funding" else self._receipts[payee_address]
@@ -163,11 +174,17 @@ class Situation:
             payee_bank=self._banks.get(payee_address) if payee_address else None,
             funds=funds,
             is_payee_known=is_payee_known,
+            is_wallet_own=self._is_own(wallet_address),
             unsettled_spending_minor=self._spending[payer_address]
             if payer_address and kind != "funding"
             else 0,
             unsettled_receipts_minor=receipts,
         )
+
+    def _is_own(self, wallet_address: bytes | None) -> bool:
+        """Whether a wallet is with this bank, or with none yet."""
+        bank = self._banks.get(wallet_address) if wallet_address is not None else None
+        return bank is None or bank.address == self.institution_address
 
     def accept(self, case: Case) -> None:
         """Remember what was accepted, for the requests that follow."""

@@ -1,18 +1,20 @@
 """Every entry of a journal held against its cause, and every cause against its entry.
 
 An entry is caused by an event of the chain, by an account that was opened with money, or by a reserve
-deposit. What an event must book is derived here anew: from the event, the wallets' links and the chart.
+deposit. What an event must book is derived here anew: from the event, the wallets' links and the chart, and
+from the bank with which each wallet was at that event.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from api.chain.postings import source_of
 from api.ledger.chart import code_of
 from api.ledger.verify import Difference
-from contracts.abi import AccountRegistered, Event, ParticipantSet, Transfer
+from contracts.abi import AccountMoved, AccountRegistered, Event, ParticipantSet, Transfer
 from scripts.books.chain_replay import NOBODY
 from scripts.books.reading import Connection
 
@@ -165,10 +167,11 @@ def unexplained_entries(journal: Journal, participant: int, events: Iterable[Eve
 
 def _expected(
     journal: Journal, participant: int, events: Iterable[Event]
-) -> Iterator[tuple[Transfer, list[Legs]]]:
-    """The transfers that an institution must book, and each with the ways in which it may."""
+) -> Iterator[tuple[Event, list[Legs]]]:
+    """The transfers and moves that an institution must book, and each with the ways in which it may."""
     institutions: dict[int, bytes] = {}
     keepers: dict[bytes, int] = {}
+    balances: defaultdict[bytes, int] = defaultdict(int)
     for event in events:
         match event:
             case ParticipantSet():
@@ -180,9 +183,18 @@ def _expected(
                 if NOBODY in {event.payer, event.payee}:
                     yield event, [_issuance(journal.codes, keepers, event)]
             case Transfer():
-                legs = list(_bank_legs(journal, institutions.get(participant), event))
+                balances[event.payer] -= event.amount_minor
+                balances[event.payee] += event.amount_minor
+                own = {each for each in (event.payer, event.payee) if keepers.get(each) == participant}
+                legs = list(_bank_legs(journal, institutions.get(participant), own, event))
                 if legs:
                     yield event, legs
+            case AccountMoved() if participant in {event.former_participant, event.participant}:
+                side = 1 if event.former_participant == participant else -1
+                wallet, moved_minor = journal.wallets.get(event.account), balances[event.account]
+                if wallet is not None and moved_minor:
+                    custody = journal.codes.get("custody", 0)
+                    yield event, [{wallet.account_id: side * moved_minor, custody: -side * moved_minor}]
 
 
 def _issuance(codes: Mapping[str, int], keepers: Mapping[bytes, int], event: Transfer) -> Legs:
@@ -193,10 +205,15 @@ def _issuance(codes: Mapping[str, int], keepers: Mapping[bytes, int], event: Tra
     return {reserves: amount_minor, codes.get("circulation", 0): -amount_minor}
 
 
-def _bank_legs(journal: Journal, institution: bytes | None, event: Transfer) -> Iterator[Legs]:
-    """How a bank may book a transfer: an unexplained one waits in transit instead of on a deposit."""
+def _bank_legs(
+    journal: Journal, institution: bytes | None, own: set[bytes], event: Transfer
+) -> Iterator[Legs]:
+    """How a bank may book a transfer: an unexplained one waits in transit instead of on a deposit.
+
+    `own` are the parties that are with this bank: a wallet that was moved away is another bank's.
+    """
     codes, amount_minor = journal.codes, event.amount_minor
-    payer, payee = journal.wallets.get(event.payer), journal.wallets.get(event.payee)
+    payer, payee = (journal.wallets.get(each) if each in own else None for each in (event.payer, event.payee))
     if payer is None and payee is None and institution not in {event.payer, event.payee}:
         return
     if NOBODY in {event.payer, event.payee}:
@@ -210,7 +227,8 @@ def _bank_legs(journal: Journal, institution: bytes | None, event: Transfer) -> 
     if institution not in {event.payer, event.payee}:
         yield legs
         return
-    side, customer = (-1, payee) if event.payer == institution else (1, payer)
+    side, other = (-1, event.payee) if event.payer == institution else (1, event.payer)
+    customer = journal.wallets.get(other)
     counters = [customer.deposit_id if customer else None, codes.get("in_transit:unidentified", 0)]
     for counter in counters:
         if counter is not None:

@@ -12,13 +12,17 @@ from contracts.abi import (
     AccountRegistered,
     AccountWord,
     Event,
+    FundsHeldUnderOrder,
+    FundsReleased,
     ParticipantSet,
     Transfer,
+    TransferForced,
     decode_account_word,
     decode_logs,
     decode_uint,
     decode_words,
     encode_account_words,
+    encode_restriction,
     encode_total_supply,
 )
 
@@ -38,13 +42,15 @@ class ChainDifference:
 
 @dataclass(slots=True)
 class ReplayedChain:
-    """Balances, registrations and institutions after `block_number`, from events alone."""
+    """Balances, registrations, institutions and orders' holds after `block_number`, from events alone."""
 
     block_number: int
     balances: defaultdict[bytes, int] = field(default_factory=lambda: defaultdict(int))
     participants: dict[bytes, int] = field(default_factory=dict)
     institutions: dict[int, bytes] = field(default_factory=dict)
     supply_minor: int = 0
+    order_holds: defaultdict[tuple[bytes, bytes], int] = field(default_factory=lambda: defaultdict(int))
+    """(account, order) -> what the order holds of the account."""
 
     def apply(self, event: Event) -> None:
         """Moves what one event moved."""
@@ -63,8 +69,22 @@ class ReplayedChain:
             case ParticipantSet(participant=participant, institution=institution):
                 self.institutions[participant] = institution
                 self.participants[institution] = participant
+            case FundsHeldUnderOrder(account=account, order=order, amount_minor=amount_minor):
+                self.order_holds[account, order] += amount_minor
+            case FundsReleased(account=account, order=order, amount_minor=amount_minor):
+                self.order_holds[account, order] -= amount_minor
+            case TransferForced(payer=payer, order=order, amount_minor=amount_minor):
+                self.order_holds[payer, order] -= min(amount_minor, self.order_holds[payer, order])
             case _:
                 pass
+
+    def kept_minor(self, account: bytes, participant: int) -> int:
+        """What an account holds with this participant: nothing, once its owner has moved it to another."""
+        return self.balances[account] if self.participants.get(account) == participant else 0
+
+    def held_minor(self, account: bytes) -> int:
+        """What all orders together hold of an account."""
+        return sum(held for (holder, _), held in self.order_holds.items() if holder == account)
 
     def customers_total_minor(self, participant: int) -> int:
         """What the participant's customers hold together: all its accounts but its own."""
@@ -120,10 +140,14 @@ class ChainHistory:
 
 @dataclass(frozen=True, slots=True)
 class ContractState:
-    """What the contract itself says of the supply and of each account that its events named."""
+    """What the contract itself says of the supply and of each account that its events named.
+
+    `held_minor` is what orders hold of an account, for those of which an order ever held anything.
+    """
 
     supply_minor: int
     words: Mapping[bytes, AccountWord]
+    held_minor: Mapping[bytes, int]
 
 
 async def read_state(rpc: RpcClient, contract: bytes, chain: ReplayedChain) -> ContractState:
@@ -135,7 +159,11 @@ async def read_state(rpc: RpcClient, contract: bytes, chain: ReplayedChain) -> C
         part = accounts[start : start + ACCOUNTS_IN_ONE_CALL]
         returned = await rpc.call_contract(contract, encode_account_words(part), chain.block_number)
         words |= zip(part, map(decode_account_word, decode_words(returned)), strict=True)
-    return ContractState(supply, words)
+    held: dict[bytes, int] = {}
+    for account in sorted({account for account, _ in chain.order_holds}):
+        returned = await rpc.call_contract(contract, encode_restriction(account), chain.block_number)
+        held[account] = decode_uint(returned[:32])
+    return ContractState(supply, words, held)
 
 
 def state_differences(state: ContractState, chain: ReplayedChain) -> list[ChainDifference]:
@@ -148,4 +176,8 @@ def state_differences(state: ContractState, chain: ReplayedChain) -> list[ChainD
         subject = f"0x{account.hex()}"
         pairs.append((subject, chain.balances[account], word.balance))
         pairs.append((f"{subject} participant", chain.participants.get(account, 0), word.participant))
+    pairs += [
+        (f"0x{account.hex()} held under orders", chain.held_minor(account), held_minor)
+        for account, held_minor in state.held_minor.items()
+    ]
     return [ChainDifference(*pair) for pair in pairs if pair[1] != pair[2]]

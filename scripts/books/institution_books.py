@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import asyncpg
 
@@ -58,6 +58,8 @@ class Books:
     explained_in_transit_minor: int = 0
     journal: Journal = EMPTY_JOURNAL
     inconsistencies: tuple[Difference, ...] = ()
+    order_holds: Mapping[tuple[bytes, bytes], int] = field(default_factory=dict)
+    """(account, order) -> what the order holds of the account, by what the institution keeps of the chain."""
 
     def reserves_at(self, code: str, block_number: int) -> int:
         """A reserves account's balance without what blocks above `block_number` moved."""
@@ -128,6 +130,9 @@ async def _read_books(settings: Settings, connection: Connection) -> Books:
             """SELECT address, participant, tier, flags, balance_minor, spent_minor, spent_day, next_nonce
                  FROM chain_accounts"""
         )
+        order_holds = await connection.fetch(
+            "SELECT address, order_id, held_minor::text AS held FROM chain_order_holds"
+        )
         supply = await connection.fetchval("SELECT supply_minor FROM chain_currency")
         movements = await connection.fetch(_RESERVE_MOVEMENTS)
         explained_minor = await connection.fetchval(EXPLAINED_IN_TRANSIT)
@@ -147,6 +152,7 @@ async def _read_books(settings: Settings, connection: Connection) -> Books:
         explained_in_transit_minor=explained_minor,
         journal=journal,
         inconsistencies=tuple(inconsistencies),
+        order_holds={(row["address"], row["order_id"]): int(row["held"]) for row in order_holds},
         projected_supply_minor=supply or 0,
         reserve_movements=tuple((row["code"], row["number"], row["amount"]) for row in movements),
     )
@@ -176,15 +182,20 @@ def compare_with_chain(books: Books, chain: ReplayedChain) -> list[Check]:
             check("in transit = open cases", books.sum_of("in_transit:"), books.explained_in_transit_minor),
         ]
         checks += [
-            check(f"wallet 0x{address.hex()}", balance, chain.balances[address])
+            check(f"wallet 0x{address.hex()}", balance, chain.kept_minor(address, participant))
             for address, balance in books.wallets.items()
-            if balance != chain.balances[address]
+            if balance != chain.kept_minor(address, participant)
         ]
     known = books.projection.keys() | {account for account, held in chain.balances.items() if held}
     checks += [
         check(f"projection of 0x{address.hex()}", books.projection.get(address, 0), chain.balances[address])
         for address in sorted(known)
         if books.projection.get(address, 0) != chain.balances[address]
+    ]
+    checks += [
+        check(f"held of 0x{key[0].hex()} under order 0x{key[1].hex()}", held_minor, chain.order_holds[key])
+        for key in sorted(books.order_holds.keys() | chain.order_holds.keys())
+        if (held_minor := books.order_holds.get(key, 0)) != chain.order_holds[key]
     ]
     return checks
 

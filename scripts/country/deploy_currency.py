@@ -33,8 +33,8 @@ def deploy_currency(data: DataDirectory, rpc_url: str, keys: Keys, *, is_local: 
     must have some before anything is sent: raises Unfunded, which names them all.
     """
     named = {name: _bytes(address) for name, address in keys[CENTRAL_BANK.slug].items()}
-    # The sample's central bank supervises participants, registers orders and operates the settlement with the key
-    # that governs.
+    # The sample's central bank supervises participants, registers orders and operates the settlement with
+    # the key that governs.
     governor = named["governor"]
     roles = Roles(**named, supervisor=governor, registrar=governor, operator=governor)
     terms = CurrencyTerms(CURRENCY_NAME, CURRENCY, CURRENCY_EXPONENT)

@@ -41,6 +41,7 @@ MAY_DELETE_FROM = {
     "chain_participants",
     "chain_currency",
     "chain_supply_history",
+    "chain_order_holds",
     "chain_health",
     "chain_freezes",
     "chain_reconciliations",

@@ -198,7 +198,7 @@ async def test_a_chain_that_comes_back_without_its_last_blocks_is_read_anew() ->
     for refusals in (0, 1):
         chain = Chain(1, 2, 3, refusals=refusals)
         history, state = await read_chain(chain, bytes(20), 1, steps)
-        assert (history.last_block, state) == (7, ContractState(0, {}))
+        assert (history.last_block, state) == (7, ContractState(0, {}, {}))
     with pytest.raises(RpcRefused):
         await read_chain(Chain(1, refusals=1), bytes(20), 1, steps)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.api.conftest import Database
 
 POLICIES = Path(__file__).parents[3] / "wallet_node" / "policies"
-ROLES = ("governor", "issuer", "pauser", "upgrader")
+ROLES = ("governor", "issuer", "pauser", "upgrader", "supervisor", "registrar")
 TIERS = {
     1: (10_000_000, 2_000_000, 5_000_000),
     2: (100_000, 100_000, 1_000_000),
@@ -92,7 +92,8 @@ def make_signer_home(directory: Path, names: list[str]) -> SignerHome:
 def chain(tmp_path_factory: pytest.TempPathFactory, signer_home: SignerHome) -> Iterator[Chain]:
     """A chain that makes blocks only when told to, with the currency, two participants and their tiers."""
     port = _free_port()
-    operators = {name: Operator(name) for name in ("deployer", *ROLES, "other-bank", "customer")}
+    names = ("deployer", *ROLES, "other-bank", "customer", "authority", "system")
+    operators = {name: Operator(name) for name in names}
     command = [
         sys.executable, "-m", "scripts.chain.server",
         "--data", str(tmp_path_factory.mktemp("chain")), "--port", str(port),
@@ -117,9 +118,11 @@ async def _build_country(url: str, operators: dict[str, Operator], institution: 
     return Chain(url, deployment, operators)
 
 
-async def deploy(rpc: RpcClient, operators: dict[str, Operator], roles: Sequence[bytes]) -> Deployment:
+async def deploy(
+    rpc: RpcClient, operators: dict[str, Operator], roles: Sequence[bytes], *, emits_transfers: bool = True
+) -> Deployment:
     """A currency of its own."""
-    proxy, block = await deploy_currency(rpc, operators["deployer"], roles)
+    proxy, block = await deploy_currency(rpc, operators["deployer"], roles, emits_transfers=emits_transfers)
     notary = await deploy_notary(rpc, operators["deployer"], proxy)
     genesis = (await rpc.headers(0, 0))[0].hash
     return Deployment(await rpc.chain_id(), genesis, proxy, block, CURRENCY_NAME, notary)

@@ -66,19 +66,25 @@ async def succeed(rpc: RpcClient, transaction_hash: bytes) -> None:
     assert receipt.is_success
 
 
-async def deploy_currency(rpc: RpcClient, deployer: Operator, roles: Sequence[bytes]) -> tuple[bytes, int]:
-    """The proxy of a new currency, and its block. `roles`: governor, issuer, pauser, upgrader; the governor
-    supervises and registers orders as well.
+async def deploy_currency(
+    rpc: RpcClient, deployer: Operator, roles: Sequence[bytes], *, emits_transfers: bool = True
+) -> tuple[bytes, int]:
+    """The proxy of a new currency, and its block.
+
+    `roles`: governor, issuer, pauser, upgrader, supervisor, registrar.
     """
     nonce = await rpc.transaction_count(deployer.address)
-    administration, implementation = (contract_address(deployer.address, nonce + at) for at in (0, 1))
-    await succeed(rpc, await deployer.send(rpc, None, administration_creation_code(), gas=15_000_000))
-    code = implementation_creation_code(administration, CURRENCY_NAME)
-    await succeed(rpc, await deployer.send(rpc, None, code, gas=15_000_000))
-    holders = [*roles, roles[0], roles[0]]
-    initialisation = encode_initialize(CURRENCY_NAME, "sCZK", 2, holders, UPGRADE_DELAY_S)
-    await succeed(rpc, await deployer.send(rpc, None, proxy_creation_code(implementation, initialisation)))
-    return contract_address(deployer.address, nonce + 2), (await rpc.latest()).number
+    administration, implementation, proxy = (
+        contract_address(deployer.address, nonce + at) for at in range(3)
+    )
+    initialisation = encode_initialize(CURRENCY_NAME, "sCZK", 2, roles, UPGRADE_DELAY_S)
+    for creation in (
+        administration_creation_code(),
+        implementation_creation_code(administration, CURRENCY_NAME, emits_transfers=emits_transfers),
+        proxy_creation_code(implementation, initialisation),
+    ):
+        await succeed(rpc, await deployer.send(rpc, None, creation, gas=15_000_000))
+    return proxy, (await rpc.latest()).number
 
 
 async def deploy_notary(rpc: RpcClient, deployer: Operator, currency: bytes) -> bytes:

@@ -182,6 +182,42 @@ async def use_inventory_up(bank: BankOffice) -> None:
     await bank.post("/v1/returns", {"amount_minor": bank_inventory(await bank.state()) - 999})
 
 
+async def hold_under_an_order(bank: BankOffice) -> None:
+    """Orders hold one minor unit more than the wallet has."""
+    payer = await bank.address_of("w-1")
+    held = await bank.institution.pool.fetchval(
+        "SELECT balance_minor + 1 FROM chain_accounts WHERE address = $1", payer
+    )
+    await bank.chain.flag(payer, AccountFlag.HAS_HOLD)
+    await bank.institution.pool.execute(
+        "INSERT INTO chain_order_holds (address, order_id, held_minor) VALUES ($1, $2, $3)",
+        payer,
+        b"\x0d" * 32,
+        held,
+    )
+
+
+async def hold_the_inventory_under_an_order(bank: BankOffice) -> None:
+    await bank.chain.flag(OWN_INSTITUTION, AccountFlag.HAS_HOLD)
+    await bank.institution.pool.execute(
+        "INSERT INTO chain_order_holds (address, order_id, held_minor) VALUES ($1, $2, 2::numeric ^ 90)",
+        OWN_INSTITUTION,
+        b"\x0d" * 32,
+    )
+
+
+async def suspend(bank: BankOffice) -> None:
+    await bank.chain.flag(OWN_INSTITUTION, AccountFlag.SUSPENDED)
+
+
+async def move_payer_away(bank: BankOffice) -> None:
+    await bank.chain.change(await bank.address_of("w-1"), participant=OTHER_BANK)
+
+
+async def make_payee_the_systems(bank: BankOffice) -> None:
+    await bank.chain.flag(BILLER, AccountFlag.SYSTEM)
+
+
 def bank_inventory(state: dict[str, list[tuple[Any, ...]]]) -> int:
     """The largest posted balance is the inventory's (its counterpart's deposit is as large)."""
     return max(row[1] for row in state["ledger_balances"])
@@ -195,6 +231,11 @@ def bank_inventory(state: dict[str, list[tuple[Any, ...]]]) -> int:
         (forbid_payee_frozen, "PayeeFrozen"),
         (forbid_payee_closed, "PayeeClosed"),
         (pause, "CurrencyPaused"),
+        (suspend, "ParticipantSuspended"),
+        (move_payer_away, "PayerNotOfParticipant"),
+        (make_payee_the_systems, "PayeeIsSystem"),
+        (hold_under_an_order, "FundsHeld"),
+        (hold_the_inventory_under_an_order, "InsufficientInventory"),
         (freeze, "FlowFrozen"),
         (forget_payer, "PayerNotRegistered"),
         (fill_biller, "HoldingLimitExceeded"),

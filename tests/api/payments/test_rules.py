@@ -7,8 +7,13 @@ A payment
 │   └── the wallet has less than nothing available: all from the deposit
 ├── against which several things speak: every reason, in a fixed order
 ├── while settlement is frozen, or the currency paused: refused
-├── whose payer is not registered, frozen, closed: refused
-├── whose payee is unknown, not registered, frozen, closed, the payer: refused
+├── whose payer is not registered, frozen, closed, or with another bank by now: refused
+├── whose payee is unknown, not registered, frozen, closed, suspended, the system's, the payer: refused
+├── whose bank is suspended or frozen: refused
+├── of what no order holds of the wallet: accepted; of one more
+│   ├── with a deposit: accepted, the rest from the deposit
+│   ├── without one: refused
+│   └── where orders hold more than the wallet has: refused, funding would be held as well
 ├── of exactly the limit for one payment: accepted; of one more: refused
 ├── of exactly what is left of the day: accepted; of one more: refused
 ├── that the payee may just hold: accepted; one more
@@ -34,6 +39,8 @@ from api.payments.rules import (
     INSTITUTION,
     LINKED,
     REGISTERED,
+    SUSPENDED,
+    SYSTEM,
     UNLIMITED_DAILY_MINOR,
     Case,
     ChainAccount,
@@ -109,11 +116,68 @@ def test_every_reason_is_given_at_once_in_a_fixed_order() -> None:
         ({"payee": None, "is_payee_known": False}, "UnknownPayee"),
         ({"payee": changed(PAYEE, flags=REGISTERED | LINKED | FROZEN)}, "PayeeFrozen"),
         ({"payee": changed(PAYEE, flags=REGISTERED | LINKED | CLOSED)}, "PayeeClosed"),
+        ({"payee": changed(PAYEE, flags=REGISTERED | SUSPENDED)}, "PayeeSuspended"),
+        ({"payee": changed(PAYEE, flags=REGISTERED | SYSTEM)}, "PayeeIsSystem"),
         ({"payee": PAYER}, "SelfPayment"),
+        ({"payer": changed(PAYER, flags=REGISTERED | SUSPENDED)}, "PayerSuspended"),
+        ({"is_wallet_own": False}, "PayerNotOfParticipant"),
+        ({"is_wallet_own": False, "kind": "redemption", "funds": funds(wallet=500)}, "PayerNotOfParticipant"),
+        ({"is_wallet_own": False, "kind": "funding", "payer": BANK}, "PayeeNotOfParticipant"),
+        ({"conditions": Conditions(False, None, REGISTERED | SUSPENDED)}, "ParticipantSuspended"),
+        ({"conditions": Conditions(False, None, REGISTERED | FROZEN)}, "ParticipantFrozen"),
+        ({"conditions": Conditions(False, None, REGISTERED | CLOSED)}, "ParticipantFrozen"),
     ],
 )
 def test_one_fact_that_forbids_is_the_only_reason(changes: dict[str, Any], code: str) -> None:
     assert codes(case(**changes)) == [code]
+
+
+@pytest.mark.parametrize(
+    ("amount", "wallet", "deposit", "held", "expected"),
+    [
+        (600, 1_000, None, 400, (600, 0)),
+        (601, 1_000, None, 400, ["FundsHeld"]),
+        (1_000, 1_000, None, 400, ["FundsHeld"]),
+        (1_001, 1_000, None, 400, ["InsufficientFunds"]),
+        (601, 1_000, 50, 400, (600, 1)),
+        (650, 1_000, 50, 400, (600, 50)),
+        (651, 1_000, 50, 400, ["FundsHeld"]),
+        (500, 400, 1_000, 400, (0, 500)),
+        (500, 399, 1_000, 400, ["FundsHeld"]),
+        (1, 0, 1_000, 2**90, ["FundsHeld"]),
+    ],
+)
+def test_what_an_order_holds_of_the_wallet_is_not_paid_with(
+    amount: int, wallet: int, deposit: int | None, held: int, expected: tuple[int, int] | list[str]
+) -> None:
+    payer = changed(PAYER, held_minor=held)
+    held_case = case(amount, payer=payer, payee=BANK, funds=funds(wallet=wallet, deposit=deposit))
+    decision = decide(held_case)
+    if isinstance(expected, list):
+        assert [reason.code for reason in decision.reasons] == expected
+    else:
+        assert decision.is_accepted
+        assert (decision.from_wallet_minor, decision.from_deposit_minor) == expected
+
+
+@pytest.mark.parametrize(("amount", "expected"), [(600, []), (601, ["FundsHeld"])])
+def test_what_an_order_holds_of_the_wallet_is_not_redeemed(amount: int, expected: list[str]) -> None:
+    payer = changed(PAYER, held_minor=400)
+    redemption = case(amount, kind="redemption", payer=payer, payee=BANK, funds=funds(wallet=1_000))
+    assert codes(redemption) == expected
+
+
+def test_an_order_does_not_stop_the_funding_of_a_wallet() -> None:
+    held = changed(PAYEE, held_minor=2**90)
+    assert codes(case(500, kind="funding", payer=BANK, payee=held)) == []
+
+
+@pytest.mark.parametrize("flag", [SUSPENDED, SYSTEM])
+def test_nothing_flows_on_to_a_bank_that_may_not_be_paid(flag: int) -> None:
+    full = changed(PAYEE, balance_minor=1_000)
+    bank = changed(BANK, flags=REGISTERED | INSTITUTION | flag)
+    assert codes(case(500, payee=full)) == []
+    assert codes(case(500, payee=full, payee_bank=bank)) == ["HoldingLimitExceeded"]
 
 
 @pytest.mark.parametrize(("amount", "expected"), [(2_000, []), (2_001, ["PerPaymentLimitExceeded"])])

@@ -1,0 +1,28 @@
+"""Why money moved, as the events around a transfer tell: under an order, or in somebody's settlement.
+
+A transfer with neither was its payer's own act on the single path: a transfer, an approval that was used, or
+an EIP-3009 authorisation. It needs nobody's record.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from contracts.abi import BatchSettled, Event, TransferForced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from api.chain.matching import LogKey
+
+
+def forced_transfers(events: Iterable[Event]) -> dict[LogKey, TransferForced]:
+    """The transfers under orders, each with the event that comes just after it."""
+    return {
+        (each.block_hash, each.log_index - 1): each for each in events if isinstance(each, TransferForced)
+    }
+
+
+def settled_transactions(events: Iterable[Event]) -> frozenset[bytes]:
+    """The hashes of the transactions that settled batches."""
+    return frozenset(each.transaction_hash for each in events if isinstance(each, BatchSettled))
