@@ -120,7 +120,8 @@ def administration_creation_code() -> bytes:
 def implementation_creation_code(administration: bytes, name: str, *, emits_transfers: bool = True) -> bytes:
     """Return the data of the transaction that creates the implementation, which needs its other half first.
 
-    ``name`` is the currency's, as ``encode_initialize`` gives it: every signature's domain has it. Without ``emits_transfers``, one event tells of a whole batch (IPayments.settle).
+    ``name`` is the currency's, as ``encode_initialize`` gives it: every signature's domain has it. Without
+    ``emits_transfers``, one event tells of a whole batch (IPayments.settle).
     """
     artifact = load_artifact("DigitalCurrency" if emits_transfers else "DigitalCurrencyWithBatchEvents")
     text = name.encode()
