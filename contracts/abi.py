@@ -108,11 +108,11 @@ HALVES = ("DigitalCurrency", "Administration")
 REVERTING = (*HALVES, "Settlement", "Trades", "Notary")
 
 
-def load_abi() -> list[dict[str, Any]]:
-    """Return the token's JSON ABI, of both halves."""
+def load_abi(*names: str) -> list[dict[str, Any]]:
+    """Return the JSON ABI of the named contracts together; by default the token's, of both halves."""
     entries: list[dict[str, Any]] = []
-    for half in HALVES:
-        entries += [entry for entry in load_artifact(half)["abi"] if entry not in entries]
+    for name in names or HALVES:
+        entries += [entry for entry in load_artifact(name)["abi"] if entry not in entries]
     return entries
 
 

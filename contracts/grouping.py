@@ -9,10 +9,10 @@ from contracts.batch import MAX_GROUP_RECORDS, Record
 # EIP-2028.
 _ZERO_BYTE_GAS, _BYTE_GAS = 4, 16
 # Measured through the proxy (500 payers to 1, 50, 250 and 500 payees; 1 and 2 payers to one), without call
-# data: what a record saves whose payee's word is at hand (its slot's hash, a warm SLOAD, a dirty SSTORE); what
-# a group costs for its head and for having that word at hand; what the form costs, with the first record,
-# which is decided rule by rule and after which its group's word is taken up again; the head of zeros before
-# flat records.
+# data: what a record saves whose payee's word is at hand (its slot's hash, a warm SLOAD, a dirty SSTORE);
+# what a group costs for its head and for having that word at hand; what the form costs, with the first
+# record, which is decided rule by rule and after which its group's word is taken up again. Last, with call
+# data: the head of zeros before flat records.
 _RECORD_SAVES_GAS, _GROUP_COSTS_GAS, _FORM_COSTS_GAS, _FLAT_COSTS_GAS = 291, 588, 1_285, 225
 
 

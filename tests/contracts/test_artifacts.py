@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from eth_hash.auto import keccak
 
 from contracts import abi
 from contracts.compile import check
@@ -23,8 +24,8 @@ def test_the_artifacts_name_no_machine_path() -> None:
 
 @pytest.mark.parametrize("emits_transfers", [True, False])
 def test_the_deployed_code_is_the_artifact(emits_transfers: bool) -> None:
-    """But for the implementation's own address and that of its other half, which are written into it."""
-    from tests.contracts.world import World
+    """But for its own address, that of its other half and the hash of the name, which are written into it."""
+    from tests.contracts.world import NAME, World
 
     world = World(emits_transfers=emits_transfers)
     artifact = abi.load_artifact("DigitalCurrency" if emits_transfers else "DigitalCurrencyWithBatchEvents")
@@ -33,7 +34,8 @@ def test_the_deployed_code_is_the_artifact(emits_transfers: bool) -> None:
     for offset in artifact["immutableOffsets"]:
         written.add(bytes(code[offset : offset + 32]))
         code[offset : offset + 32] = bytes(32)
-    assert written == {bytes(12) + world.implementation, bytes(12) + world.administration}
+    halves = {bytes(12) + world.implementation, bytes(12) + world.administration}
+    assert written == {*halves, keccak(NAME.encode())}
     assert code.hex() == artifact["deployedBytecode"][2:]
     administration = world.evm.read_code(world.administration)
     assert administration.hex() == abi.load_artifact("Administration")["deployedBytecode"][2:]

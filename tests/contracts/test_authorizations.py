@@ -429,12 +429,16 @@ def test_an_answer_that_is_not_consent_is_refused(world: World, form: Form, answ
     assert refusal(world, form, message, bytes(65)) == ("InvalidSignature", {"signer": payer.address})
 
 
-def test_an_account_that_delegates_is_asked_and_its_key_is_not(world: World, form: Form) -> None:
-    """EIP-7702: a key's account with the code of a contract."""
+def test_an_account_that_delegates_has_its_key_and_its_code(world: World, form: Form) -> None:
+    """EIP-7702: its own key signs as before, and its code says what else it accepts."""
     target = Wallet.create(world)
     world.evm._vm.state.set_code(ALICE.address, bytes.fromhex("ef0100") + target.person.address)
     message = authorize(world, form)
-    assert refusal(world, form, message)[0] == "InvalidSignature"
+    assert refusal(world, form, message, sign(world, BOB, message))[0] == "InvalidSignature"
+    before = world.evm.snapshot()
+    submit(world, form, message)
+    assert world.balance(CAROL) == 100
+    world.evm.revert(before)
     Wallet(ALICE).accept(world, message.digest(world.domain.separator))
     submit(world, form, message, signer=BOB)
     assert world.balance(CAROL) == 100

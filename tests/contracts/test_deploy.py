@@ -30,6 +30,7 @@ from contracts.deploy import (
 )
 from contracts.rpc import Rpc, RpcRefused
 from contracts.transactions import address_of, checksum_address, contract_address
+from contracts.typed_data import PaymentDomain
 from tests.contracts.unreliable_node import UnreliableNode
 
 ROLES = Roles(*(bytes([index] * 20) for index in range(1, 8)))
@@ -90,9 +91,10 @@ def read(url: str, contract: bytes, data: bytes) -> bytes:
 
 def test_a_deployment_is_what_was_asked_for(node: UnreliableNode, key: bytes, tmp_path: Path) -> None:
     manifest = deploy(node.url, ROLES, TERMS, key, tmp_path)
-    assert manifest.implementation == contract_address(address_of(key), 0)
-    assert manifest.proxy == contract_address(address_of(key), 1)
-    assert manifest.notary == contract_address(address_of(key), 2)
+    created_in_order = ("administration", "implementation", "proxy", "notary", "settlement", "trades")
+    assert list(manifest.contracts.items()) == [
+        (name, contract_address(address_of(key), at)) for at, name in enumerate(created_in_order)
+    ]
     assert read(node.url, manifest.notary, notary.encode_currency())[12:] == manifest.proxy
     assert (manifest.currency, manifest.roles) == (TERMS, ROLES)
     assert manifest.genesis_hash == read_genesis_hash(node.url)
@@ -100,7 +102,18 @@ def test_a_deployment_is_what_was_asked_for(node: UnreliableNode, key: bytes, tm
     holders = [
         read(node.url, manifest.proxy, abi.encode_role_holder(role))[12:] for role in abi.ROLES.values()
     ]
-    assert holders == [ROLES.governor, ROLES.issuer, ROLES.pauser, ROLES.upgrader]
+    assert holders == [
+        ROLES.governor,
+        ROLES.issuer,
+        ROLES.pauser,
+        ROLES.upgrader,
+        ROLES.supervisor,
+        ROLES.registrar,
+    ]
+    separator = PaymentDomain(TERMS.name, manifest.chain_id, manifest.proxy).separator
+    assert read(node.url, manifest.proxy, abi.encode_domain_separator()) == separator
+    operator = read(node.url, manifest.settlement, abi.encode_role_holder(keccak(b"OPERATOR")))
+    assert operator[12:] == ROLES.operator
     assert abi.decode_uint(read(node.url, manifest.proxy, abi.SELECTORS["upgradeDelay()"])) == 48 * 3600
     assert abi.decode_uint(read(node.url, manifest.proxy, abi.SELECTORS["decimals()"])) == 2
     block = Rpc(node.url).call("eth_getBlockByNumber", hex(manifest.block_number), True)
@@ -150,7 +163,7 @@ def test_a_deployment_cut_at_any_call_ends_at_the_same_addresses(
         except OSError:
             node.fails_at = None
             manifest = deploy(node.url, ROLES, TERMS, key, directory)
-            assert manifest.proxy == contract_address(address_of(key), 1)
+            assert manifest.proxy == contract_address(address_of(key), 2)
             assert nonce_of(chain_url, key) == len(CREATIONS)
             assert (
                 read(chain_url, manifest.proxy, abi.encode_role_holder(abi.ROLES["ISSUER"]))[12:]
@@ -181,7 +194,7 @@ def test_a_nonce_that_another_transaction_took_makes_a_new_plan(
     plan_path.write_text(json.dumps(plan))
     next((tmp_path / "first").glob("*.json")).unlink()
     manifest = deploy(node.url, ROLES, TERMS, key, tmp_path / "first")
-    assert manifest.proxy == contract_address(address_of(key), len(CREATIONS) + 1)
+    assert manifest.proxy == contract_address(address_of(key), len(CREATIONS) + 2)
 
 
 def test_other_terms_or_roles_are_refused(node: UnreliableNode, key: bytes, tmp_path: Path) -> None:
@@ -219,7 +232,7 @@ def test_a_reverted_deployment_says_so_and_stands_in_nobodys_way(
     with pytest.raises(DeploymentReverted):
         deploy(node.url, replace(ROLES, issuer=bytes(20)), TERMS, key, tmp_path)
     assert deploy(node.url, ROLES, TERMS, key, tmp_path).proxy == contract_address(
-        address_of(key), len(CREATIONS) + 1
+        address_of(key), len(CREATIONS) + 2
     )
 
 

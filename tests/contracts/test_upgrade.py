@@ -35,7 +35,7 @@ def implementation_of(world: World) -> bytes:
 
 def create(world: World) -> bytes:
     """Create another implementation with the same other half."""
-    return world.create(abi.implementation_creation_code(world.administration))
+    return world.create(abi.implementation_creation_code(world.administration, NAME))
 
 
 def wait(world: World, seconds: int) -> None:
@@ -177,7 +177,7 @@ def test_a_half_by_itself_is_nobodys(world: World, half: str) -> None:
 
 
 def test_an_implementation_without_its_other_half_is_not_created(world: World) -> None:
-    outcome = world.evm.send(NOBODY, b"", abi.implementation_creation_code(NOBODY))
+    outcome = world.evm.send(NOBODY, b"", abi.implementation_creation_code(NOBODY, NAME))
     assert abi.decode_revert(outcome.returned) == ("ImplementationWithoutCode", {"implementation": NOBODY})
 
 
@@ -187,7 +187,7 @@ def test_it_replaces_both_halves_and_the_form_of_events_and_keeps_what_both_wrot
     world.do(SUPERVISOR, memberships.encode_suspend_participant(2))
     assert abi.decode_uint(world.read(abi.SELECTORS["emitsTransfers()"])) == 1
     administration = world.create(abi.administration_creation_code())
-    successor = world.create(abi.implementation_creation_code(administration, emits_transfers=False))
+    successor = world.create(abi.implementation_creation_code(administration, NAME, emits_transfers=False))
     world.do(UPGRADER, abi.encode_propose_upgrade(successor))
     wait(world, UPGRADE_DELAY_S)
     world.do(UPGRADER, abi.encode_upgrade(successor))
