@@ -10,7 +10,7 @@ import argparse
 import json
 import random
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,10 +18,12 @@ from eth_hash.auto import keccak
 
 from contracts import abi, notary
 from contracts.abi import AccountFlag
-from contracts.batch import Record, pack
+from contracts.authorizations import TransferWithAuthorization, encode_transfer_with_authorization_of_key
+from contracts.batch import Entry, Record, pack, pack_fan_out, pack_grouped
 from contracts.gas_chains import GasChain, LocalGasChain, RpcGasChain
+from contracts.grouping import group
 from contracts.transactions import address_of
-from contracts.typed_data import PaymentDomain, payment_digest
+from contracts.typed_data import PaymentDomain, fan_out_digest, payment_digest
 
 SNAPSHOT = Path(__file__).parent / "gas_snapshot.json"
 BATCH = 500
@@ -33,6 +35,7 @@ SUPPLY = 10**14
 OPENING_BALANCE, FUNDING = 1_000, 10_000_000
 FULL_HOLDING = 100_000
 AMOUNT = 12_345
+SALARY = 1_000
 
 SHOPS = 500
 SHOPPING_SHARE = 0.8
@@ -42,7 +45,7 @@ RETAIL_SEED = 2026
 class Sandbox:
     """A currency with one bank and its customers, on a chain of its own."""
 
-    def __init__(self, chain: GasChain, customers: int = BATCH) -> None:
+    def __init__(self, chain: GasChain, customers: int = BATCH, *, emits_transfers: bool = True) -> None:
         """Deploy and fund: ``customers`` payers and as many payees, all with a balance and a used nonce."""
         self.chain = chain
         self.gas: dict[str, int] = {}
@@ -54,7 +57,9 @@ class Sandbox:
 
         administration = self._record("deploy_administration", b"", abi.administration_creation_code())
         implementation = self._record(
-            "deploy_implementation", b"", abi.implementation_creation_code(administration, NAME)
+            "deploy_implementation",
+            b"",
+            abi.implementation_creation_code(administration, NAME, emits_transfers=emits_transfers),
         )
         roles = [address_of(self._operator)] * 6
         initialisation = abi.encode_initialize(NAME, "CZK", 2, roles, 172_800)
@@ -129,23 +134,61 @@ class Sandbox:
             used = self.chain.send(self._bank, self._notary, call).gas_used
         return used
 
+    def settle_grouped(self, payees: Sequence[bytes], nonce: int = 1) -> int:
+        """Settle the same payments as ``settle``, each group's payee named once; return the gas used."""
+        grouping = group(
+            [
+                (address_of(payer), self._sign(payer, payee, AMOUNT, nonce))
+                for payer, payee in zip(self._payers, payees, strict=False)
+            ]
+        )
+        packed = pack_grouped(grouping.groups, grouping.flat)
+        return self.act(abi.encode_settle_grouped(packed, VALID_BEFORE_S))
+
+    def fan_out(self, payees: Sequence[bytes], nonce: int = 1) -> int:
+        """Pay many under one signature of the first payer; return the gas used."""
+        payments = pack_fan_out([Entry(payee, SALARY) for payee in payees])
+        digest = fan_out_digest(self._separator, payments, nonce, VALID_BEFORE_S)
+        r, vs = _compact(self._payers[0], digest)
+        return self.act(abi.encode_settle_fan_out(payments, nonce, VALID_BEFORE_S, r, vs))
+
+    def transfer_with_authorization(self, payee: bytes) -> int:
+        """Let the bank submit an EIP-3009 authorisation of the first payer; return the gas used."""
+        payer = self._payers[0]
+        nonce = keccak(b"gas authorisation")
+        message = TransferWithAuthorization(address_of(payer), payee, AMOUNT, 0, VALID_BEFORE_S, nonce)
+        signature = _sign_recoverable(payer, message.digest(self._separator))
+        call = encode_transfer_with_authorization_of_key(
+            message, signature[:64] + bytes([27 + signature[64]])
+        )
+        return self.act(call)
+
     def draw_retail_mix(self) -> list[bytes]:
-        """Return whom each payer pays: 80% pay a shop by a Zipf law, the others a person each."""
+        """Return whom each payer pays: 80% pay a shop by a Zipf law, the others another of the payers."""
         # not for secrets: the same draw every time
         dice = random.Random(RETAIL_SEED)  # noqa: S311
         weights = [1 / rank for rank in range(1, len(self.shops) + 1)]
         shopping = round(SHOPPING_SHARE * len(self._payers))
-        chosen = dice.choices(self.shops, weights, k=shopping) + self.payees[shopping:]
-        dice.shuffle(chosen)
-        return chosen
+        chosen = dice.choices(self.shops, weights, k=shopping)
+        payers = [address_of(key) for key in self._payers]
+        # the one after next: nobody pays himself, and each is paid once
+        return chosen + [payers[(index + 2) % len(payers)] for index in range(shopping, len(payers))]
 
     def _sign(self, key: bytes, payee: bytes, amount: int, nonce: int) -> Record:
-        from coincurve import PrivateKey
-
         digest = payment_digest(self._separator, payee, amount, nonce, VALID_BEFORE_S)
-        signature = PrivateKey(key).sign_recoverable(digest, hasher=None)
-        vs = bytes([signature[32] | signature[64] << 7]) + signature[33:64]
-        return Record(payee, amount, nonce, signature[:32], vs)
+        return Record(payee, amount, nonce, *_compact(key, digest))
+
+
+def _sign_recoverable(key: bytes, digest: bytes) -> bytes:
+    from coincurve import PrivateKey
+
+    return PrivateKey(key).sign_recoverable(digest, hasher=None)
+
+
+def _compact(key: bytes, digest: bytes) -> tuple[bytes, bytes]:
+    """A signature as EIP-2098 has it: r, and s with the parity in its highest bit."""
+    signature = _sign_recoverable(key, digest)
+    return signature[:32], bytes([signature[32] | signature[64] << 7]) + signature[33:64]
 
 
 def _addresses(kind: str, count: int) -> list[bytes]:
@@ -156,17 +199,25 @@ class Measure(NamedTuple):
     """One figure: its name in the snapshot, what it is, and the most that one of its payments may cost.
 
     ``run`` acts on a sandbox whose accounts all hold money and have paid today, and returns the gas used by
-    ``payments`` payments. None: the token cannot do it yet.
+    ``payments`` payments.
     """
 
     name: str
     title: str
     payments: int
     bar: int | None
-    run: Callable[[Sandbox], int] | None
+    run: Callable[[Sandbox], int]
+    emits_transfers: bool = True
 
 
-# What is measured of the token. A row without a way to measure it stays in the bench's table as "n/a yet".
+@cache
+def _net_settlement() -> dict[str, int]:
+    from contracts.settlement_gas import measure_settlement
+
+    return measure_settlement()
+
+
+# What is measured of the token.
 MEASURES = (
     Measure("settle_1", "packed payment, alone in its batch", 1, None, lambda it: it.settle(it.payees[:1])),
     Measure("settle_100", "packed payment, 100 in a batch", 100, None, lambda it: it.settle(it.payees[:100])),
@@ -177,7 +228,14 @@ MEASURES = (
         17_300,
         lambda it: it.settle(it.payees),
     ),
-    Measure("settle_500_batch_event", "the same, one batch event", BATCH, 15_700, None),
+    Measure(
+        "settle_500_batch_event",
+        "the same, one batch event",
+        BATCH,
+        15_700,
+        lambda it: it.settle(it.payees),
+        emits_transfers=False,
+    ),
     Measure(
         "retail_500",
         "retail mix, 500 in a batch, not grouped",
@@ -185,9 +243,36 @@ MEASURES = (
         None,
         lambda it: it.settle(it.draw_retail_mix()),
     ),
-    Measure("retail_500_grouped", "retail mix, grouped by payee", BATCH, 13_600, None),
-    Measure("retail_500_grouped_batch_event", "the same, one batch event", BATCH, 11_900, None),
-    Measure("fan_out_500", "fan-out: one signature, 500 payees", BATCH, 5_500, None),
+    Measure(
+        "retail_500_grouped",
+        "retail mix, grouped by payee",
+        BATCH,
+        13_600,
+        lambda it: it.settle_grouped(it.draw_retail_mix()),
+    ),
+    Measure(
+        "retail_500_grouped_batch_event",
+        "the same, one batch event",
+        BATCH,
+        11_900,
+        lambda it: it.settle_grouped(it.draw_retail_mix()),
+        emits_transfers=False,
+    ),
+    Measure(
+        "fan_out_500",
+        "fan-out: one signature, 500 payees, Transfer events",
+        BATCH,
+        None,
+        lambda it: it.fan_out(it.payees),
+    ),
+    Measure(
+        "fan_out_500_batch_event",
+        "the same, one batch event",
+        BATCH,
+        5_500,
+        lambda it: it.fan_out(it.payees),
+        emits_transfers=False,
+    ),
     Measure(
         "settle_100_waterfalls",
         "packed payment that waterfalls, 100 in a batch",
@@ -199,9 +284,27 @@ MEASURES = (
     Measure(
         "transfer_waterfall", "plain transfer that waterfalls", 1, None, lambda it: it.transfer(it.full[0])
     ),
-    Measure("transfer_with_authorization", "EIP-3009 transferWithAuthorization", 1, 72_000, None),
-    Measure("net_1000_deltas", "net settlement, 1,000 among 20 banks, deltas", 1_000, 135, None),
-    Measure("net_1000_gross", "net settlement, 1,000 among 20 banks, gross list", 1_000, 400, None),
+    Measure(
+        "transfer_with_authorization",
+        "EIP-3009 transferWithAuthorization",
+        1,
+        72_000,
+        lambda it: it.transfer_with_authorization(it.payees[0]),
+    ),
+    Measure(
+        "net_1000_deltas",
+        "net settlement, 1,000 among 20 banks, deltas (py-evm)",
+        1_000,
+        135,
+        lambda _: 1_000 * _net_settlement()["settlement_net_1000_deltas"],
+    ),
+    Measure(
+        "net_1000_gross",
+        "net settlement, 1,000 among 20 banks, gross list (py-evm)",
+        1_000,
+        400,
+        lambda _: 1_000 * _net_settlement()["settlement_net_1000_gross"],
+    ),
     Measure("anchor_first", "first anchor of a log", 1, None, lambda it: it.anchor(1)),
     Measure("anchor", "anchor of a log", 1, None, lambda it: it.anchor(2)),
     Measure("burn", "redemption: burn", 1, None, lambda it: it.act(abi.encode_burn(AMOUNT))),
@@ -210,11 +313,10 @@ MEASURES = (
 
 def measure_on(chain: GasChain) -> dict[str, int]:
     """Measure everything that the token can do; each figure from the same state."""
-    sandbox = Sandbox(chain)
-    figures = dict(sandbox.gas)
+    sandboxes = {True: Sandbox(chain), False: Sandbox(chain, emits_transfers=False)}
+    figures = dict(sandboxes[True].gas)
     for measure in MEASURES:
-        if measure.run is not None:
-            figures[measure.name] = chain.trial(partial(measure.run, sandbox))
+        figures[measure.name] = chain.trial(partial(measure.run, sandboxes[measure.emits_transfers]))
     return figures
 
 

@@ -46,11 +46,11 @@ def test_a_trial_leaves_nothing_behind(sandbox: Sandbox) -> None:
     assert sandbox.chain.trial(pay) == sandbox.chain.trial(pay)
 
 
-def test_every_figure_that_can_be_taken_is_in_the_snapshot() -> None:
+def test_every_figure_is_in_the_snapshot() -> None:
     snapshot = SNAPSHOT.read_text()
     assert len({measure.name for measure in MEASURES}) == len(MEASURES)
     for measure in MEASURES:
-        assert (f'"{measure.name}"' in snapshot) == (measure.run is not None)
+        assert f'"{measure.name}"' in snapshot
 
 
 def test_a_call_is_encoded_as_its_signature_says() -> None:
