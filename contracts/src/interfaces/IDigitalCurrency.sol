@@ -13,4 +13,5 @@ import {IRoles} from "./IRoles.sol";
 /// What moves money by its holder's call or signature is in the contract DigitalCurrency; what roles and participants
 /// administer is in the contract Administration, to which it delegates. Both work on the storage of the one proxy, and an
 /// upgrade replaces them together: the address of Administration is part of DigitalCurrency's code.
+// solhint-disable-next-line no-empty-blocks
 interface IDigitalCurrency is IPayments, IAuthorizations, IAdministration, IOrders, IRoles, IDelayedUpgrade {}

@@ -49,26 +49,26 @@ interface IOrders {
     /// @notice Stops all payments of an account and to it. For the order's authority, as hold and forceTransfer.
     /// @dev Reverts with UnknownOrder, NotTheAuthority, OrderIsRevoked, OrderExpired, AccountNotRegistered,
     /// AccountNotChangeable (a system account), FrozenUnderOrder.
-    function freeze(bytes32 order, address owner) external;
+    function freeze(bytes32 id, address owner) external;
 
     /// @notice Ends a freeze; the account stays frozen while another order freezes it. For the order's authority and
     /// REGISTRAR, also when the order has run out.
     /// @dev Reverts with UnknownOrder, NotTheAuthority, NotFrozenUnderOrder.
-    function unfreeze(bytes32 order, address owner) external;
+    function unfreeze(bytes32 id, address owner) external;
 
     /// @notice Holds an amount of an account's balance, which may be more than there is: then all that comes in is held.
     /// @dev Reverts as freeze, and with ZeroAmount, OrderCapExceeded.
-    function hold(bytes32 order, address owner, uint96 amount) external;
+    function hold(bytes32 id, address owner, uint96 amount) external;
 
     /// @notice Ends a hold or a part of it; the cap is free again by as much. For the order's authority and REGISTRAR, also
     /// when the order has run out.
     /// @dev Reverts with UnknownOrder, NotTheAuthority, ZeroAmount, HoldExceeded.
-    function release(bytes32 order, address owner, uint96 amount) external;
+    function release(bytes32 id, address owner, uint96 amount) external;
 
     /// @notice Moves money: first what this order holds, then what no order holds. Limits, freezes and standing of both
     /// sides do not matter, and nothing waterfalls; a pause of the currency does.
     /// @dev Reverts as hold, and with SelfPayment, InsufficientBalance, CurrencyPaused.
-    function forceTransfer(bytes32 order, address payer, address payee, uint96 amount) external;
+    function forceTransfer(bytes32 id, address payer, address payee, uint96 amount) external;
 
     function order(bytes32 id) external view returns (Order memory);
 

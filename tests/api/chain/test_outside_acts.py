@@ -20,6 +20,7 @@ a currency that emits no Transfers for batches is refused by name, at the start 
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -48,7 +49,7 @@ from scripts.books.verify import Verdict, verify
 from scripts.terminal.progress import Steps
 from tests.api.chain.bank import CONFIRMATIONS, CURRENCY, OTHER_BANK, OWN_BANK, Bank, Wallet
 from tests.api.chain.conftest import ROLES, deploy
-from tests.api.chain.operator import UPGRADE_DELAY_S, Operator, mine, succeed
+from tests.api.chain.operator import CURRENCY_NAME, UPGRADE_DELAY_S, Operator, mine, succeed
 from tests.api.chain.owners import NEVER_S, Owner, call
 from tests.api.chain.test_wallet_payments import other_banks_customer
 from wallet_node.keystore.derivation import HARDENED, ExtendedKey
@@ -135,6 +136,21 @@ class Story:
 
     async def verdict(self, database: Database, directory: Path) -> Verdict:
         """What `florin verify-books` says of this bank."""
+        deployment = self.chain.deployment
+        (directory / "m.json").write_text(
+            json.dumps(
+                {
+                    "chain_id": deployment.chain_id,
+                    "genesis_hash": "0x" + deployment.genesis_hash.hex(),
+                    "contracts": {
+                        "proxy": "0x" + deployment.contract.hex(),
+                        "notary": "0x" + deployment.notary.hex(),
+                    },
+                    "block_number": deployment.deployed_block,
+                    "currency": {"name": deployment.domain_name},
+                }
+            )
+        )
         settings = Settings(
             institution="bank-a", institution_name="Bank A", kind="bank", participant_id=OWN_BANK,
             database_url=database.app_url, listen_port=0, signer_socket=directory / "s.sock",
@@ -142,7 +158,7 @@ class Story:
             currency_exponent=2,
         )  # fmt: skip
         with Steps(Console(stderr=True, quiet=True)) as steps:
-            return await verify([settings], steps)
+            return await verify([settings], steps, {})
 
     async def assert_nothing_differs(self, database: Database, directory: Path) -> None:
         """Reconciliation and verify-books find nothing, and settlement goes on."""
@@ -444,7 +460,7 @@ async def test_a_currency_that_is_upgraded_to_one_without_transfers_stops_the_in
     administration, implementation = (contract_address(deployer.address, nonce + at) for at in range(2))
     for creation in (
         administration_creation_code(),
-        implementation_creation_code(administration, emits_transfers=False),
+        implementation_creation_code(administration, CURRENCY_NAME, emits_transfers=False),
     ):
         await succeed(bank.rpc, await deployer.send(bank.rpc, None, creation, gas=15_000_000))
     contract = bank.deployment.contract
