@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
-import {AccountWord} from "../../contracts/src/AccountWord.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
+import {IAdministration} from "../../contracts/src/interfaces/IAdministration.sol";
 import {IDelayedUpgrade} from "../../contracts/src/interfaces/IDelayedUpgrade.sol";
 import {VM} from "./Vm.sol";
 import {Watch} from "./Watch.sol";
@@ -18,6 +18,13 @@ contract Actions is Watch {
     }
 
     uint256 private constant MOST_RECORDS = 6;
+    bytes32 private constant FAN_OUT_TYPEHASH = keccak256("FanOut(bytes payments,uint256 nonce,uint256 validBefore)");
+    bytes32 private constant MOVE_TYPEHASH = keccak256(
+        "AccountMove(address owner,uint256 participant,uint256 tier,uint256 flags,uint256 nonce,uint256 validBefore)"
+    );
+    bytes32 private constant TRANSFER_TYPEHASH = keccak256(
+        "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)"
+    );
     bytes32 private constant IMPLEMENTATION_SLOT = 0x360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc;
     bytes32 private constant DELAYED_UPGRADE_SLOT = 0xdd25c3f20a0e04edff47beec828f1a555e933bb67c83d292f1bd81481bb8d900;
 
@@ -91,6 +98,84 @@ contract Actions is Watch {
         past.push(Batch({records: records, validBefore: validBefore, payers: payers}));
     }
 
+    /// @dev A group of two payers, and a record flat behind it.
+    function settleGrouped(uint256 bank, uint256 seed) external step {
+        uint64 validBefore = uint64(clock + 1 + seed % 1 days);
+        address payee = _person(seed >> 16);
+        bytes memory group = abi.encodePacked(payee, uint16(2));
+        for (uint256 i; i < 2; ++i) {
+            group = bytes.concat(group, _tail(_next(_person(seed >> (24 + 8 * i)), payee, seed >> (64 * i), validBefore)));
+        }
+        bytes memory flat = _next(_person(seed >> 48), _person(seed >> 56), seed >> 64, validBefore);
+        bytes memory groups = bytes.concat(group, new bytes(22), flat);
+        _count(_send(_institution(bank), abi.encodeCall(currency.settleGrouped, (groups, validBefore))));
+    }
+
+    function settleFanOut(uint256 bank, uint256 seed) external step {
+        uint64 validBefore = uint64(clock + 1 + seed % 1 days);
+        address payer = _person(seed >> 16);
+        bytes memory payments;
+        for (uint256 i; i < 3; ++i) {
+            uint40 amount = uint40(_amount(seed >> (32 + 16 * i)));
+            payments = abi.encodePacked(payments, _person(seed >> (24 + 8 * i)), amount);
+        }
+        uint32 nonce = currency.account(payer).nonce;
+        (bytes32 r, bytes32 vs) =
+            _signCompactly(payer, keccak256(abi.encode(FAN_OUT_TYPEHASH, keccak256(payments), nonce, validBefore)));
+        bytes memory call = abi.encodeCall(currency.settleFanOut, (payments, nonce, validBefore, r, vs));
+        if (!_count(_send(_institution(bank), call))) return;
+        if (_send(_institution(bank), call)) _break("one nonce executes at most once");
+    }
+
+    /// @dev A bank takes over an account whose owner signed the move.
+    function moveAccount(uint256 bank, uint256 owner, uint256 nonce) external step {
+        address moved = _person(owner);
+        IAdministration.Move memory to = IAdministration.Move({
+            owner: moved,
+            tier: RETAIL_TIER,
+            flags: LINKED,
+            nonce: uint32(currency.account(moved).nonce + nonce % 3),
+            validBefore: uint64(clock + 1)
+        });
+        bytes32 content = keccak256(
+            abi.encode(MOVE_TYPEHASH, moved, uint256(_participant(bank)), to.tier, to.flags, to.nonce, to.validBefore)
+        );
+        (uint8 v, bytes32 r, bytes32 s) = _signParts(moved, content);
+        bytes memory call = abi.encodeCall(currency.moveAccount, (to, abi.encodePacked(r, s, v)));
+        _count(_send(_institution(bank), call));
+    }
+
+    /// @dev EIP-3009, submitted by anybody, twice.
+    function transferWithAuthorization(uint256 payer, uint256 payee, uint256 amount) external step {
+        address from = _person(payer);
+        bytes32 nonce = keccak256(abi.encode(payer, payee, amount));
+        bytes memory call;
+        {
+            bytes32 content = keccak256(
+                abi.encode(TRANSFER_TYPEHASH, from, _person(payee), _amount(amount), 0, clock + 1, nonce)
+            );
+            (uint8 v, bytes32 r, bytes32 s) = _signParts(from, content);
+            call = abi.encodeWithSignature(
+                "transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)",
+                from, _person(payee), _amount(amount), 0, clock + 1, nonce, v, r, s
+            );
+        }
+        if (!_count(_send(attacker, call))) return;
+        if (_send(attacker, call)) _break("one authorisation executes at most once");
+    }
+
+    function _next(address payer, address payee, uint256 seed, uint64 validBefore) private view returns (bytes memory) {
+        return _sign(payer, payee, _amount(seed), currency.account(payer).nonce, validBefore);
+    }
+
+    /// @dev A flat record without its payee.
+    function _tail(bytes memory record) private pure returns (bytes memory tail) {
+        tail = new bytes(record.length - 20);
+        for (uint256 i; i < tail.length; ++i) {
+            tail[i] = record[i + 20];
+        }
+    }
+
     // ------------------------------------------------------------------------------------------------ central bank
 
     function setTier(uint256 tier, uint256 holding, uint256 perPayment, uint256 daily) external step {
@@ -135,11 +220,42 @@ contract Actions is Watch {
         _count(_send(PAUSER, abi.encodeCall(currency.unpause, ())));
     }
 
-    /// @dev Rarely, and for good; past every rule, until orders can.
+    /// @dev Rarely.
+    function suspendParticipant(uint256 id) external step {
+        if (id % 8 != 0) return;
+        _count(_send(SUPERVISOR, abi.encodeCall(currency.suspendParticipant, (_participant(id / 8)))));
+    }
+
+    function reinstateParticipant(uint256 id) external step {
+        _count(_send(SUPERVISOR, abi.encodeCall(currency.reinstateParticipant, (_participant(id)))));
+    }
+
+    // ------------------------------------------------------------------------------------------------ under an order
+
+    /// @dev Rarely.
     function freeze(uint256 person) external step {
-        if (person % 16 != 0 || _word(_person(person / 16)) == 0) return;
-        _mark(_person(person / 16), AccountWord.FROZEN);
-        _count(true);
+        if (person % 4 != 0) return;
+        _count(_send(AUTHORITY, abi.encodeCall(currency.freeze, (ORDER, _person(person / 4)))));
+    }
+
+    function unfreeze(uint256 person) external step {
+        _count(_send(AUTHORITY, abi.encodeCall(currency.unfreeze, (ORDER, _person(person)))));
+    }
+
+    function hold(uint256 person, uint256 amount) external step {
+        _count(_send(AUTHORITY, abi.encodeCall(currency.hold, (ORDER, _person(person), uint96(_amount(amount))))));
+    }
+
+    function release(uint256 person, uint256 amount) external step {
+        _count(_send(AUTHORITY, abi.encodeCall(currency.release, (ORDER, _person(person), uint96(_amount(amount))))));
+    }
+
+    function forceTransfer(uint256 payer, uint256 payee, uint256 amount) external step {
+        isUnderOrder = true;
+        bytes memory call = abi.encodeCall(
+            currency.forceTransfer, (ORDER, _person(payer), _person(payee), uint96(_amount(amount)))
+        );
+        _count(_send(AUTHORITY, call));
     }
 
     function upgrade(uint256 seed) external step {
@@ -170,7 +286,7 @@ contract Actions is Watch {
     function attack(uint256 which, uint256 victim, uint256 amount) external step {
         address[] memory accounts = new address[](1);
         accounts[0] = _person(victim);
-        bytes[11] memory calls = [
+        bytes[18] memory calls = [
             abi.encodeCall(currency.setTier, (RETAIL_TIER, type(uint96).max, 0, 0)),
             abi.encodeCall(currency.setParticipant, (1, attacker, INSTITUTIONS_TIER, GRANTED_TIERS)),
             abi.encodeCall(currency.increaseMintAllowance, (1, _amount(amount))),
@@ -180,6 +296,13 @@ contract Actions is Watch {
             abi.encodeCall(currency.register, (accounts, RETAIL_TIER, LINKED)),
             abi.encodeCall(currency.pause, ()),
             abi.encodeCall(currency.unpause, ()),
+            abi.encodeCall(currency.setSystemAccount, (attacker, RETAIL_TIER)),
+            abi.encodeCall(currency.suspendParticipant, (1)),
+            abi.encodeCall(currency.reinstateParticipant, (1)),
+            abi.encodeCall(currency.registerOrder, (bytes32(which), attacker, 1, type(uint64).max)),
+            abi.encodeCall(currency.freeze, (ORDER, _person(victim))),
+            abi.encodeCall(currency.hold, (ORDER, _person(victim), 1)),
+            abi.encodeCall(currency.forceTransfer, (ORDER, _person(victim), attacker, 1)),
             abi.encodeCall(IDelayedUpgrade.proposeUpgrade, (address(this), "")),
             abi.encodeCall(UUPSUpgradeable.upgradeToAndCall, (address(this), ""))
         ];

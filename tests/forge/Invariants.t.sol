@@ -46,7 +46,7 @@ contract InvariantsTest {
     }
 
     function _all() private pure returns (bytes4[] memory all) {
-        all = new bytes4[](18);
+        all = new bytes4[](28);
         all[0] = Actions.transfer.selector;
         all[1] = Actions.approve.selector;
         all[2] = Actions.transferFrom.selector;
@@ -65,5 +65,15 @@ contract InvariantsTest {
         all[15] = Actions.upgrade.selector;
         all[16] = Actions.wait.selector;
         all[17] = Actions.attack.selector;
+        all[18] = Actions.suspendParticipant.selector;
+        all[19] = Actions.reinstateParticipant.selector;
+        all[20] = Actions.unfreeze.selector;
+        all[21] = Actions.hold.selector;
+        all[22] = Actions.release.selector;
+        all[23] = Actions.forceTransfer.selector;
+        all[24] = Actions.settleGrouped.selector;
+        all[25] = Actions.settleFanOut.selector;
+        all[26] = Actions.moveAccount.selector;
+        all[27] = Actions.transferWithAuthorization.selector;
     }
 }

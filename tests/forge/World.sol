@@ -6,6 +6,7 @@ import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.s
 import {AccountWord} from "../../contracts/src/AccountWord.sol";
 import {accountSlot, tierSlot} from "../../contracts/src/DigitalCurrencyStorage.sol";
 import {TierWord} from "../../contracts/src/TierWord.sol";
+import {IAdministration} from "../../contracts/src/interfaces/IAdministration.sol";
 import {IDigitalCurrency} from "../../contracts/src/interfaces/IDigitalCurrency.sol";
 import {VM} from "./Vm.sol";
 
@@ -18,6 +19,11 @@ abstract contract World {
     address internal constant ISSUER = address(0xA2);
     address internal constant PAUSER = address(0xA3);
     address internal constant UPGRADER = address(0xA4);
+    address internal constant SUPERVISOR = address(0xA5);
+    address internal constant REGISTRAR = address(0xA6);
+    address internal constant AUTHORITY = address(0xA7);
+    bytes32 internal constant ORDER = keccak256("an order's document");
+    string internal constant NAME = "Czech koruna";
     uint32 internal constant UPGRADE_DELAY = 2 days;
 
     uint8 internal constant INSTITUTIONS_TIER = 0;
@@ -55,24 +61,28 @@ abstract contract World {
         attacker = people[10];
         currency = IDigitalCurrency(address(new ERC1967Proxy(_deployImplementation(), _initialisation())));
         _populate();
+        _registerOrder();
     }
 
     function _deployImplementation() internal returns (address) {
-        return VM.deployCode("DigitalCurrency.sol:DigitalCurrency");
+        address administration = VM.deployCode("Administration.sol:Administration");
+        return VM.deployCode("DigitalCurrency.sol:DigitalCurrency", abi.encode(administration, NAME));
     }
 
     function _initialisation() private pure returns (bytes memory) {
         return abi.encodeCall(
-            IDigitalCurrency.initialize,
+            IAdministration.initialize,
             (
-                IDigitalCurrency.Init({
-                    name: "Czech koruna",
+                IAdministration.Init({
+                    name: NAME,
                     symbol: "CZK",
                     decimals: 2,
                     governor: GOVERNOR,
                     issuer: ISSUER,
                     pauser: PAUSER,
                     upgrader: UPGRADER,
+                    supervisor: SUPERVISOR,
+                    registrar: REGISTRAR,
                     upgradeDelay: UPGRADE_DELAY
                 })
             )
@@ -100,6 +110,13 @@ abstract contract World {
         }
     }
 
+    function _registerOrder() private {
+        bytes memory call = abi.encodeCall(
+            currency.registerOrder, (ORDER, AUTHORITY, type(uint96).max, type(uint64).max)
+        );
+        _require(REGISTRAR, call);
+    }
+
     function _require(address sender, bytes memory data) private {
         require(_send(sender, data), "the world cannot be set up");
     }
@@ -117,11 +134,19 @@ abstract contract World {
         view
         returns (bytes memory record)
     {
-        bytes32 structHash = keccak256(abi.encode(PAYMENT_TYPEHASH, payee, amount, nonce, validBefore));
-        bytes32 digest = keccak256(abi.encodePacked(hex"1901", currency.DOMAIN_SEPARATOR(), structHash));
-        (uint8 v, bytes32 r, bytes32 s) = VM.sign(keys[payer], digest);
-        bytes32 vs = v == 28 ? s | bytes32(uint256(1) << 255) : s;
+        bytes32 content = keccak256(abi.encode(PAYMENT_TYPEHASH, payee, amount, nonce, validBefore));
+        (bytes32 r, bytes32 vs) = _signCompactly(payer, content);
         return abi.encodePacked(payee, uint40(amount), uint32(nonce), r, vs);
+    }
+
+    /// @dev As EIP-2098 has it.
+    function _signCompactly(address signer, bytes32 content) internal view returns (bytes32 r, bytes32 vs) {
+        (uint8 v, bytes32 r_, bytes32 s) = _signParts(signer, content);
+        return (r_, v == 28 ? s | bytes32(uint256(1) << 255) : s);
+    }
+
+    function _signParts(address signer, bytes32 content) internal view returns (uint8 v, bytes32 r, bytes32 s) {
+        return VM.sign(keys[signer], keccak256(abi.encodePacked(hex"1901", currency.DOMAIN_SEPARATOR(), content)));
     }
 
     // ------------------------------------------------------------------------------------------------ choosing
@@ -152,10 +177,5 @@ abstract contract World {
 
     function _holdingLimit(uint256 word) internal view returns (uint256) {
         return TierWord.holdingLimit(uint256(VM.load(address(currency), bytes32(tierSlot(word.tier())))));
-    }
-
-    /// @dev Writes an account past every rule: the way to states that no call of today leads to.
-    function _mark(address person, uint256 flag) internal {
-        VM.store(address(currency), bytes32(accountSlot(person)), bytes32(_word(person) | flag));
     }
 }
