@@ -103,8 +103,9 @@ interface IPayments is IERC20 {
     function settle(bytes calldata records, uint64 validBefore) external;
 
     /// @notice The same payments grouped by payee, which is cheaper when payees repeat: for each group the payee 20 and a
-    /// count 2, then so many records amount 5 | nonce 4 | r 32 | vs 32. Records are numbered over all groups.
-    /// @dev Reverts as settle; a group without records is malformed.
+    /// count 2, then so many records amount 5 | nonce 4 | r 32 | vs 32. A head of zeros ends the groups; flat records, as of
+    /// `settle`, may follow it: a payee alone costs less there. Records are numbered over all groups and on.
+    /// @dev Reverts as settle; a payee without records is malformed.
     function settleGrouped(bytes calldata groups, uint64 validBefore) external;
 
     /// @notice Executes payments of one payer to many payees, all under one signature of FanOut(bytes payments,uint256
