@@ -11,15 +11,6 @@ from contracts.abi import SELECTORS
 from contracts.typed_data import TypedMessage
 from contracts.words import encode_address, encode_bytes32, encode_word, pad
 
-_PAYMENT_MEMBERS = (
-    "address from",
-    "address to",
-    "uint256 value",
-    "uint256 validAfter",
-    "uint256 validBefore",
-    "bytes32 nonce",
-)
-
 
 class MalformedSignature(ValueError):
     """A key's signature has 65 bytes."""
@@ -50,34 +41,37 @@ class Permit(TypedMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class TransferWithAuthorization(TypedMessage):
+class _Payment(TypedMessage):
+    payer: bytes
+    payee: bytes
+    amount_minor: int
+    valid_after_s: int
+    valid_before_s: int
+    nonce: bytes
+
+    MEMBERS: ClassVar = (
+        "address from",
+        "address to",
+        "uint256 value",
+        "uint256 validAfter",
+        "uint256 validBefore",
+        "bytes32 nonce",
+    )
+
+
+class TransferWithAuthorization(_Payment):
     """EIP-3009: a payment strictly after ``valid_after_s`` and strictly before ``valid_before_s``.
 
     ``nonce`` is 32 random bytes.
     """
 
-    payer: bytes
-    payee: bytes
-    amount_minor: int
-    valid_after_s: int
-    valid_before_s: int
-    nonce: bytes
-
-    MEMBERS: ClassVar = _PAYMENT_MEMBERS
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReceiveWithAuthorization(TypedMessage):
+class ReceiveWithAuthorization(_Payment):
     """EIP-3009: the same payment, which the payee alone can submit."""
 
-    payer: bytes
-    payee: bytes
-    amount_minor: int
-    valid_after_s: int
-    valid_before_s: int
-    nonce: bytes
-
-    MEMBERS: ClassVar = _PAYMENT_MEMBERS
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
-"""Call data and returned data of the contracts beside the token: words, and one level of dynamic data."""
+"""Call data of the contracts beside the token: words, and one level of dynamic data."""
 
 from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
 from contracts.abi import load_artifact
+from contracts.words import pad
 
 
 class Tail(NamedTuple):
@@ -52,7 +53,7 @@ def _refuse(value: object) -> bytes:
 
 def encode_bytes(data: bytes) -> Tail:
     """Encode ``bytes``."""
-    return Tail(encode_word(len(data)) + data + bytes(-len(data) % 32))
+    return Tail(encode_word(len(data)) + pad(data))
 
 
 def encode_words(values: Iterable[int | bytes]) -> Tail:
@@ -66,10 +67,3 @@ def require_fits(value: int, bits: int, name: str) -> int:
     if not 0 <= value < 1 << bits:
         raise ValueError(f"{name} {value} does not fit {bits} bits")
     return value
-
-
-def decode_static(returned: bytes, count: int) -> list[int]:
-    """Return ``count`` words. Raises ValueError if it is something else (an account without code, say)."""
-    if len(returned) != 32 * count:
-        raise ValueError(f"{count} words expected, {len(returned)} bytes returned")
-    return [int.from_bytes(returned[start : start + 32], "big") for start in range(0, len(returned), 32)]

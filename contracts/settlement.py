@@ -12,13 +12,13 @@ from eth_hash.auto import keccak
 
 from contracts.call_data import (
     creation_code,
-    decode_static,
     encode_arguments,
     encode_bytes,
     encode_words,
     require_fits,
     selectors_of,
 )
+from contracts.words import split_words
 
 MAX_RESOLUTION = 256
 MAX_CYCLE_PARTICIPANTS = 128
@@ -280,7 +280,7 @@ def encode_participant(participant: int) -> bytes:
 
 def decode_participant(returned: bytes) -> Participant:
     """Decode a settlement account. Raises ValueError for other bytes."""
-    balance, cap, is_in_standing, normal, urgent, highly_urgent = decode_static(returned, 6)
+    balance, cap, is_in_standing, normal, urgent, highly_urgent = split_words(returned, 6)
     return Participant(balance, cap, bool(is_in_standing), (normal, urgent, highly_urgent))
 
 
@@ -291,7 +291,7 @@ def encode_payment(identifier: bytes) -> bytes:
 
 def decode_payment(returned: bytes) -> Payment:
     """Decode a payment. Raises ValueError for other bytes."""
-    amount, expiry, payer, payee, priority, state = decode_static(returned, 6)
+    amount, expiry, payer, payee, priority, state = split_words(returned, 6)
     return Payment(amount, expiry, payer, payee, priority, PaymentState(state))
 
 

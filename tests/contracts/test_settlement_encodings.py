@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import abi, settlement, trades
-from contracts.call_data import decode_static, encode_arguments, encode_bytes, encode_word, selectors_of
+from contracts.call_data import encode_arguments, encode_bytes, encode_word, selectors_of
 from contracts.events import UnknownEvent
 from contracts.settlement import CyclePayment, MalformedCycle
 from contracts.settlement_events import (
@@ -32,6 +32,7 @@ from contracts.settlement_events import (
     Withdrawn,
     decode_settlement_logs,
 )
+from contracts.words import split_words
 
 ID, ROOT, SALT = keccak(b"id"), keccak(b"root"), keccak(b"salt")
 ONE, TWO, THREE = (bytes([digit] * 20) for digit in (0x11, 0x22, 0x33))
@@ -255,7 +256,7 @@ def test_answers_of_another_length_are_refused() -> None:
         for length in (0, 160, 191, 224):
             with pytest.raises(ValueError, match="6 words expected"):
                 decode(bytes(length))
-    assert decode_static(bytes(64), 2) == [0, 0]
+    assert split_words(bytes(64), 2) == [0, 0]
     for returned in (b"", bytes(32 * 6), bytes(32 * 8)):
         with pytest.raises(ValueError, match="a trade expected"):
             trades.decode_trade(returned)
