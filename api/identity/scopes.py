@@ -62,6 +62,8 @@ CENTRAL_BANK: Final[dict[tuple[str, str], str]] = {
     ("GET", "/v1/tiers"): "currency:read",
     ("PUT", "/v1/participants/{participant_id}"): "currency:write",
     ("GET", "/v1/participants"): "settlement:read",
+    ("PUT", "/v1/system-accounts/{address}"): "currency:write",
+    ("GET", "/v1/system-accounts"): "currency:read",
     ("GET", "/v1/participants/{participant_id}/statement"): "settlement:read",
     ("POST", "/v1/reserve-deposits"): "settlement:write",
     ("POST", "/v1/issuances"): "settlement:write",

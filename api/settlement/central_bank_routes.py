@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from api.database import run_in_transaction
 from api.errors import FlorinError
+from api.fields import Address
 from api.identity.guard import By, GuardedRoute
 from api.identity.once import IDEMPOTENCY_HEADER, answer_once, intention_id
 from api.institution import Here
@@ -25,6 +26,9 @@ from api.settlement.schemas import (
     ReserveDepositBody,
     StatementAnswer,
     SupplyAnswer,
+    SystemAccountAnswer,
+    SystemAccountBody,
+    SystemAccountsAnswer,
     TierAnswer,
     TierBody,
     TiersAnswer,
@@ -63,6 +67,21 @@ async def participants(here: Here) -> Any:
     """The participants, and whether each is final on chain."""
     async with here.pool.acquire() as conn:
         return await currency.participants(conn)
+
+
+@router.put("/system-accounts/{address}", response_model=SystemAccountAnswer)
+async def set_system_account(here: Here, address: Address, body: SystemAccountBody) -> Any:
+    """Make a contract an account of the system, or change its tier; `state` tells whether that is final."""
+    return await run_in_transaction(
+        here.pool, lambda conn: currency.set_system_account(conn, address, body.tier)
+    )
+
+
+@router.get("/system-accounts", response_model=SystemAccountsAnswer)
+async def system_accounts(here: Here) -> Any:
+    """The accounts of the system that are final on chain."""
+    async with here.pool.acquire() as conn:
+        return await currency.system_accounts(conn)
 
 
 @router.get("/participants/{participant_id}/statement", response_model=StatementAnswer)

@@ -1,4 +1,7 @@
-"""The central bank's terms: tiers and participants. Saying the same again changes and sends nothing."""
+"""The central bank's terms: tiers, participants, accounts of the system.
+
+Saying the same again changes and sends nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,12 @@ from api.ledger.chart import code_of, open_accounts
 from api.settlement import queries
 from api.settlement.errors import (
     AccountOfAnotherParticipant,
+    AddressHasOwner,
     InstitutionHoldsMoney,
     PerPaymentAboveHoldingLimit,
 )
-from contracts.abi import encode_set_participant, encode_set_tier
+from contracts.abi import AccountFlag, encode_set_participant, encode_set_tier
+from contracts.memberships import encode_set_system_account
 
 if TYPE_CHECKING:
     from api.database import Connection
@@ -88,6 +93,30 @@ async def participants(conn: Connection) -> dict[str, Any]:
     return {"participants": answers}
 
 
+async def set_system_account(conn: Connection, address: bytes, tier: int) -> dict[str, Any]:
+    """Make a contract's address an account of the system, which is paid by its own calls alone.
+
+    Settlement needs one before a participant can deposit. Raises `AddressHasOwner`.
+    """
+    await _take_turns(conn, "participants")
+    owner = await queries.participant_at(conn, address)
+    known = await queries.account_on_chain(conn, address)
+    if owner is None and known is not None and not known[2] & AccountFlag.SYSTEM:
+        owner = known[0]
+    if owner is not None:
+        raise AddressHasOwner(address_text(address), owner)
+    is_final = known is not None and known[1] == tier
+    call = encode_set_system_account(address, tier)
+    state = await _request(conn, "set_system_account", call, is_final=is_final)
+    return _system_account_answer(address, tier, state)
+
+
+async def system_accounts(conn: Connection) -> dict[str, Any]:
+    """The system's accounts that are final on chain."""
+    known = await queries.accounts_with_flag(conn, AccountFlag.SYSTEM)
+    return {"system_accounts": [_system_account_answer(address, tier, "final") for address, tier in known]}
+
+
 async def _take_turns(conn: Connection, subject: str) -> None:
     """One change of one subject at a time, so that each sees what the one before it asked for."""
     await conn.execute(
@@ -113,6 +142,10 @@ def _tier_answer(tier: int, limits: tuple[int, int, int], state: str) -> dict[st
         "daily_limit_minor": daily,
         "state": state,
     }
+
+
+def _system_account_answer(address: bytes, tier: int, state: str) -> dict[str, Any]:
+    return {"address": address_text(address), "tier": tier, "state": state}
 
 
 def _participant_answer(row: Any, state: str) -> dict[str, Any]:

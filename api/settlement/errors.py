@@ -29,6 +29,19 @@ class AccountOfAnotherParticipant(FlorinError):
         )
 
 
+class AddressHasOwner(FlorinError):
+    """An address that belongs to a participant or its customer: the chain would not make it the system's."""
+
+    def __init__(self, address: str, participant_id: int) -> None:
+        super().__init__(
+            "AddressHasOwner",
+            422,
+            f"This address is an account of participant {participant_id}: name a contract of the system.",
+            address=address,
+            participant_id=participant_id,
+        )
+
+
 class InstitutionHoldsMoney(FlorinError):
     """A participant's account cannot be replaced while it holds money: nobody could book it any more."""
 

@@ -29,6 +29,22 @@ async def participant_on_chain(conn: Connection, participant_id: int) -> tuple[b
     return None if row is None else (row[0], row[1], int(row[2]))
 
 
+async def account_on_chain(conn: Connection, address: bytes) -> tuple[int, int, int] | None:
+    """(participant, tier, flags) as they are final on chain."""
+    row = await conn.fetchrow(
+        "SELECT participant, tier, flags FROM chain_accounts WHERE address = $1", address
+    )
+    return None if row is None else (row[0], row[1], row[2])
+
+
+async def accounts_with_flag(conn: Connection, flag: int) -> list[tuple[bytes, int]]:
+    """(address, tier) of the accounts that have the flag, as they are final on chain."""
+    rows = await conn.fetch(
+        "SELECT address, tier FROM chain_accounts WHERE flags & $1 <> 0 ORDER BY address", flag
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 async def replaced_balance(conn: Connection, participant_id: int, institution_address: bytes) -> int:
     """What the participant's account holds on chain, where it is another one than this; else 0."""
     held: int | None = await conn.fetchval(

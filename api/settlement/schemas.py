@@ -72,6 +72,26 @@ class ParticipantsAnswer(Answer):
     participants: list[ParticipantAnswer]
 
 
+class SystemAccountBody(Body):
+    """The tier of a contract's account: its limits bind the contract as they bind everybody."""
+
+    tier: TierNumber
+
+
+class SystemAccountAnswer(Answer):
+    """An account of the system as it was asked for, and whether that is final on chain."""
+
+    address: str
+    tier: int
+    state: ChangeState
+
+
+class SystemAccountsAnswer(Answer):
+    """The accounts of the system that are final on chain, in the order of their addresses."""
+
+    system_accounts: list[SystemAccountAnswer]
+
+
 class ReserveDepositBody(Body):
     """Reserves that a participant brings to the central bank."""
 

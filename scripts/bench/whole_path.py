@@ -19,7 +19,6 @@ from scripts.country.institutions import (
     BILLING_BANK,
     CENTRAL_BANK,
     CURRENCY,
-    INSTITUTIONS,
     PAYING_BANK,
     signer_journals,
 )
@@ -130,12 +129,7 @@ async def _prepare(country: Country, offices: Offices, load: Load, steps: Steps)
         OPENING_MINOR,
         least_issuance_minor=FUNDING_MINOR * load.customers,
     )
-    participants = {
-        plan.participant_id: (plan.name, country.key_addresses[plan.slug]["institution"])
-        for plan in INSTITUTIONS
-        if plan.kind == "bank"
-    }
-    await run_book.set_terms(offices, participants, steps)
+    await run_book.set_terms(offices, country, steps)
     await run_book.bring_reserves(offices, run, steps)
     await run_book.import_people(offices, run, steps)
     issuance_id = await run_book.issue(offices, run, steps)

@@ -35,7 +35,6 @@ from scripts.country.institutions import (
     BILLING_BANK,
     CENTRAL_BANK,
     CURRENCY_EXPONENT,
-    INSTITUTIONS,
     PAYING_BANK,
     signer_journals,
 )
@@ -150,16 +149,11 @@ async def _run_book(
         ])  # fmt: skip
         record = data.read_record()
         if IMPORTED not in record.done:
-            participants = {
-                plan.participant_id: (plan.name, country.key_addresses[plan.slug]["institution"])
-                for plan in INSTITUTIONS
-                if plan.kind == "bank"
-            }
 
             async def level() -> None:
                 await wait_until_level(list(country.settings.values()), steps)
 
-            await run_book.import_and_send(offices, run, participants, level, steps)
+            await run_book.import_and_send(offices, run, country, level, steps)
             record.done.append(IMPORTED)
             data.write_record(record)
         return await run_book.wait_for_orders(offices, run, steps)

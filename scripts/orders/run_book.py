@@ -12,7 +12,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from scripts.country.institutions import CURRENCY, PAYING_BANK
+from contracts.transactions import checksum_address
+from scripts.country.institutions import CURRENCY, INSTITUTIONS, PAYING_BANK
+from scripts.country.start import Country
 from scripts.orders.api_client import ApiClient, Json
 from scripts.orders.book import Book
 from scripts.orders.names import payee_name
@@ -107,16 +109,16 @@ class NotIssued(Exception):
 async def import_and_send(
     offices: Offices,
     run: Run,
-    institutions: dict[int, tuple[str, str]],
+    country: Country,
     level: Callable[[], Awaitable[None]],
     steps: Steps,
 ) -> None:
-    """Everything up to the last order's acceptance; see `set_terms` for `institutions`.
+    """Everything up to the last order's acceptance.
 
     `level` waits until every institution has followed the chain as far as the foremost has: the paying bank
     must know on chain the wallets that the billing bank has seen registered.
     """
-    await set_terms(offices, institutions, steps)
+    await set_terms(offices, country, steps)
     await bring_reserves(offices, run, steps)
     await import_people(offices, run, steps)
     issuance_id = await issue(offices, run, steps)
@@ -127,22 +129,29 @@ async def import_and_send(
     await pay_orders(offices, run, steps)
 
 
-async def set_terms(offices: Offices, institutions: dict[int, tuple[str, str]], steps: Steps) -> None:
-    """Sets the sample's tiers and makes each bank a participant.
-
-    `institutions` maps a participant id to (name, address of its institution key).
-    """
+async def set_terms(offices: Offices, country: Country, steps: Steps) -> None:
+    """Sets the sample's tiers, makes each bank a participant, and lets Settlement hold the currency."""
     mask = 1 << CUSTOMER_TIER | 1 << BILLER_TIER
-    with steps.step("Tiers and participants", len(SAMPLE_TIERS) + len(institutions)) as advance:
+    banks = [plan for plan in INSTITUTIONS if plan.kind == "bank"]
+    with steps.step("Tiers and participants", len(SAMPLE_TIERS) + len(banks) + 1) as advance:
         for tier, terms in SAMPLE_TIERS.items():
             await offices.central_bank.put(f"/v1/tiers/{tier}", asdict(terms))
             advance(1)
-        for participant, (name, address) in institutions.items():
+        for bank in banks:
+            address = country.key_addresses[bank.slug]["institution"]
             await offices.central_bank.put(
-                f"/v1/participants/{participant}",
-                {"institution_address": address, "name": name, "tier": INSTITUTION_TIER, "tier_mask": mask},
+                f"/v1/participants/{bank.participant_id}",
+                {
+                    "institution_address": address,
+                    "name": bank.name,
+                    "tier": INSTITUTION_TIER,
+                    "tier_mask": mask,
+                },
             )
             advance(1)
+        settlement = checksum_address(country.manifest.settlement)
+        await offices.central_bank.put(f"/v1/system-accounts/{settlement}", {"tier": INSTITUTION_TIER})
+        advance(1)
 
 
 async def bring_reserves(offices: Offices, run: Run, steps: Steps) -> None:

@@ -7,6 +7,7 @@ a country with a small book
 │   └── books and chain agree, also when they are replayed
 ├── with small ones and a malformed row, beside it: takes other ports, leaves the row out, and refuses exactly
 │   what the oracle refuses
+├── whose settlement may hold the currency
 ├── whose directory is in use: is not started twice
 ├── whose institutions anchor by themselves what they write down
 ├── whose database somebody changed by hand: verify-books names the places, rebuild-projection mends its own
@@ -35,12 +36,15 @@ import psutil
 import pytest
 from rich.console import Console
 
+from api.addresses import parse_address
 from api.settings import Settings
+from contracts.deploy import Manifest
 from scripts.books.institution_books import read_books
 from scripts.books.verify import wait_until_level
 from scripts.chain.anvil import find_anvil
 from scripts.country.data_directory import DataDirectory
 from scripts.country.institutions import INSTITUTIONS, PAYING_BANK, InstitutionHome
+from scripts.orders.run_book import INSTITUTION_TIER
 from scripts.orders.sample_book import SampleSize, write_sample_book
 from scripts.postgres.server import start
 from scripts.terminal.progress import Steps
@@ -130,6 +134,16 @@ def administered(data: Path, database: str) -> Iterator[Callable[[str], None]]:
         yield execute
     finally:
         server.stop()
+
+
+async def test_settlement_may_hold_the_currency(ample: Side) -> None:
+    (path,) = (ample.country.data / "manifests").glob("*.json")
+    async with ample.counters() as offices:
+        answer = await offices.central_bank.get("/v1/system-accounts")
+    settlement = {"address": Manifest.load(path).settlement, "tier": INSTITUTION_TIER, "state": "final"}
+    assert [each | {"address": parse_address(each["address"])} for each in answer["system_accounts"]] == [
+        settlement
+    ]
 
 
 async def test_with_ample_balances_every_order_ends_final_and_every_balance_is_foretold(

@@ -6,6 +6,8 @@ issuance
 ├── a return gives the reserves back
 ├── an approval that reverts holds nothing
 └── an allowance that nobody here raised is a case
+settlement
+└── holds a bank's money once the governor made it an account of the system, and the books agree
 """
 
 from __future__ import annotations
@@ -28,12 +30,16 @@ from api.database import Pool, transaction
 from api.ledger.chart import CentralBankChart, code_of, open_accounts, open_chart
 from api.ledger.journal import Entry, Hold, Leg, Posting
 from contracts.abi import (
+    encode_approve,
     encode_burn,
     encode_increase_mint_allowance,
     encode_mint,
     encode_set_participant,
     encode_set_tier,
 )
+from contracts.memberships import encode_set_system_account
+from contracts.settlement import encode_deposit, settlement_creation_code
+from contracts.transactions import contract_address
 from tests.api.chain.bank import CONFIRMATIONS, CURRENCY
 from tests.api.chain.conftest import ROLES, Chain, deploy, make_signer_home, running_signer
 from tests.api.chain.operator import Operator, mine, succeed
@@ -224,3 +230,30 @@ async def test_an_allowance_that_nobody_here_raised_is_a_case(
 
     assert await central_bank.pool.fetchval("SELECT kind FROM chain_cases") == "UnapprovedAllowance"
     assert await central_bank.pool.fetchval("SELECT flow FROM chain_freezes") == "settle"
+
+
+async def test_settlement_holds_money_once_it_is_an_account_of_the_system(central_bank: CentralBank) -> None:
+    rpc, bank = central_bank.rpc, central_bank.bank
+    await central_bank.approve(300_000)
+    await central_bank.finish()
+    await central_bank.bank_does(encode_mint(300_000))
+    settlement = contract_address(bank.address, await rpc.transaction_count(bank.address))
+    creation = settlement_creation_code(central_bank.deployment.contract, bank.address)
+    await succeed(rpc, await bank.send(rpc, None, creation, gas=15_000_000))
+    await central_bank.bank_does(encode_approve(settlement, 2**256 - 1))
+    refused = await bank.send(rpc, settlement, encode_deposit(100_000))
+    await mine(rpc)
+    (receipt,) = await rpc.receipts([refused])
+    assert receipt is not None
+    assert not receipt.is_success
+
+    await central_bank.call("governor", "set_system_account", encode_set_system_account(settlement, 9))
+    await central_bank.finish()
+    await succeed(rpc, await bank.send(rpc, settlement, encode_deposit(100_000)))
+    await central_bank.finish()
+
+    held = await central_bank.pool.fetchval(
+        "SELECT balance_minor FROM chain_accounts WHERE address = $1", settlement
+    )
+    assert held == 100_000
+    assert (await central_bank.reconciliation.run_once()).is_reconciled

@@ -1,8 +1,9 @@
-"""Tiers and participants at the central bank.
+"""Tiers, participants and accounts of the system at the central bank.
 
 What is asked for
 ├── for the first time: one call of the contract by the governor
 ├── again, while it is pending or once it is final: nothing is sent
+├── of an account of the system: only for what is nobody's
 ├── with a new account while the present one holds money: refused
 ├── otherwise than what is pending or final: another call
 └── that makes no sense: a typed error, and nothing changes
@@ -13,12 +14,17 @@ from __future__ import annotations
 from typing import Any
 
 from api.addresses import address_text
-from contracts.abi import encode_set_participant, encode_set_tier
+from contracts.abi import AccountFlag, encode_set_participant, encode_set_tier
+from contracts.memberships import encode_set_system_account
 from tests.api.offices import Office
 from tests.fakes.final_chain import OTHER_INSTITUTION, OWN_INSTITUTION
 
 LIMITS = {"holding_limit_minor": 1_000, "per_payment_limit_minor": 900, "daily_limit_minor": 5_000}
 BANK = {"institution_address": address_text(OWN_INSTITUTION), "name": "Bank A", "tier": 3, "tier_mask": 6}
+
+
+SETTLEMENT = bytes.fromhex("5e" * 20)
+SYSTEM_ACCOUNT = f"/v1/system-accounts/{address_text(SETTLEMENT)}"
 
 
 async def calls(office: Office) -> list[tuple[str, str, bytes]]:
@@ -117,6 +123,40 @@ async def test_a_new_name_changes_nothing_on_chain(central_bank: Office) -> None
     assert len(await calls(central_bank)) == 1
 
 
+async def test_an_account_of_the_system_is_sent_once(central_bank: Office) -> None:
+    first = (await central_bank.put(SYSTEM_ACCOUNT, {"tier": 3})).json()
+    assert first == {"address": address_text(SETTLEMENT), "tier": 3, "state": "requested"}
+    assert (await central_bank.put(SYSTEM_ACCOUNT, {"tier": 3})).json() == first
+    wanted = ("governor", "set_system_account", encode_set_system_account(SETTLEMENT, 3))
+    assert await calls(central_bank) == [wanted]
+    assert (await central_bank.get("/v1/system-accounts")).json() == {"system_accounts": []}
+
+    await make_final(central_bank)
+    await central_bank.chain.register(SETTLEMENT, 0, 3, AccountFlag.SYSTEM)
+    assert (await central_bank.put(SYSTEM_ACCOUNT, {"tier": 3})).json() == first | {"state": "final"}
+    assert await calls(central_bank) == [wanted]
+    assert (await central_bank.get("/v1/system-accounts")).json() == {
+        "system_accounts": [first | {"state": "final"}]
+    }
+
+
+async def test_an_account_of_the_system_changes_its_tier(central_bank: Office) -> None:
+    await central_bank.chain.register(SETTLEMENT, 0, 3, AccountFlag.SYSTEM)
+    assert (await central_bank.put(SYSTEM_ACCOUNT, {"tier": 4})).json()["state"] == "requested"
+    assert [data for _, _, data in await calls(central_bank)] == [encode_set_system_account(SETTLEMENT, 4)]
+
+
+async def test_what_is_a_banks_or_its_customers_does_not_become_the_systems(central_bank: Office) -> None:
+    await central_bank.put("/v1/participants/1", BANK)
+    await central_bank.chain.register(OTHER_INSTITUTION, 2, 3, AccountFlag.INSTITUTION)
+    before = await central_bank.state()
+    for address, participant in ((OWN_INSTITUTION, 1), (OTHER_INSTITUTION, 2)):
+        answer = await central_bank.put(f"/v1/system-accounts/{address_text(address)}", {"tier": 3})
+        assert (answer.status_code, answer.json()["code"]) == (422, "AddressHasOwner")
+        assert answer.json()["participant_id"] == participant
+    assert await central_bank.state() == before
+
+
 async def test_terms_that_make_no_sense_change_nothing(central_bank: Office) -> None:
     before = await central_bank.state()
     cases: list[tuple[str, Any, str]] = [
@@ -133,6 +173,10 @@ async def test_terms_that_make_no_sense_change_nothing(central_bank: Office) -> 
         ("/v1/participants/1", BANK | {"tier_mask": -1}, "MalformedRequest"),
         ("/v1/participants/1", BANK | {"institution_address": "0x00"}, "MalformedRequest"),
         ("/v1/participants/1", BANK | {"role": "governor"}, "UnknownField"),
+        (SYSTEM_ACCOUNT, {"tier": 256}, "MalformedRequest"),
+        (SYSTEM_ACCOUNT, {}, "MalformedRequest"),
+        (SYSTEM_ACCOUNT + "00", {"tier": 3}, "MalformedRequest"),
+        (f"/v1/system-accounts/0x{'0' * 40}", {"tier": 3}, "MalformedRequest"),
     ]
     for path, body, code in cases:
         assert (await central_bank.put(path, body)).json()["code"] == code, (path, body)
