@@ -31,14 +31,14 @@ def encode_arguments(*arguments: int | bytes | Tail) -> bytes:
     head, tail = b"", b""
     for argument in arguments:
         if isinstance(argument, Tail):
-            head += encode_word(32 * len(arguments) + len(tail))
+            head += encode_argument(32 * len(arguments) + len(tail))
             tail += argument.encoded
         else:
-            head += encode_word(argument)
+            head += encode_argument(argument)
     return head + tail
 
 
-def encode_word(value: int | bytes) -> bytes:
+def encode_argument(value: int | bytes) -> bytes:
     """Encode an integer (negative ones in two's complement), an address or 32 bytes."""
     if isinstance(value, int):
         return (value % (1 << 256)).to_bytes(32, "big") if -(1 << 255) <= value < 1 << 256 else _refuse(value)
@@ -53,13 +53,13 @@ def _refuse(value: object) -> bytes:
 
 def encode_bytes(data: bytes) -> Tail:
     """Encode ``bytes``."""
-    return Tail(encode_word(len(data)) + pad(data))
+    return Tail(encode_argument(len(data)) + pad(data))
 
 
 def encode_words(values: Iterable[int | bytes]) -> Tail:
     """Encode an array of words."""
-    words = [encode_word(value) for value in values]
-    return Tail(encode_word(len(words)) + b"".join(words))
+    words = [encode_argument(value) for value in values]
+    return Tail(encode_argument(len(words)) + b"".join(words))
 
 
 def require_fits(value: int, bits: int, name: str) -> int:

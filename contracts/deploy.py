@@ -8,27 +8,25 @@ apart by the hash of their genesis block: every development chain of one kind ha
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from eth_hash.auto import keccak
 
-from contracts import notary, settlement, trades
-from contracts.abi import (
-    administration_creation_code,
-    encode_initialize,
-    implementation_creation_code,
-    load_artifact,
-    proxy_creation_code,
-)
+from contracts.creations import CONTRACTS, CREATIONS, CurrencyTerms, Roles, artifact_hash
 from contracts.durable import write_durably
+from contracts.manifest import (
+    DeploymentError,
+    Manifest,
+    addresses_as_json,
+    manifest_path,
+    parse_hex,
+    require_current,
+)
 from contracts.rpc import Rpc, RpcRefused
 from contracts.transactions import Transaction, address_of, checksum_address, contract_address
-
-MANIFEST_FORMAT = 2
-DEFAULT_UPGRADE_DELAY_S = 48 * 3600
 
 # The chain's base fee may grow threefold between signing and inclusion.
 FEE_HEADROOM = 3
@@ -37,12 +35,6 @@ RECEIPT_TIMEOUT_S = 120
 POLL_INTERVAL_S = 0.1
 # A receipt can lag behind the nonce that its transaction used.
 LAGGING_RECEIPT_S = 5
-
-
-class DeploymentError(Exception):
-    """The token is not deployed, and the message says what to do."""
-
-    code = "DeploymentError"
 
 
 class Unfunded(DeploymentError):
@@ -69,18 +61,6 @@ class DifferentDeployment(DeploymentError):
     code = "DifferentDeployment"
 
 
-class OutdatedDeployment(DeploymentError):
-    """This chain has a deployment by an earlier version, which lacks contracts that this one needs."""
-
-    code = "OutdatedDeployment"
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            f"{path} is of a deployment by an earlier version of Florin, without {', '.join(CONTRACTS)} in "
-            f"one plan: deploy anew with another data directory on a new chain (`make reset` in the sandbox)"
-        )
-
-
 class DeploymentFailed(DeploymentError):
     """A deployment's transaction was not included in time; it can be tried again."""
 
@@ -93,169 +73,9 @@ class DeploymentReverted(DeploymentError):
     code = "DeploymentReverted"
 
 
-@dataclass(frozen=True)
-class Roles:
-    """Who holds each role at the start. Addresses of 20 bytes."""
-
-    governor: bytes
-    issuer: bytes
-    pauser: bytes
-    upgrader: bytes
-    supervisor: bytes
-    registrar: bytes
-    operator: bytes
-    """The settlement's."""
-
-
-@dataclass(frozen=True)
-class CurrencyTerms:
-    """What only an upgrade can change about the currency. ``decimals`` is its ISO 4217 exponent."""
-
-    name: str
-    symbol: str
-    decimals: int
-    upgrade_delay_s: int = DEFAULT_UPGRADE_DELAY_S
-    emits_transfers: bool = True
-    """False: one event tells of a whole batch (IPayments.settle)."""
-
-
-@dataclass(frozen=True)
-class Creation:
-    """One contract of a deployment: its name in plan and manifest, and how its creation code is made.
-
-    ``code`` gets the addresses of all contracts of the deployment by name, also of those that come later.
-    """
-
-    name: str
-    gas: int
-    code: Callable[[Mapping[str, bytes], Roles, CurrencyTerms], bytes]
-
-
-def _proxy_code(addresses: Mapping[str, bytes], roles: Roles, currency: CurrencyTerms) -> bytes:
-    initialisation = encode_initialize(
-        currency.name,
-        currency.symbol,
-        currency.decimals,
-        (roles.governor, roles.issuer, roles.pauser, roles.upgrader, roles.supervisor, roles.registrar),
-        currency.upgrade_delay_s,
-    )
-    return proxy_creation_code(addresses["implementation"], initialisation)
-
-
-def _implementation_code(addresses: Mapping[str, bytes], _roles: Roles, currency: CurrencyTerms) -> bytes:
-    return implementation_creation_code(
-        addresses["administration"], currency.name, emits_transfers=currency.emits_transfers
-    )
-
-
-def _settlement_code(addresses: Mapping[str, bytes], roles: Roles, _currency: CurrencyTerms) -> bytes:
-    return settlement.settlement_creation_code(addresses["proxy"], roles.operator)
-
-
-# Everything that is deployed, in the order of the deployer's nonces: what a constructor calls comes first.
-# Another contract is one more entry here, and nothing else but a property of Manifest where it is asked for
-# by name.
-CREATIONS = (
-    Creation("administration", 6_500_000, lambda *_: administration_creation_code()),
-    Creation("implementation", 6_000_000, _implementation_code),
-    Creation("proxy", 1_000_000, _proxy_code),
-    Creation("notary", 1_500_000, lambda addresses, *_: notary.creation_code(addresses["proxy"])),
-    Creation("settlement", 4_000_000, _settlement_code),
-    Creation("trades", 2_000_000, lambda *_: trades.trades_creation_code()),
-)
-CONTRACTS = tuple(creation.name for creation in CREATIONS)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """Where the contracts are on one chain, by name. ``block_number`` is where the token's history starts."""
-
-    chain_id: int
-    genesis_hash: bytes
-    contracts: Mapping[str, bytes]
-    block_number: int
-    currency: CurrencyTerms
-    roles: Roles
-    artifact_hash: bytes
-
-    @property
-    def proxy(self) -> bytes:
-        """The token: the address that everybody calls."""
-        return self.contracts["proxy"]
-
-    @property
-    def implementation(self) -> bytes:
-        """The token's code at the start."""
-        return self.contracts["implementation"]
-
-    @property
-    def notary(self) -> bytes:
-        """The commitments to audit logs."""
-        return self.contracts["notary"]
-
-    @property
-    def settlement(self) -> bytes:
-        """Settlement between participants."""
-        return self.contracts["settlement"]
-
-    @staticmethod
-    def load(path: Path) -> "Manifest":
-        """Read a manifest. Raises FileNotFoundError, OutdatedDeployment, or ValueError if it is not one."""
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        _require_current(path, raw)
-        try:
-            return Manifest(
-                chain_id=raw["chain_id"],
-                genesis_hash=_bytes(raw["genesis_hash"]),
-                contracts={name: _bytes(address) for name, address in raw["contracts"].items()},
-                block_number=raw["block_number"],
-                currency=CurrencyTerms(**raw["currency"]),
-                roles=_roles(raw["roles"]),
-                artifact_hash=_bytes(raw["artifact_hash"]),
-            )
-        except (KeyError, TypeError, AttributeError) as malformed:
-            raise ValueError(f"{path} is not a deployment manifest: {malformed}") from malformed
-
-    def save(self, path: Path) -> None:
-        """Write the manifest, all or nothing."""
-        content = json.dumps(
-            {
-                "format": MANIFEST_FORMAT,
-                "chain_id": self.chain_id,
-                "genesis_hash": "0x" + self.genesis_hash.hex(),
-                "contracts": _addresses_as_json(self.contracts),
-                "block_number": self.block_number,
-                "currency": asdict(self.currency),
-                "roles": _roles_as_json(self.roles),
-                "artifact_hash": "0x" + self.artifact_hash.hex(),
-            },
-            indent=2,
-        )
-        write_durably(path, content.encode())
-
-
-def manifest_path(manifest_dir: Path, genesis_hash: bytes) -> Path:
-    """Return where the manifest of a chain is kept."""
-    return manifest_dir / f"{genesis_hash.hex()}.json"
-
-
 def sandbox_deployer_key() -> bytes:
     """Return the deployer's key of sandbox chains. Everybody knows it: it is worth nothing."""
     return keccak(b"florin sandbox deployer")
-
-
-def artifact_hash() -> bytes:
-    """Return the hash of the code that this build deploys."""
-    names = (
-        "Administration",
-        "DigitalCurrency",
-        "DigitalCurrencyWithBatchEvents",
-        "ERC1967Proxy",
-        "Notary",
-        "Settlement",
-        "Trades",
-    )
-    return keccak(b"".join(bytes.fromhex(load_artifact(name)["bytecode"][2:]) for name in names))
 
 
 def require_funded(rpc_url: str, addresses: Sequence[bytes], needed_wei: int) -> None:
@@ -273,7 +93,7 @@ def read_genesis_hash(rpc_url: str) -> bytes:
 
 
 def _genesis_hash(rpc: Rpc) -> bytes:
-    return _bytes(rpc.call("eth_getBlockByNumber", "0x0", False)["hash"])
+    return parse_hex(rpc.call("eth_getBlockByNumber", "0x0", False)["hash"])
 
 
 def deploy(
@@ -289,7 +109,7 @@ def deploy(
     genesis_hash = _genesis_hash(rpc)
     path = manifest_path(manifest_dir, genesis_hash)
     plan_path = path.with_suffix(".plan")
-    terms = {"currency": asdict(currency), "roles": _roles_as_json(roles)}
+    terms = {"currency": asdict(currency), "roles": addresses_as_json(asdict(roles))}
     plan = _load_plan(plan_path, terms)
     if path.is_file() and plan is not None:
         manifest = Manifest.load(path)
@@ -307,31 +127,21 @@ def deploy(
     manifest = Manifest(
         chain_id=plan["chain_id"],
         genesis_hash=genesis_hash,
-        contracts={name: _bytes(address) for name, address in plan["contracts"].items()},
+        contracts={name: parse_hex(address) for name, address in plan["contracts"].items()},
         block_number=int(receipts[CONTRACTS.index("proxy")]["blockNumber"], 16),
         currency=currency,
         roles=roles,
-        artifact_hash=_bytes(plan["artifact_hash"]),
+        artifact_hash=parse_hex(plan["artifact_hash"]),
     )
     manifest.save(path)
     return manifest
-
-
-def _require_current(path: Path, raw: Any) -> None:
-    """Raise OutdatedDeployment for a plan or manifest of a version that deployed other contracts."""
-    if not isinstance(raw, dict):
-        raise ValueError(f"{path} is neither a deployment's plan nor its manifest")  # noqa: TRY004
-    known = raw.get("contracts")
-    is_of_one = "proxy" in raw or isinstance(known, dict)
-    if is_of_one and (known is None or list(known) != list(CONTRACTS)):
-        raise OutdatedDeployment(path)
 
 
 def _load_plan(path: Path, terms: Mapping[str, Any]) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     plan: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    _require_current(path, plan)
+    require_current(path, plan)
     different = [key for key, value in terms.items() if plan[key] != value]
     if different:
         raise DifferentDeployment(
@@ -372,7 +182,7 @@ def _plan(
         **terms,
         "chain_id": chain_id,
         "deployer": checksum_address(deployer),
-        "contracts": _addresses_as_json(addresses),
+        "contracts": addresses_as_json(addresses),
         "artifact_hash": "0x" + artifact_hash().hex(),
         "transactions": [_sign(deployer_key, each) for each in transactions],
     }
@@ -447,19 +257,3 @@ def _wait_for_receipt(rpc: Rpc, transaction: Mapping[str, Any], timeout_s: float
         if receipt is not None or time.monotonic() >= deadline:
             return receipt
         time.sleep(POLL_INTERVAL_S)
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))
-
-
-def _roles(raw: Mapping[str, str]) -> Roles:
-    return Roles(**{name: _bytes(address) for name, address in raw.items()})
-
-
-def _roles_as_json(roles: Roles) -> dict[str, str]:
-    return _addresses_as_json(asdict(roles))
-
-
-def _addresses_as_json(addresses: Mapping[str, bytes]) -> dict[str, str]:
-    return {name: checksum_address(address) for name, address in addresses.items()}

@@ -9,8 +9,8 @@ from eth_hash.auto import keccak
 from contracts.call_data import (
     Tail,
     creation_code,
+    encode_argument,
     encode_arguments,
-    encode_word,
     require_fits,
     selectors_of,
 )
@@ -99,4 +99,4 @@ def decode_trade(returned: bytes) -> Trade:
 
 def _legs(legs: Sequence[Leg]) -> Tail:
     fields = (field for leg in legs for field in (leg.token, leg.payer, leg.payee, leg.amount_minor))
-    return Tail(encode_word(len(legs)) + b"".join(map(encode_word, fields)))
+    return Tail(encode_argument(len(legs)) + b"".join(map(encode_argument, fields)))

@@ -29,7 +29,7 @@ class _Contracts(msgspec.Struct):
 
 
 class _Manifest(msgspec.Struct):
-    """What is read of a deployment's manifest (contracts.deploy writes it, with more fields)."""
+    """What is read of a deployment's manifest (contracts.manifest writes it, with more fields)."""
 
     chain_id: int
     genesis_hash: str

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from api.database import migrate
-from contracts.deploy import manifest_path, sandbox_deployer_key
+from contracts.deploy import sandbox_deployer_key
 from contracts.durable import write_durably
+from contracts.manifest import manifest_path
 from contracts.transactions import address_of, checksum_address
 from scripts.country.chain_launch import fund
 from scripts.country.data_directory import DataDirectory

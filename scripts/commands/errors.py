@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from api.errors import FlorinError
-from contracts.deploy import DeploymentError
+from contracts.manifest import DeploymentError
 from contracts.rpc import RpcRefused
 from scripts.books.institution_books import NoBooks
 from scripts.country.chain_launch import ChainNotInstalled, ChainUnreachable

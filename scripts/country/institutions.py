@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from api.settings import Kind, Settings
-from contracts.deploy import Manifest
 from contracts.durable import write_durably
+from contracts.manifest import Manifest
 from contracts.transactions import checksum_address
 from scripts.country.data_directory import DataDirectory
 from scripts.supervision.processes import ChildSpec

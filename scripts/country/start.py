@@ -19,8 +19,9 @@ from api.database import migrate
 from api.identity.keys import create_key, revoke_keys
 from api.identity.scopes import known_scopes
 from api.settings import Settings
-from contracts.deploy import Manifest, manifest_path, sandbox_deployer_key
+from contracts.deploy import sandbox_deployer_key
 from contracts.durable import write_durably
+from contracts.manifest import Manifest, manifest_path
 from contracts.transactions import address_of, checksum_address
 from scripts.country.chain_launch import (
     DEFAULT_PORT,

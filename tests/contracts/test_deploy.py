@@ -13,21 +13,17 @@ import pytest
 from eth_hash.auto import keccak
 
 from contracts import abi, notary
+from contracts.creations import CREATIONS, CurrencyTerms, Roles
 from contracts.deploy import (
-    CREATIONS,
-    CurrencyTerms,
     DeploymentReverted,
     DifferentDeployment,
-    Manifest,
-    OutdatedDeployment,
-    Roles,
     Unfunded,
     deploy,
-    manifest_path,
     read_genesis_hash,
     require_funded,
     sandbox_deployer_key,
 )
+from contracts.manifest import Manifest, OutdatedDeployment, manifest_path
 from contracts.rpc import Rpc, RpcRefused
 from contracts.transactions import address_of, checksum_address, contract_address
 from contracts.typed_data import PaymentDomain

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import abi, settlement, trades
-from contracts.call_data import encode_arguments, encode_bytes, encode_word, selectors_of
+from contracts.call_data import encode_argument, encode_arguments, encode_bytes, selectors_of
 from contracts.events import UnknownEvent
 from contracts.settlement import CyclePayment, MalformedCycle
 from contracts.settlement_events import (
@@ -230,8 +230,8 @@ def test_payments_that_do_not_fit_are_refused() -> None:
         lambda: settlement.encode_submit(ID[:31], 1, 1, 0),
         lambda: settlement.encode_settle_net(2**64, ROOT, b""),
         lambda: trades.encode_propose_trade(LEGS, 2**64, SALT),
-        lambda: encode_word(2**256),
-        lambda: encode_word(-(2**255) - 1),
+        lambda: encode_argument(2**256),
+        lambda: encode_argument(-(2**255) - 1),
     ],
 )
 def test_what_does_not_fit_its_place_is_refused(call: Any) -> None:

@@ -38,7 +38,7 @@ from rich.console import Console
 
 from api.addresses import parse_address
 from api.settings import Settings
-from contracts.deploy import Manifest
+from contracts.manifest import Manifest
 from scripts.books.institution_books import read_books
 from scripts.books.verify import wait_until_level
 from scripts.chain.anvil import find_anvil
