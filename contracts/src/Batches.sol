@@ -9,7 +9,7 @@ import {accountSlot, load, store, tierSlot} from "./DigitalCurrencyStorage.sol";
 import {Payments} from "./Payments.sol";
 import {PlainPayments} from "./PlainPayments.sol";
 import {Reason} from "./Reason.sol";
-import {Skips, newSkips} from "./Skips.sol";
+import {Skips} from "./Skips.sol";
 import {TierWord} from "./TierWord.sol";
 
 /// @title Batches of signed payments
@@ -26,63 +26,66 @@ abstract contract Batches is Payments {
     function _emitsTransfers() internal pure virtual returns (bool);
 
     function settle(bytes calldata records, uint64 validBefore) external {
-        (uint256 id,) = _openBatch(validBefore);
-        (Skips memory skips, uint256 count) = _settleFlat(records);
-        _closeBatch(id, skips, count);
+        Skips memory skips;
+        uint256 id = _openBatch(validBefore, _domainSeparator());
+        _closeBatch(id, skips, _settleFlat(records, skips));
     }
 
     function settleGrouped(bytes calldata groups, uint64 validBefore) external {
-        (uint256 id,) = _openBatch(validBefore);
-        (Skips memory skips, uint256 count) = _settleGrouped(groups);
-        _closeBatch(id, skips, count);
+        Skips memory skips;
+        uint256 id = _openBatch(validBefore, _domainSeparator());
+        _closeBatch(id, skips, _settleGrouped(groups, skips));
     }
 
     function settleFanOut(bytes calldata payments, uint32 nonce, uint64 validBefore, bytes32 r, bytes32 vs) external {
-        (uint256 id, bytes32 separator) = _openBatch(validBefore);
-        (Skips memory skips, uint256 count) = _settleFanOut(payments, nonce, validBefore, r, vs, separator);
+        Skips memory skips;
+        bytes32 separator = _domainSeparator();
+        (address payer, bool isSigned) = _recoverFanOut(payments, nonce, validBefore, r, vs, separator);
+        uint256 id = _openBatch(validBefore, separator);
+        uint256 count = payments.length / PlainPayments.ENTRY_BYTES;
+        if (count == 0 || payments.length % PlainPayments.ENTRY_BYTES != 0) revert MalformedBatch(payments.length);
+        if (!isSigned) revert BadSignature();
+        _settleFanOut(payments, payer, nonce, skips);
         _closeBatch(id, skips, count);
     }
 
     // ------------------------------------------------------------------------------------------------ inside
 
-    function _settleFlat(bytes calldata records) private returns (Skips memory skips, uint256 count) {
+    function _settleFlat(bytes calldata records, Skips memory skips) private returns (uint256 count) {
         count = _countFlat(records.length, records.length);
         if (count == 0) revert MalformedBatch(records.length);
-        skips = newSkips(count);
-        _runFlat(_offset(records), _offset(records) + records.length, 0, skips);
+        _runFlat(_offset(records), _offset(records) + records.length, 0, count, skips);
     }
 
-    function _settleGrouped(bytes calldata groups) private returns (Skips memory skips, uint256 count) {
+    function _settleGrouped(bytes calldata groups, Skips memory skips) private returns (uint256 count) {
         (uint256 grouped, uint256 groupsEnd, uint256 flat) = PlainPayments.measure(groups);
         uint256 start = _offset(groups);
         uint256 end = start + groups.length;
         if (flat > end) revert MalformedBatch(groups.length);
         count = grouped + _countFlat(end - flat, groups.length);
         if (count == 0) revert MalformedBatch(groups.length);
-        skips = newSkips(count);
-        if (grouped != 0) _runGroups(start, groupsEnd, skips);
-        _runFlat(flat, end, grouped, skips);
+        if (grouped != 0) _runGroups(start, groupsEnd, count, skips);
+        if (flat != end) _runFlat(flat, end, grouped, count, skips);
     }
 
-    /// @param indexOfFirst Of the first record, in the whole batch.
-    function _runFlat(uint256 first, uint256 end, uint256 indexOfFirst, Skips memory skips) private {
+    /// @param indexOfFirst Of the first record, in the whole batch of `count` records.
+    function _runFlat(uint256 first, uint256 end, uint256 indexOfFirst, uint256 count, Skips memory skips) private {
         unchecked {
-            address payer;
-            uint256 here;
-            (here, payer) = PlainPayments.runFlat(first, end, _emitsTransfers());
+            (uint256 here, address payer) = PlainPayments.runFlat(first, end, _emitsTransfers());
             while (here != end) {
                 uint256 reason = _settleUnusual(payer);
-                if (reason != 0) skips.add(indexOfFirst + (here - first) / PlainPayments.RECORD_BYTES, reason);
+                if (reason != 0) skips.add(indexOfFirst + (here - first) / PlainPayments.RECORD_BYTES, reason, count);
                 here += PlainPayments.RECORD_BYTES;
+                if (here == end) break;
                 (here, payer) = PlainPayments.runFlat(here, end, _emitsTransfers());
             }
         }
     }
 
-    function _runGroups(uint256 head, uint256 end, Skips memory skips) private {
+    function _runGroups(uint256 head, uint256 end, uint256 count, Skips memory skips) private {
         unchecked {
             address payer;
-            uint256 indexOfHead;
+            uint256 indexOfHead = 0;
             (uint256 here, uint256 groupEnd) = PlainPayments.openGroup(head);
             (here, groupEnd, payer) = PlainPayments.runGroups(here, groupEnd, end, _emitsTransfers());
             while (here != end) {
@@ -90,7 +93,7 @@ abstract contract Batches is Payments {
                 uint256 reason = _settleUnusual(payer);
                 if (reason != 0) {
                     uint256 place = (here - head - PlainPayments.HEAD_BYTES) / PlainPayments.GROUPED_RECORD_BYTES;
-                    skips.add(indexOfHead + place, reason);
+                    skips.add(indexOfHead + place, reason, count);
                 }
                 here += PlainPayments.GROUPED_RECORD_BYTES;
                 if (here == end) break;
@@ -141,23 +144,22 @@ abstract contract Batches is Payments {
         if (reason != 0) store(slot, word);
     }
 
-    function _settleFanOut(
+    /// @dev Before the frame, whose memory the payments pass through.
+    function _recoverFanOut(
         bytes calldata payments,
         uint32 nonce,
         uint64 validBefore,
         bytes32 r,
         bytes32 vs,
         bytes32 separator
-    ) private returns (Skips memory skips, uint256 count) {
-        count = payments.length / PlainPayments.ENTRY_BYTES;
-        if (count == 0 || payments.length % PlainPayments.ENTRY_BYTES != 0) revert MalformedBatch(payments.length);
-        address payer;
-        {
-            bytes32 content = keccak256(abi.encode(FAN_OUT_TYPEHASH, keccak256(payments), nonce, validBefore));
-            ECDSA.RecoverError failure;
-            (payer, failure,) = ECDSA.tryRecover(MessageHashUtils.toTypedDataHash(separator, content), r, vs);
-            if (failure != ECDSA.RecoverError.NoError) revert BadSignature();
-        }
+    ) private pure returns (address payer, bool isSigned) {
+        bytes32 content = keccak256(abi.encode(FAN_OUT_TYPEHASH, PlainPayments.hash(payments), nonce, validBefore));
+        ECDSA.RecoverError failure;
+        (payer, failure,) = ECDSA.tryRecover(MessageHashUtils.toTypedDataHash(separator, content), r, vs);
+        isSigned = failure == ECDSA.RecoverError.NoError;
+    }
+
+    function _settleFanOut(bytes calldata payments, address payer, uint32 nonce, Skips memory skips) private {
         uint256 slot = accountSlot(payer);
         uint256 word = load(slot);
         if (word.participant() != PlainPayments.participantOfBatch()) {
@@ -166,11 +168,6 @@ abstract contract Batches is Payments {
         if (nonce < word.nonce() || nonce == type(uint32).max) revert NonceUsed(payer, nonce, word.nonce());
         store(slot, word.withNonce(uint256(nonce) + 1));
         PlainPayments.learnTier(word.tier());
-        skips = newSkips(count);
-        _payEach(payments, payer, slot, skips);
-    }
-
-    function _payEach(bytes calldata payments, address payer, uint256 slot, Skips memory skips) private {
         unchecked {
             uint256 first = _offset(payments);
             uint256 here = first;
@@ -180,8 +177,12 @@ abstract contract Batches is Payments {
                 (address payee, uint256 amount) = PlainPayments.readEntry(here);
                 PlainPayments.learnTier(load(accountSlot(payee)).tier());
                 uint256 reason = _pay(slot, load(slot), payer, payee, amount, _emitsTransfers());
-                if (reason != 0) skips.add((here - first) / PlainPayments.ENTRY_BYTES, reason);
+                if (reason != 0) {
+                    uint256 count = payments.length / PlainPayments.ENTRY_BYTES;
+                    skips.add((here - first) / PlainPayments.ENTRY_BYTES, reason, count);
+                }
                 here += PlainPayments.ENTRY_BYTES;
+                if (here == end) break;
                 here = PlainPayments.runFanOut(here, end, payer, slot, _emitsTransfers());
             }
         }
@@ -194,17 +195,17 @@ abstract contract Batches is Payments {
     }
 
     /// @dev Asks the tier of the caller for the pause, as every payment does.
-    function _openBatch(uint64 validBefore) private view returns (uint256 id, bytes32 separator) {
+    function _openBatch(uint64 validBefore, bytes32 separator) private view returns (uint256 id) {
         uint256 word = _requireParticipant();
         if (load(tierSlot(word.tier())).isPaused()) revert CurrencyPaused();
         if (block.timestamp >= validBefore) revert BatchExpired(validBefore, block.timestamp);
         id = word.participant();
-        separator = _domainSeparator();
         PlainPayments.open(separator, validBefore, id, _today());
     }
 
     function _closeBatch(uint256 id, Skips memory skips, uint256 count) private {
-        if (skips.count != 0) emit Skipped(skips.bitmap, skips.trimmedReasons());
+        if (skips.count == 0) PlainPayments.close();
+        else emit Skipped(skips.bitmap, skips.trimmedReasons());
         emit BatchSettled(uint16(id), count, count - skips.count);
     }
 }

@@ -33,19 +33,31 @@ library PlainPayments {
 
     /// @dev Half the order of secp256k1: a higher s is the malleable twin of a valid signature.
     uint256 private constant HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
+    /// @dev EIP-2098: the highest bit of s is the parity.
+    uint256 private constant S_MASK = 0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff;
 
     bytes32 private constant PAYMENT_TYPEHASH =
         keccak256("Payment(address payee,uint256 amount,uint256 nonce,uint256 validBefore)");
 
-    // What a payer's word must not show once the participant is taken out of it, with the balance.
-    uint256 private constant PAYER_MASK = (uint256(type(uint16).max) << 208) | AccountWord.PAYER_REFUSED
-        | AccountWord.HAS_HOLD | AccountWord.BALANCE_MASK;
-    // The flags that decide about a payee, with the balance.
-    uint256 private constant PAYEE_MASK = AccountWord.STATUS_MASK | AccountWord.BALANCE_MASK;
-    // The same on the single path, where the payer must be registered and may be anyone's customer.
+    // Masks of the account word, as numbers: the compiler would keep what it computes on the stack, which is full.
+    // What a payer's word must not show once the participant is taken out of it, with the balance: the participant's 16
+    // bits, FROZEN, HAS_HOLD, CLOSED and SUSPENDED.
+    uint256 private constant PAYER_MASK = 0x0000ca00ffff0000000000000000000000000000ffffffffffffffffffffffff;
+    // The flags that decide about a payee (AccountWord.STATUS_MASK), with the balance.
+    uint256 private constant PAYEE_MASK = 0x0000e30000000000000000000000000000000000ffffffffffffffffffffffff;
+    // What a payment leaves as it is, but for the balance: participant, tier and flags.
+    uint256 private constant KEPT_MASK = 0xffffffffffff0000000000000000000000000000000000000000000000000000;
+    // AccountWord.SPENDING_MASK.
+    uint256 private constant SPENDING_MASK = 0x000000000000ffffffffffffffffffff00000000000000000000000000000000;
+    // Where limits less a payment show that one is passed; see `runFlat`.
+    uint256 private constant PASSED_MASK = 0xffffffffffffffff000000000000000080000000ffffffff0000000000000000;
+    // Nonce and balance.
+    uint256 private constant LOWER_HALF = 0xffffffffffffffffffffffffffffffff;
+    // IERC20.Transfer.selector
+    uint256 private constant TRANSFER = 0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef;
+    // The same as PAYER_MASK on the single path, where the payer must be registered and may be anyone's customer.
     uint256 private constant SINGLE_PAYER_MASK =
         AccountWord.REGISTERED | AccountWord.PAYER_REFUSED | AccountWord.HAS_HOLD | AccountWord.BALANCE_MASK;
-    uint256 private constant KEPT_MASK = ~(AccountWord.NONCE_MASK | AccountWord.SPENDING_MASK);
 
     // The struct hash's input: five words from here.
     uint256 private constant TYPEHASH = 0x400;
@@ -68,71 +80,82 @@ library PlainPayments {
     // What is the same for all records, where the account word has it.
     uint256 private constant PARTICIPANT = 0x5c0;
     uint256 private constant TODAY = 0x5e0;
-    // Constants that the optimizer would compute anew at each use, to save bytes of code.
-    uint256 private constant AT_PAYER_MASK = 0x600;
-    uint256 private constant AT_PAYEE_MASK = 0x620;
-    uint256 private constant AT_KEPT_MASK = 0x640;
-    uint256 private constant AT_TRANSFER = 0x660;
-    uint256 private constant AT_HALF_ORDER = 0x680;
-    uint256 private constant AT_S_MASK = 0x6a0;
-    uint256 private constant AT_64_BITS = 0x6c0;
-    // Two words for each tier, zero, which allows nothing, until `learnTier`: the payee's ceiling; and the payer's limits,
-    // today's ceiling 80 | perPaymentLimit 64.
-    uint256 private constant TIERS = 0x6e0;
-    uint256 private constant LIMITS = 0x700;
-    uint256 private constant END = 0x46e0;
+    // Two words for each tier, zero, which allows nothing, until `learnTier`: the payee's ceiling, and the payer's limits,
+    // each where the account word has what it limits: day and spentToday 80 | nonce 32 | perPaymentLimit 96. The nonce's
+    // limit is 2^31, so that what is over shows in its highest bit.
+    uint256 private constant TIERS = 0x600;
+    uint256 private constant LIMITS = 0x620;
+    uint256 private constant END = 0x4600;
+
+    // What hashes before the frame may take at the free pointer.
+    uint256 private constant HASHED_BEFORE = 0x100;
 
     error FrameTaken(uint256 freeMemory);
 
-    /// @dev Allocates the frame.
+    /// @dev Allocates the frame. Memory costs up to the highest word that was touched: that is the highest tier of the
+    /// batch, as long as nothing is allocated behind the frame. Nothing was written here before, so all is zero: before a
+    /// frame there are only hashes of a few words at the free pointer, and what `hash` has cleared.
     function open(bytes32 separator, uint256 validBefore, uint256 participant, uint256 today) internal pure {
         uint256 free;
         bytes32 typehash = PAYMENT_TYPEHASH;
         bytes32 accounts = DIGITAL_CURRENCY_SLOT;
-        bytes32 transferTopic = IERC20.Transfer.selector;
-        uint256 payerMask = PAYER_MASK;
-        uint256 payeeMask = PAYEE_MASK;
-        uint256 keptMask = KEPT_MASK;
         assembly ("memory-safe") {
             free := mload(0x40)
         }
-        if (free > TYPEHASH) revert FrameTaken(free);
+        if (free > TYPEHASH - HASHED_BEFORE) revert FrameTaken(free);
         assembly ("memory-safe") {
             mstore(0x40, END)
-            calldatacopy(TYPEHASH, calldatasize(), sub(END, TYPEHASH))
             mstore(TYPEHASH, typehash)
             mstore(VALID_BEFORE, validBefore)
             mstore(0x4a0, 0x1901)
             mstore(SEPARATOR, separator)
             mstore(ACCOUNTS, accounts)
             mstore(PARTICIPANT, shl(208, participant))
-            mstore(TODAY, shl(64, today))
-            mstore(AT_PAYER_MASK, payerMask)
-            mstore(AT_PAYEE_MASK, payeeMask)
-            mstore(AT_KEPT_MASK, keptMask)
-            mstore(AT_TRANSFER, transferTopic)
-            mstore(AT_HALF_ORDER, HALF_ORDER)
-            mstore(AT_S_MASK, shr(1, not(0)))
-            mstore(AT_64_BITS, 0xffffffffffffffff)
+            mstore(TODAY, shl(192, today))
+        }
+    }
+
+    /// @dev Frees the frame. Only when nothing behind it is in use: then the events that close a batch do not pay for
+    /// memory that the batch did not touch.
+    function close() internal pure {
+        assembly ("memory-safe") {
+            mstore(0x40, TYPEHASH)
+        }
+    }
+
+    /// @dev keccak256(data), by way of the memory where the frame will be, which is zero again afterwards.
+    function hash(bytes calldata data) internal pure returns (bytes32 result) {
+        assembly ("memory-safe") {
+            calldatacopy(TYPEHASH, data.offset, data.length)
+            result := keccak256(TYPEHASH, data.length)
+            calldatacopy(TYPEHASH, calldatasize(), data.length)
         }
     }
 
     /// @notice Executes plain payments of the flat form until one is not plain or all are done.
-    /// @param here Where the next record starts in calldata.
+    ///
+    /// What a payment adds to the payer's word is put together in place, as `spending`: day and spentToday with the amount
+    /// added, and the next nonce. The limits less all that, less the amount again for the payment's own limit, are three
+    /// differences in one word, and each shows in bits that it cannot reach while its limit is kept: the day's above its 64
+    /// bits, the payment's above its 64, and the nonce's in its highest. (So from 2^31 on a nonce is not plain.) The lower
+    /// limit of the nonce is the one consumed last; beside it in the word is the balance, which decides only if the next
+    /// nonce is the stored one: it refuses then unless it is zero, and a payer without balance is refused anyway.
+    /// @param here Where the next record starts in calldata; before `end`.
     /// @param end Where the batch ends.
     /// @param emitsTransfers Whether each payment is told by an event.
     /// @return next Where the record is that was not plain, or `end`.
     /// @return payer Who signed it, or zero.
     function runFlat(uint256 here, uint256 end, bool emitsTransfers) internal returns (uint256 next, address payer) {
         assembly ("memory-safe") {
-            for {} lt(here, end) { here := add(here, RECORD_BYTES) } {
+            for {} 1 {} {
                 let amount := calldataload(here)
                 let nonce := and(shr(24, amount), 0xffffffff)
                 mstore(NONCE, nonce)
-                mstore(OWNER, shr(96, amount))
-                mstore(PAYEE, mload(OWNER))
+                // What is too much is overwritten next.
+                mstore(add(PAYEE, 12), amount)
                 amount := and(shr(56, amount), 0xffffffffff)
                 mstore(AMOUNT, amount)
+                mstore(OWNER, mload(PAYEE))
                 let payeeSlot := keccak256(OWNER, 64)
                 mstore(STRUCT_HASH, keccak256(TYPEHASH, 160))
                 mstore(DIGEST, keccak256(PREFIXED, 66))
@@ -141,46 +164,48 @@ library PlainPayments {
                 {
                     let s := calldataload(add(here, 61))
                     mstore(V, add(27, shr(255, s)))
-                    s := and(s, mload(AT_S_MASK))
+                    s := and(s, S_MASK)
                     mstore(S, s)
-                    // A failed ecrecover returns nothing and leaves the payee in place: only returndatasize tells.
+                    // A failed ecrecover returns nothing and leaves the payee in place, who then would pay himself.
                     pop(staticcall(gas(), 1, DIGEST, 128, OWNER, 32))
-                    objections := or(iszero(returndatasize()), gt(s, mload(AT_HALF_ORDER)))
+                    objections := gt(s, HALF_ORDER)
                 }
                 let payerSlot := keccak256(OWNER, 64)
                 objections := or(objections, or(iszero(amount), eq(payerSlot, payeeSlot)))
                 let payerWord := sload(payerSlot)
-                let beyond := sub(and(xor(payerWord, mload(PARTICIPANT)), mload(AT_PAYER_MASK)), amount)
-                // The last nonce wraps to zero, which is not above any: it is never usable.
-                nonce := and(add(nonce, 1), 0xffffffff)
-                objections := or(objections, iszero(gt(nonce, and(shr(96, payerWord), 0xffffffff))))
+                let beyond := sub(and(xor(payerWord, mload(PARTICIPANT)), PAYER_MASK), amount)
                 {
+                    let spending := and(payerWord, SPENDING_MASK)
+                    spending := or(mload(TODAY), mul(spending, gt(spending, mload(TODAY))))
+                    nonce := shl(96, add(nonce, 1))
+                    spending := add(add(spending, nonce), shl(128, amount))
+                    objections := or(objections, gt(and(payerWord, LOWER_HALF), nonce))
                     let limits := mload(add(LIMITS, shl(6, byte(3, payerWord))))
-                    let spent := and(shr(128, payerWord), 0xffffffffffffffffffff)
-                    spent := add(amount, or(mload(TODAY), mul(spent, gt(spent, mload(TODAY)))))
-                    objections := or(objections, gt(amount, and(limits, mload(AT_64_BITS))))
-                    objections := or(objections, gt(spent, shr(64, limits)))
-                    payerWord := sub(or(and(payerWord, mload(AT_KEPT_MASK)), shl(96, or(nonce, shl(32, spent)))), amount)
+                    objections := or(objections, and(sub(limits, add(spending, amount)), PASSED_MASK))
+                    payerWord := add(add(and(payerWord, KEPT_MASK), beyond), spending)
                 }
                 let payeeWord := sload(payeeSlot)
                 {
                     let ceiling := mload(add(TIERS, shl(6, byte(3, payeeWord))))
-                    beyond := or(beyond, sub(ceiling, add(and(payeeWord, mload(AT_PAYEE_MASK)), amount)))
+                    payeeWord := add(payeeWord, amount)
+                    beyond := or(beyond, sub(ceiling, and(payeeWord, PAYEE_MASK)))
                 }
                 if or(objections, shr(96, beyond)) { break }
                 sstore(payerSlot, payerWord)
-                sstore(payeeSlot, add(payeeWord, amount))
-                if emitsTransfers { log3(AMOUNT, 32, mload(AT_TRANSFER), mload(OWNER), mload(PAYEE)) }
+                sstore(payeeSlot, payeeWord)
+                if emitsTransfers { log3(AMOUNT, 32, TRANSFER, mload(OWNER), mload(PAYEE)) }
+                here := add(here, RECORD_BYTES)
+                if iszero(lt(here, end)) { break }
             }
-            payer := mul(mload(OWNER), iszero(or(iszero(returndatasize()), gt(mload(S), mload(AT_HALF_ORDER)))))
+            payer := mul(mload(OWNER), iszero(or(iszero(returndatasize()), gt(mload(S), HALF_ORDER))))
         }
         next = here;
     }
 
     /// @notice Executes plain payments of groups until one is not plain or all are done. The payee's word is read and
     /// written once for each group. A payer differs from its payee, so that nothing else writes it meanwhile.
-    /// @param here Where the next record starts in calldata.
-    /// @param groupEnd Where the records of the payee in the frame end; beyond `here`.
+    /// @param here Where the next record starts in calldata; before `groupEnd`.
+    /// @param groupEnd Where the records of the payee in the frame end.
     /// @param end Where the groups end.
     /// @param emitsTransfers Whether each payment is told by an event.
     /// @return nextHere Where the record is that was not plain, or `end`.
@@ -195,13 +220,13 @@ library PlainPayments {
                 mstore(OWNER, mload(PAYEE))
                 let payeeSlot := keccak256(OWNER, 64)
                 let payeeWord := sload(payeeSlot)
-                let room := sub(mload(add(TIERS, shl(6, byte(3, payeeWord)))), and(payeeWord, mload(AT_PAYEE_MASK)))
-                for {} lt(here, groupEnd) { here := add(here, GROUPED_RECORD_BYTES) } {
+                let room := sub(mload(add(TIERS, shl(6, byte(3, payeeWord)))), and(payeeWord, PAYEE_MASK))
+                for {} 1 {} {
                     let amount := calldataload(here)
                     let nonce := and(shr(184, amount), 0xffffffff)
+                    mstore(NONCE, nonce)
                     amount := shr(216, amount)
                     mstore(AMOUNT, amount)
-                    mstore(NONCE, nonce)
                     mstore(STRUCT_HASH, keccak256(TYPEHASH, 160))
                     mstore(DIGEST, keccak256(PREFIXED, 66))
                     mstore(R, calldataload(add(here, 9)))
@@ -209,32 +234,34 @@ library PlainPayments {
                     {
                         let s := calldataload(add(here, 41))
                         mstore(V, add(27, shr(255, s)))
-                        s := and(s, mload(AT_S_MASK))
+                        s := and(s, S_MASK)
                         mstore(S, s)
                         // A failed ecrecover returns nothing and leaves the payer before: only returndatasize tells.
                         pop(staticcall(gas(), 1, DIGEST, 128, OWNER, 32))
-                        objections := or(iszero(returndatasize()), gt(s, mload(AT_HALF_ORDER)))
+                        objections := or(iszero(mul(amount, returndatasize())), gt(s, HALF_ORDER))
                     }
                     let payerSlot := keccak256(OWNER, 64)
-                    objections := or(objections, or(iszero(amount), eq(payerSlot, payeeSlot)))
+                    objections := or(objections, eq(payerSlot, payeeSlot))
                     let payerWord := sload(payerSlot)
-                    room := sub(room, amount)
-                    let beyond := or(room, sub(and(xor(payerWord, mload(PARTICIPANT)), mload(AT_PAYER_MASK)), amount))
-                    // The last nonce wraps to zero, which is not above any: it is never usable.
-                    nonce := and(add(nonce, 1), 0xffffffff)
-                    objections := or(objections, iszero(gt(nonce, and(shr(96, payerWord), 0xffffffff))))
+                    let beyond := sub(and(xor(payerWord, mload(PARTICIPANT)), PAYER_MASK), amount)
+                    // As in `runFlat`.
                     {
+                        let spending := and(payerWord, SPENDING_MASK)
+                        spending := or(mload(TODAY), mul(spending, gt(spending, mload(TODAY))))
+                        nonce := shl(96, add(nonce, 1))
+                        spending := add(add(spending, nonce), shl(128, amount))
+                        objections := or(objections, gt(and(payerWord, LOWER_HALF), nonce))
                         let limits := mload(add(LIMITS, shl(6, byte(3, payerWord))))
-                        let spent := and(shr(128, payerWord), 0xffffffffffffffffffff)
-                        spent := add(amount, or(mload(TODAY), mul(spent, gt(spent, mload(TODAY)))))
-                        objections := or(objections, gt(amount, and(limits, mload(AT_64_BITS))))
-                        objections := or(objections, gt(spent, shr(64, limits)))
-                        payerWord := sub(or(and(payerWord, mload(AT_KEPT_MASK)), shl(96, or(nonce, shl(32, spent)))), amount)
+                        objections := or(objections, and(sub(limits, add(spending, amount)), PASSED_MASK))
+                        payerWord := add(add(and(payerWord, KEPT_MASK), beyond), spending)
                     }
-                    if or(objections, shr(96, beyond)) { break }
+                    room := sub(room, amount)
+                    if or(objections, shr(96, or(beyond, room))) { break }
                     sstore(payerSlot, payerWord)
                     payeeWord := add(payeeWord, amount)
-                    if emitsTransfers { log3(AMOUNT, 32, mload(AT_TRANSFER), mload(OWNER), mload(PAYEE)) }
+                    if emitsTransfers { log3(AMOUNT, 32, TRANSFER, mload(OWNER), mload(PAYEE)) }
+                    here := add(here, GROUPED_RECORD_BYTES)
+                    if iszero(lt(here, groupEnd)) { break }
                 }
                 sstore(payeeSlot, payeeWord)
                 if or(lt(here, groupEnd), eq(here, end)) { break }
@@ -244,7 +271,7 @@ library PlainPayments {
                 mstore(PAYEE, shr(96, groupEnd))
                 groupEnd := add(here, mul(GROUPED_RECORD_BYTES, and(shr(80, groupEnd), 0xffff)))
             }
-            payer := mul(mload(OWNER), iszero(or(iszero(returndatasize()), gt(mload(S), mload(AT_HALF_ORDER)))))
+            payer := mul(mload(OWNER), iszero(or(iszero(returndatasize()), gt(mload(S), HALF_ORDER))))
         }
         (nextHere, nextGroupEnd) = (here, groupEnd);
     }
@@ -272,8 +299,10 @@ library PlainPayments {
     }
 
     /// @notice Executes plain payments of one payer until one is not plain or all are done. The payer's word is read and
-    /// written once; its nonce was consumed before.
-    /// @param here Where the next entry starts in calldata.
+    /// written once; its nonce was consumed before. While this runs an empty word stands for it, which as a payee is not
+    /// plain: so no entry need be asked whether it pays the payer. Nothing is called and nothing reverts until the word is
+    /// back.
+    /// @param here Where the next entry starts in calldata; before `end`.
     /// @param end Where the entries end.
     /// @param payerSlot Where the payer's word is.
     /// @return next Where the entry is that was not plain, or `end`.
@@ -281,47 +310,48 @@ library PlainPayments {
         internal
         returns (uint256 next)
     {
-        uint256 spendingMask = AccountWord.SPENDING_MASK;
         assembly ("memory-safe") {
             let word := sload(payerSlot)
             let limits := mload(add(LIMITS, shl(6, byte(3, word))))
             // What may still be paid: the least of balance and daily limit, or nothing.
-            let room := and(xor(word, mload(PARTICIPANT)), mload(AT_PAYER_MASK))
+            let room := and(xor(word, mload(PARTICIPANT)), PAYER_MASK)
             room := mul(room, iszero(shr(96, room)))
             let spent := and(shr(128, word), 0xffffffffffffffffffff)
-            spent := or(mload(TODAY), mul(spent, gt(spent, mload(TODAY))))
-            let daily := sub(shr(64, limits), spent)
+            let today := shr(128, mload(TODAY))
+            spent := or(today, mul(spent, gt(spent, today)))
+            let daily := sub(shr(128, limits), spent)
             daily := mul(daily, iszero(shr(80, daily)))
             room := xor(room, mul(xor(room, daily), lt(daily, room)))
             let before := room
-            limits := and(limits, mload(AT_64_BITS))
+            limits := and(limits, 0xffffffffffffffff)
+            sstore(payerSlot, 0)
 
-            for {} lt(here, end) { here := add(here, ENTRY_BYTES) } {
+            for {} 1 {} {
                 let amount := calldataload(here)
                 mstore(OWNER, shr(96, amount))
                 amount := and(shr(56, amount), 0xffffffffff)
                 let payeeSlot := keccak256(OWNER, 64)
                 let payeeWord := sload(payeeSlot)
-                let beyond := sub(room, amount)
-                let objections := or(iszero(amount), or(eq(payeeSlot, payerSlot), gt(amount, limits)))
-                {
-                    let ceiling := mload(add(TIERS, shl(6, byte(3, payeeWord))))
-                    if or(
-                        objections, shr(96, or(beyond, sub(ceiling, add(and(payeeWord, mload(AT_PAYEE_MASK)), amount))))
-                    ) { break }
+                let ceiling := mload(add(TIERS, shl(6, byte(3, payeeWord))))
+                payeeWord := add(payeeWord, amount)
+                room := sub(room, amount)
+                if or(
+                    or(iszero(amount), gt(amount, limits)), shr(96, or(room, sub(ceiling, and(payeeWord, PAYEE_MASK))))
+                ) {
+                    room := add(room, amount)
+                    break
                 }
-                room := beyond
-                sstore(payeeSlot, add(payeeWord, amount))
+                sstore(payeeSlot, payeeWord)
                 if emitsTransfers {
                     mstore(AMOUNT, amount)
-                    log3(AMOUNT, 32, mload(AT_TRANSFER), payer, mload(OWNER))
+                    log3(AMOUNT, 32, TRANSFER, payer, mload(OWNER))
                 }
+                here := add(here, ENTRY_BYTES)
+                if iszero(lt(here, end)) { break }
             }
             let paid := sub(before, room)
-            if paid {
-                word := or(and(word, not(spendingMask)), shl(128, add(spent, paid)))
-                sstore(payerSlot, sub(word, paid))
-            }
+            if paid { word := sub(or(and(word, not(SPENDING_MASK)), shl(128, add(spent, paid))), paid) }
+            sstore(payerSlot, word)
         }
         next = here;
     }
@@ -429,7 +459,7 @@ library PlainPayments {
         uint256 perPayment = TierWord.perPaymentLimit(tier);
         assembly ("memory-safe") {
             mstore(add(TIERS, shl(6, id)), ceiling)
-            mstore(add(LIMITS, shl(6, id)), or(perPayment, shl(64, add(daily, mload(TODAY)))))
+            mstore(add(LIMITS, shl(6, id)), or(or(perPayment, shl(127, 1)), add(shl(128, daily), mload(TODAY))))
         }
     }
 

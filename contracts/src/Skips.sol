@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 /// @title What a batch skipped, gathered for one event
+/// @dev Nothing is allocated until something is skipped: most batches skip nothing, and memory is paid for.
 struct Skips {
     bytes bitmap;
     bytes reasons;
@@ -10,12 +11,10 @@ struct Skips {
 
 using {add, trimmedReasons} for Skips global;
 
-function newSkips(uint256 records) pure returns (Skips memory) {
-    return Skips({bitmap: new bytes((records + 7) / 8), reasons: new bytes(records), count: 0});
-}
-
 /// @param index Of the record; later records have higher ones.
-function add(Skips memory skips, uint256 index, uint256 reason) pure {
+/// @param records How many the batch has, the same each time.
+function add(Skips memory skips, uint256 index, uint256 reason, uint256 records) pure {
+    if (skips.count == 0) (skips.bitmap, skips.reasons) = (new bytes((records + 7) / 8), new bytes(records));
     skips.bitmap[index / 8] |= bytes1(uint8(1 << (index % 8)));
     skips.reasons[skips.count++] = bytes1(uint8(reason));
 }

@@ -290,3 +290,37 @@ def test_a_chain_of_payments_in_one_batch_sees_its_predecessors(world: World) ->
     assert world.skips(first, second, third, fourth) == {}
     # Alice would hold 109,999, which is 9,999 too many.
     assert (world.balance(ALICE), world.balance(BOB), world.balance(MERCHANT)) == (100_000, 10_000, 1)
+
+
+def test_nonces_on_both_sides_of_half_their_range_are_consumed_alike(world: World) -> None:
+    nonces = (0, 2**31 - 2, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1)
+    records = [world.sign(ALICE, CAROL, 10, nonce=nonce) for nonce in nonces]
+    assert world.skips(*records) == {5: SkipReason.NonceUsed}
+    alice = world.account(ALICE)
+    assert (alice.balance, alice.nonce, alice.spent_today) == (60_000 - 50, 2**32 - 1, 50)
+
+
+def test_a_payer_whose_money_is_gone_pays_nothing_twice(world: World) -> None:
+    world.set_account(ALICE, balance=30)
+    records = [world.sign(BOB, CAROL, 1)]
+    records += [
+        world.sign(ALICE, CAROL, amount, nonce=at) for amount, at in ((30, 0), (30, 0), (0, 0), (1, 1))
+    ]
+    assert world.skips(*records) == {
+        2: SkipReason.NonceUsed,
+        3: SkipReason.NonceUsed,
+        4: SkipReason.InsufficientBalance,
+    }
+    assert world.balance(CAROL) == 31
+
+
+def test_limits_are_reached_exactly_and_not_passed_by_one(world: World) -> None:
+    world.set_tier(RETAIL_TIER, 10**9, per_payment=100, daily=250)
+    amounts = (1, 100, 101, 100, 49, 1)
+    assert world.skips(
+        *(world.sign(ALICE, CAROL, amount, nonce=at) for at, amount in enumerate(amounts))
+    ) == {
+        2: SkipReason.PerPaymentLimitExceeded,
+        5: SkipReason.DailyLimitExceeded,
+    }
+    assert (world.account(ALICE).spent_today, world.account(ALICE).nonce) == (250, 6)

@@ -424,3 +424,18 @@ def test_a_participants_institution_may_be_replaced_between_batches(world: World
     world.do(GOVERNOR, abi.encode_set_participant(2, successor.address, 0, 0b110))
     grouped(world, (ALICE, MERCHANT, 5))
     assert (world.balance(successor), world.balance(BANK_B)) == (5, SUPPLY + 10_000)
+
+
+def test_nonces_on_both_sides_of_half_their_range_are_consumed_alike(world: World) -> None:
+    nonces = (0, 2**31 - 2, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1)
+    records = [world.sign(ALICE, CAROL, 10, nonce=nonce) for nonce in nonces]
+    assert reasons(settle_grouped(world, [records])) == {5: "NonceUsed"}
+    alice = world.account(ALICE)
+    assert (alice.balance, alice.nonce, alice.spent_today) == (60_000 - 50, 2**32 - 1, 50)
+
+
+def test_limits_are_reached_exactly_and_not_passed_by_one(world: World) -> None:
+    world.set_tier(RETAIL_TIER, 10**9, per_payment=100, daily=250)
+    payments = [(ALICE, CAROL, amount) for amount in (1, 100, 101, 100, 49, 1)]
+    assert grouped(world, *payments) == {2: "PerPaymentLimitExceeded", 5: "DailyLimitExceeded"}
+    assert (world.account(ALICE).spent_today, world.account(ALICE).nonce) == (250, 6)
