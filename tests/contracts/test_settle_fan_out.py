@@ -15,7 +15,6 @@ from tests.contracts.world import (
     CAROL,
     MERCHANT,
     MERCHANT_HOLDING,
-    NOBODY,
     PAUSER,
     RETAIL_TIER,
     STRANGER,
@@ -25,6 +24,8 @@ from tests.contracts.world import (
     Refused,
     World,
 )
+
+UNKNOWN = Person.named("whom nobody registered")
 
 
 def skips(world: World, payer: Person, *entries: tuple[Person, int]) -> dict[int, str]:
@@ -290,10 +291,10 @@ def test_a_payer_of_a_tier_that_was_never_set_pays_nobody(world: World) -> None:
     assert skips(world, ALICE, (CAROL, 1), (CAROL, 1)) == dict.fromkeys(range(2), "PerPaymentLimitExceeded")
 
 
-@pytest.mark.parametrize("last", [(CAROL, 30), (ALICE, 30), (NOBODY, 30)], ids=["plain", "self", "unknown"])
+@pytest.mark.parametrize("last", [(CAROL, 30), (ALICE, 30), (UNKNOWN, 30)], ids=["plain", "self", "unknown"])
 def test_the_payers_account_is_as_before_but_for_what_it_paid(world: World, last: tuple[Person, int]) -> None:
     before = world.account(ALICE)
-    settle_fan_out(world, ALICE, (CAROL, 10), (ALICE, 20), (BOB, 5), (NOBODY, 5), last)
+    settle_fan_out(world, ALICE, (CAROL, 10), (ALICE, 20), (BOB, 5), (UNKNOWN, 5), last)
     paid = 15 + (30 if last[0] is CAROL else 0)
     after = before._replace(balance=60_000 - paid, nonce=1, spent_today=paid, day=world.evm.time_s // 86_400)
     assert world.account(ALICE) == after
