@@ -6,6 +6,7 @@ the accounts that a call names
 └── are as many as fit a transaction that nodes take
 the list
 ├── names the implementation's slot, the caller's account and those that were asked for, under the currency
+├── is the same for ever
 ├── names nothing that the call does not touch, in every form, also where records are skipped or waterfall
 ├── leaves out the tiers alone, and the implementation
 └── saves 100 for each slot, less 2,400
@@ -88,6 +89,12 @@ def test_a_list_is_of_one_contract() -> None:
     assert len(set(slots)) == len(slots) == 32
     assert len(access_list(CURRENCY, accounts[0], accounts)[0][1]) == 31
     assert access_list(CURRENCY, CALLER, []) == ()
+
+
+def test_a_list_never_changes() -> None:
+    """What a signer signed before a crash it signs again after it, also as a later release."""
+    unsigned = Transaction(1, 2, 3, 4, 5, CURRENCY, 0, b"", access_list(CURRENCY, CALLER, addresses(24)))
+    assert unsigned.signing_hash.hex() == "ca6bf4826156548b64e1081d5a3a1631b13f534bcf8b519291649f0ad59aa4df"
 
 
 def test_an_accounts_slot_is_where_the_layout_has_it() -> None:
