@@ -59,7 +59,8 @@ def accounts_to_list(accounts: Iterable[bytes], data_bytes: int) -> list[bytes]:
 def access_list(currency: bytes, caller: bytes, accounts: Sequence[bytes]) -> AccessList:
     """Return the access list that names these accounts, or the empty one for none.
 
-    ``currency`` is the proxy's address and ``caller`` the sender's, whose account every settlement reads.
+    ``currency`` is the proxy's address and ``caller`` the sender's, whose account every settlement reads. The
+    same arguments must give the same list for ever: a signer that is asked again derives it again.
     """
     if not accounts:
         return ()
