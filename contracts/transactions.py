@@ -10,6 +10,7 @@ from typing import TypeAlias
 from eth_hash.auto import keccak
 
 DYNAMIC_FEE_TYPE = b"\x02"
+_SLOT_PREFIX = b"\xa0"
 
 AccessList: TypeAlias = tuple[tuple[bytes, tuple[bytes, ...]], ...]
 """Addresses of 20 bytes, each with its storage slots of 32 (EIP-2930)."""
@@ -94,7 +95,9 @@ def checksum_address(address: bytes) -> str:
 
 
 def _encode_access(address: bytes, slots: Sequence[bytes]) -> bytes:
-    return _encode_list([_encode_bytes(address), _encode_list([_encode_bytes(slot) for slot in slots])])
+    # each slot is a string of 32 bytes, with the same prefix: a thousand of them are joined at once
+    payload = _SLOT_PREFIX.join((b"", *slots))
+    return _encode_list([_encode_bytes(address), _length(len(payload), 0xC0), payload])
 
 
 def _encode_integer(value: int) -> bytes:
