@@ -34,7 +34,7 @@ class Settings:
     `participant_id` is the institution's number in the contract (0 for the central bank). `confirmations`
     counts the block itself. `anchor_every_s` is the time between two anchors of the ledger and the signer's
     journal. `sends_access_lists` is false on a chain that charges for a list's bytes more than it saves
-    (docs/decisions/013). `database_url` names the application's role, which owns nothing.
+    (docs/decisions/014). `database_url` names the application's role, which owns nothing.
     """
 
     institution: str

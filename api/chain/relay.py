@@ -30,7 +30,7 @@ GATHER_S: Final = 0.2
 class Relay:
     """Drains the outbox. One runs for an institution: `api.workers` holds the lease.
 
-    `sends_access_lists`: whether new settlements name the storage that they touch (docs/decisions/013).
+    `sends_access_lists`: whether new settlements name the storage that they touch (docs/decisions/014).
     """
 
     def __init__(
