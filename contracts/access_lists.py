@@ -24,7 +24,7 @@ SLOT_SAVES_GAS = 100
 """A cold load costs 2,100; a listed one 1,900 and 100 (EIP-2929, EIP-2930)."""
 
 MAX_TRANSACTION_BYTES = 128 * 1024
-"""What geth's pool takes (txMaxSize); other nodes take as much or more."""
+"""What geth's pool takes (txMaxSize)."""
 
 # ERC-1967.
 IMPLEMENTATION_SLOT = bytes.fromhex("360894a13ba1a3210667c828492db98dca3e2076cc3735a920a3ca505d382bbc")
