@@ -33,7 +33,8 @@ class Settings:
 
     `participant_id` is the institution's number in the contract (0 for the central bank). `confirmations`
     counts the block itself. `anchor_every_s` is the time between two anchors of the ledger and the signer's
-    journal. `database_url` names the application's role, which owns nothing.
+    journal. `sends_access_lists` is false on a chain that charges for a list's bytes more than it saves
+    (docs/decisions/014). `database_url` names the application's role, which owns nothing.
     """
 
     institution: str
@@ -52,6 +53,7 @@ class Settings:
     is_sandbox: bool = False
     poll_interval_s: float = 0.5
     anchor_every_s: float = 86_400
+    sends_access_lists: bool = True
 
     @classmethod
     def load(cls, path: Path | str) -> Self:

@@ -79,7 +79,13 @@ class Worker:
         self._relay_wake = asyncio.Event()
         self._reconcile_wake = asyncio.Event()
         self._reported: dict[Component, tuple[bool, float]] = {}
-        self.relay = Relay(reach.pool, reach.rpc, reach.signer, reach.deployment)
+        self.relay = Relay(
+            reach.pool,
+            reach.rpc,
+            reach.signer,
+            reach.deployment,
+            sends_access_lists=reach.settings.sends_access_lists,
+        )
         self.reconciliation = Reconciliation(reach.pool, reach.rpc, reach.deployment, reach.books)
         self.anchoring = Anchoring(
             reach.pool,

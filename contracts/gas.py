@@ -9,7 +9,7 @@ measured by ``scripts.bench.gas``.
 import argparse
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from eth_hash.auto import keccak
 
 from contracts import abi, notary
 from contracts.abi import AccountFlag
+from contracts.access_lists import access_list, accounts_to_list
 from contracts.authorizations import TransferWithAuthorization, encode_transfer_with_authorization_of_key
 from contracts.batch import Entry, Record, pack, pack_fan_out, pack_grouped
 from contracts.gas_chains import GasChain, LocalGasChain, RpcGasChain
@@ -36,6 +37,8 @@ OPENING_BALANCE, FUNDING = 1_000, 10_000_000
 FULL_HOLDING = 100_000
 AMOUNT = 12_345
 SALARY = 1_000
+# A payroll that one transaction settles within EIP-7825's cap of 16,777,216 gas.
+PAYROLL = 2_500
 
 SHOPS = 500
 SHOPPING_SHARE = 0.8
@@ -110,21 +113,24 @@ class Sandbox:
     def _operate(self, data: bytes) -> None:
         self.chain.send(self._operator, self.currency, data)
 
-    def act(self, data: bytes) -> int:
-        """Send as the bank; return the gas used."""
-        return self.chain.send(self._bank, self.currency, data).gas_used
+    def act(self, data: bytes, touched: Iterable[bytes] = ()) -> int:
+        """Send as the bank, with the access list that pays for these accounts; return the gas used."""
+        named = accounts_to_list(touched, len(data))
+        listed = access_list(self.currency, address_of(self._bank), named)
+        return self.chain.send(self._bank, self.currency, data, listed).gas_used
 
     def transfer(self, payee: bytes) -> int:
         """Send an ERC-20 transfer as the first payer; return the gas used."""
         return self.chain.send(self._payers[0], self.currency, abi.encode_transfer(payee, AMOUNT)).gas_used
 
-    def settle(self, payees: Sequence[bytes], nonce: int = 1) -> int:
-        """Settle one payment of a payer to each payee; return the gas used."""
-        records = [
-            self._sign(payer, payee, AMOUNT, nonce)
-            for payer, payee in zip(self._payers, payees, strict=False)
-        ]
-        return self.act(abi.encode_settle(pack(records), VALID_BEFORE_S))
+    def settle(self, payees: Sequence[bytes], nonce: int = 1, *, is_listed: bool = False) -> int:
+        """Settle one payment of a payer to each payee; return the gas used.
+
+        ``is_listed``: with an access list, as the relay sends it.
+        """
+        payments = self._sign_each(payees, nonce)
+        call = abi.encode_settle(pack(record for _, record in payments), VALID_BEFORE_S)
+        return self.act(call, _touched(payments) if is_listed else ())
 
     def anchor(self, times: int) -> int:
         """Anchor the bank's ledger so many times; return the gas used by the last."""
@@ -134,23 +140,31 @@ class Sandbox:
             used = self.chain.send(self._bank, self._notary, call).gas_used
         return used
 
-    def settle_grouped(self, payees: Sequence[bytes], nonce: int = 1) -> int:
+    def settle_grouped(self, payees: Sequence[bytes], nonce: int = 1, *, is_listed: bool = False) -> int:
         """Settle the same payments as ``settle``, each group's payee named once; return the gas used."""
-        grouping = group(
-            [
-                (address_of(payer), self._sign(payer, payee, AMOUNT, nonce))
-                for payer, payee in zip(self._payers, payees, strict=False)
-            ]
-        )
-        packed = pack_grouped(grouping.groups, grouping.flat)
-        return self.act(abi.encode_settle_grouped(packed, VALID_BEFORE_S))
+        payments = self._sign_each(payees, nonce)
+        grouping = group(payments)
+        call = abi.encode_settle_grouped(pack_grouped(grouping.groups, grouping.flat), VALID_BEFORE_S)
+        return self.act(call, _touched(payments) if is_listed else ())
 
-    def fan_out(self, payees: Sequence[bytes], nonce: int = 1) -> int:
+    def fan_out(self, payees: Sequence[bytes], nonce: int = 1, *, is_listed: bool = False) -> int:
         """Pay many under one signature of the first payer; return the gas used."""
+        return self._fan_out(self._payers[0], payees, nonce, is_listed=is_listed)
+
+    def pay_salaries(self, count: int, *, is_listed: bool = False) -> int:
+        """Open and fund so many accounts, then pay all under one signature; return what paying used."""
+        employees = _addresses("employee", count)
+        for start in range(0, count, BATCH):
+            some = employees[start : start + BATCH]
+            self.act(abi.encode_register(some, RETAIL_TIER, AccountFlag.LINKED))
+        self._fan_out(self._bank, employees, 4 * BATCH)
+        return self.fan_out(employees, is_listed=is_listed)
+
+    def _fan_out(self, payer: bytes, payees: Sequence[bytes], nonce: int, *, is_listed: bool = False) -> int:
         payments = pack_fan_out([Entry(payee, SALARY) for payee in payees])
         digest = fan_out_digest(self._separator, payments, nonce, VALID_BEFORE_S)
-        r, vs = _compact(self._payers[0], digest)
-        return self.act(abi.encode_settle_fan_out(payments, nonce, VALID_BEFORE_S, r, vs))
+        call = abi.encode_settle_fan_out(payments, nonce, VALID_BEFORE_S, *_compact(payer, digest))
+        return self.act(call, [address_of(payer), *payees] if is_listed else ())
 
     def transfer_with_authorization(self, payee: bytes) -> int:
         """Let the bank submit an EIP-3009 authorisation of the first payer; return the gas used."""
@@ -174,9 +188,19 @@ class Sandbox:
         # the one after next: nobody pays himself, and each is paid once
         return chosen + [payers[(index + 2) % len(payers)] for index in range(shopping, len(payers))]
 
+    def _sign_each(self, payees: Sequence[bytes], nonce: int) -> list[tuple[bytes, Record]]:
+        return [
+            (address_of(payer), self._sign(payer, payee, AMOUNT, nonce))
+            for payer, payee in zip(self._payers, payees, strict=False)
+        ]
+
     def _sign(self, key: bytes, payee: bytes, amount: int, nonce: int) -> Record:
         digest = payment_digest(self._separator, payee, amount, nonce, VALID_BEFORE_S)
         return Record(payee, amount, nonce, *_compact(key, digest))
+
+
+def _touched(payments: Iterable[tuple[bytes, Record]]) -> list[bytes]:
+    return [account for payer, record in payments for account in (payer, record.payee)]
 
 
 def _sign_recoverable(key: bytes, digest: bytes) -> bytes:
@@ -217,50 +241,117 @@ def _net_settlement() -> dict[str, int]:
     return measure_settlement()
 
 
-# What is measured of the token.
+# What is measured of the token. What is "listed" has the access list that the relay sends with it, and is
+# held against its bar; the same without one says what the contract itself costs.
 MEASURES = (
     Measure("settle_1", "packed payment, alone in its batch", 1, None, lambda it: it.settle(it.payees[:1])),
-    Measure("settle_100", "packed payment, 100 in a batch", 100, None, lambda it: it.settle(it.payees[:100])),
     Measure(
-        "settle_500",
+        "settle_500_listed",
         "packed payment, 500 in a batch",
         BATCH,
         17_300,
+        lambda it: it.settle(it.payees, is_listed=True),
+    ),
+    Measure(
+        "settle_500_batch_event_listed",
+        "the same, one batch event",
+        BATCH,
+        15_700,
+        lambda it: it.settle(it.payees, is_listed=True),
+        emits_transfers=False,
+    ),
+    Measure(
+        "retail_500_grouped_listed",
+        "retail mix, grouped by payee",
+        BATCH,
+        13_600,
+        lambda it: it.settle_grouped(it.draw_retail_mix(), is_listed=True),
+    ),
+    Measure(
+        "retail_500_grouped_batch_event_listed",
+        "the same, one batch event",
+        BATCH,
+        11_900,
+        lambda it: it.settle_grouped(it.draw_retail_mix(), is_listed=True),
+        emits_transfers=False,
+    ),
+    Measure(
+        "fan_out_500_listed",
+        "fan-out: one signature, 500 payees, Transfer events",
+        BATCH,
+        None,
+        lambda it: it.fan_out(it.payees, is_listed=True),
+    ),
+    Measure(
+        "fan_out_500_batch_event_listed",
+        "the same, one batch event",
+        BATCH,
+        5_500,
+        lambda it: it.fan_out(it.payees, is_listed=True),
+        emits_transfers=False,
+    ),
+    Measure(
+        "fan_out_2500_batch_event_listed",
+        "fan-out to 2,500 payees, one batch event; its list names what fits 128 KiB",
+        PAYROLL,
+        None,
+        lambda it: it.pay_salaries(PAYROLL, is_listed=True),
+        emits_transfers=False,
+    ),
+    Measure(
+        "settle_100_waterfalls_listed",
+        "packed payment that waterfalls, 100 in a batch",
+        100,
+        22_000,
+        lambda it: it.settle(it.full, is_listed=True),
+    ),
+    Measure(
+        "settle_100",
+        "packed payment, 100 in a batch, no access list",
+        100,
+        None,
+        lambda it: it.settle(it.payees[:100]),
+    ),
+    Measure(
+        "settle_500",
+        "packed payment, 500 in a batch, no access list",
+        BATCH,
+        None,
         lambda it: it.settle(it.payees),
     ),
     Measure(
         "settle_500_batch_event",
         "the same, one batch event",
         BATCH,
-        15_700,
+        None,
         lambda it: it.settle(it.payees),
         emits_transfers=False,
     ),
     Measure(
         "retail_500",
-        "retail mix, 500 in a batch, not grouped",
+        "retail mix, 500 in a batch, not grouped, no access list",
         BATCH,
         None,
         lambda it: it.settle(it.draw_retail_mix()),
     ),
     Measure(
         "retail_500_grouped",
-        "retail mix, grouped by payee",
+        "retail mix, grouped by payee, no access list",
         BATCH,
-        13_600,
+        None,
         lambda it: it.settle_grouped(it.draw_retail_mix()),
     ),
     Measure(
         "retail_500_grouped_batch_event",
         "the same, one batch event",
         BATCH,
-        11_900,
+        None,
         lambda it: it.settle_grouped(it.draw_retail_mix()),
         emits_transfers=False,
     ),
     Measure(
         "fan_out_500",
-        "fan-out: one signature, 500 payees, Transfer events",
+        "fan-out: 500 payees, Transfer events, no access list",
         BATCH,
         None,
         lambda it: it.fan_out(it.payees),
@@ -269,15 +360,23 @@ MEASURES = (
         "fan_out_500_batch_event",
         "the same, one batch event",
         BATCH,
-        5_500,
+        None,
         lambda it: it.fan_out(it.payees),
         emits_transfers=False,
     ),
     Measure(
+        "fan_out_2500_batch_event",
+        "fan-out to 2,500 payees, one batch event, no access list",
+        PAYROLL,
+        None,
+        lambda it: it.pay_salaries(PAYROLL),
+        emits_transfers=False,
+    ),
+    Measure(
         "settle_100_waterfalls",
-        "packed payment that waterfalls, 100 in a batch",
+        "packed payment that waterfalls, 100 in a batch, no access list",
         100,
-        22_000,
+        None,
         lambda it: it.settle(it.full),
     ),
     Measure("transfer", "plain transfer", 1, 41_500, lambda it: it.transfer(it.payees[0])),
@@ -323,7 +422,7 @@ def measure_on(chain: GasChain) -> dict[str, int]:
 def measure() -> dict[str, int]:
     """Measure everything on an in-process EVM, and the size of the code."""
     figures = measure_on(LocalGasChain())
-    figures["settle_per_payment_at_500"] = -(-figures["settle_500"] // BATCH)
+    figures["settle_per_payment_at_500"] = -(-figures["settle_500_listed"] // BATCH)
     figures["code_bytes"] = len(abi.load_artifact("DigitalCurrency")["deployedBytecode"]) // 2 - 1
     return figures
 
@@ -332,12 +431,12 @@ def measure_settle(rpc_url: str, payments: int = BATCH) -> float:
     """Measure on a chain what one payment costs in a batch: the receipt's gasUsed / ``payments``.
 
     Through the proxy, distinct payers and payees, each payer's second payment of the day, every rule on, a
-    standard Transfer for each. It deploys a currency of its own, so it must be a development chain that gives
-    ether and blocks on demand (anvil_setBalance, evm_mine). Raises RpcRefused, OSError, or RuntimeError for a
-    transaction that fails.
+    standard Transfer for each, with the access list that the relay sends. It deploys a currency of its own,
+    so it must be a development chain that gives ether and blocks on demand (anvil_setBalance, evm_mine).
+    Raises RpcRefused, OSError, or RuntimeError for a transaction that fails.
     """
     sandbox = Sandbox(RpcGasChain(rpc_url), payments)
-    return sandbox.settle(sandbox.payees) / payments
+    return sandbox.settle(sandbox.payees, is_listed=True) / payments
 
 
 def compare(measured: dict[str, int], snapshot: dict[str, int]) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from contracts import abi
-from contracts.transactions import Transaction, address_of
+from contracts.transactions import AccessList, Transaction, address_of
 
 TRANSACTION_GAS = 200_000_000
 RECEIPT_TIMEOUT_S = 120
@@ -27,8 +27,11 @@ class GasChain(Protocol):
     name: str
     chain_id: int
 
-    def send(self, key: bytes, to: bytes, data: bytes) -> Receipt:
+    def send(self, key: bytes, to: bytes, data: bytes, access_list: AccessList = ()) -> Receipt:
         """Include a transaction of the account with this private key. Raises RuntimeError if it reverts."""
+
+    def find_touched(self, key: bytes, to: bytes, data: bytes) -> AccessList:
+        """Return the access list that names all that a transaction would touch."""
 
     def trial(self, run: Callable[[], int]) -> int:
         """Return what ``run`` returns, and undo what it did."""
@@ -46,12 +49,16 @@ class LocalGasChain:
         self.chain_id = CHAIN_ID
         self._evm = LocalEvm()
 
-    def send(self, key: bytes, to: bytes, data: bytes) -> Receipt:
+    def send(self, key: bytes, to: bytes, data: bytes, access_list: AccessList = ()) -> Receipt:
         """Include a transaction. Raises RuntimeError if it reverts."""
-        outcome = self._evm.send(address_of(key), to, data, gas=TRANSACTION_GAS)
+        outcome = self._evm.send(address_of(key), to, data, gas=TRANSACTION_GAS, access_list=access_list)
         if not outcome.is_success:
             raise RuntimeError(f"reverted: {abi.decode_revert(outcome.returned)}")
         return Receipt(outcome.gas_used, outcome.created)
+
+    def find_touched(self, key: bytes, to: bytes, data: bytes) -> AccessList:
+        """Return the access list that names all that a transaction would touch."""
+        return self._evm.find_touched(address_of(key), to, data, TRANSACTION_GAS)
 
     def trial(self, run: Callable[[], int]) -> int:
         """Return what ``run`` returns, and undo what it did."""
@@ -76,10 +83,10 @@ class RpcGasChain:
         self._rpc = Rpc(url)
         self.chain_id = self._rpc.quantity("eth_chainId")
 
-    def send(self, key: bytes, to: bytes, data: bytes) -> Receipt:
+    def send(self, key: bytes, to: bytes, data: bytes, access_list: AccessList = ()) -> Receipt:
         """Include a transaction in a block of its own. Raises RuntimeError if it is not, or reverts."""
         call = self._rpc.call
-        sender = "0x" + address_of(key).hex()
+        sender = _hex(address_of(key))
         call("anvil_setBalance", sender, hex(10**21))
         head = call("eth_getBlockByNumber", "latest", False)
         transaction = Transaction(
@@ -91,13 +98,33 @@ class RpcGasChain:
             to=to,
             value=0,
             data=data,
+            access_list=access_list,
         )
-        transaction_hash = call("eth_sendRawTransaction", "0x" + transaction.sign(key).hex())
+        transaction_hash = call("eth_sendRawTransaction", _hex(transaction.sign(key)))
         call("evm_mine")
         receipt = self._wait_for_receipt(transaction_hash)
         if int(receipt["status"], 16) != 1:
             raise RuntimeError(f"transaction {transaction_hash} reverted")
         return Receipt(int(receipt["gasUsed"], 16), bytes.fromhex((receipt["contractAddress"] or "0x")[2:]))
+
+    def find_touched(self, key: bytes, to: bytes, data: bytes) -> AccessList:
+        """Return the access list that names all that a transaction would touch."""
+        call = {
+            "from": _hex(address_of(key)),
+            "to": _hex(to),
+            "data": _hex(data),
+            "gas": hex(TRANSACTION_GAS),
+        }
+        found = self._rpc.call("eth_createAccessList", call, "latest")
+        if found.get("error"):
+            raise RuntimeError(f"the access list of a transaction that fails: {found['error']}")
+        return tuple(
+            (
+                bytes.fromhex(entry["address"][2:]),
+                tuple(bytes.fromhex(key[2:]) for key in entry["storageKeys"]),
+            )
+            for entry in found["accessList"]
+        )
 
     def _wait_for_receipt(self, transaction_hash: str) -> dict[str, Any]:
         deadline = time.monotonic() + RECEIPT_TIMEOUT_S
@@ -116,3 +143,7 @@ class RpcGasChain:
             return run()
         finally:
             self._rpc.call("evm_revert", before)
+
+
+def _hex(data: bytes) -> str:
+    return "0x" + data.hex()

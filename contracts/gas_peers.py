@@ -200,15 +200,19 @@ class PeerSandbox:
     def _send(self, data: bytes) -> int:
         return self.chain.send(self._deployer, self._peer.token, data).gas_used
 
-    def _execute(self, calls: Sequence[bytes]) -> int:
+    def _execute(self, calls: Sequence[bytes], *, is_listed: bool = False) -> int:
         data = encode_call("execute(address,bytes[])", self._peer.token, calls)
-        return self.chain.send(self._deployer, self._batch, data).gas_used
+        listed = self.chain.find_touched(self._deployer, self._batch, data) if is_listed else ()
+        return self.chain.send(self._deployer, self._batch, data, listed).gas_used
 
-    def batch(self, payments: int, turn: int = SECOND_ROUND) -> int:
-        """Make signed payments in one transaction."""
+    def batch(self, payments: int, turn: int = SECOND_ROUND, *, is_listed: bool = False) -> int:
+        """Make signed payments in one transaction.
+
+        ``is_listed``: its access list names everything that it touches, however large that makes it.
+        """
         pairs = list(zip(self._payers, self._payees, strict=True))[:payments]
         calls = [call for payer, payee in pairs for call in self._peer.pay(payer, payee, turn, self._batch)]
-        return self._execute(calls)
+        return self._execute(calls, is_listed=is_listed)
 
     def one_by_one(self) -> int:
         """Make one signed payment, each of its calls a transaction."""
@@ -250,7 +254,12 @@ def _measure_peer(sandbox: PeerSandbox, peer: Peer) -> dict[str, Figure]:
     if calls > 1:
         figures[f"{signed}, 1 transaction"] = Figure(trial(partial(sandbox.batch, 1)), 1, single)
     gathered = Figure(trial(partial(sandbox.batch, BATCH)), BATCH, ("settle_500",))
-    return {**figures, f"{signed}, {BATCH} in a batch": gathered}
+    listed = Figure(trial(partial(sandbox.batch, BATCH, is_listed=True)), BATCH, ("settle_500_listed",))
+    return {
+        **figures,
+        f"{signed}, {BATCH} in a batch": gathered,
+        f"{signed}, {BATCH} in a batch, access list": listed,
+    }
 
 
 def deploy_fiat_token(chain: GasChain, deployer: bytes) -> FiatToken:

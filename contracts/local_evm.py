@@ -13,9 +13,12 @@ from eth.chains.base import MiningChain
 from eth.consensus.noproof import NoProofConsensus
 from eth.db.atomic import AtomicDB
 from eth.vm.forks.prague import PragueVM
+from eth.vm.forks.prague.state import PragueState
 from eth.vm.spoof import SpoofTransaction
 from eth_hash.auto import keccak
 from trie.hexary import HexaryTrie
+
+from contracts.transactions import AccessList
 
 CHAIN_ID = 1337
 GENESIS_TIME_S = 1_760_000_000
@@ -41,12 +44,28 @@ class Snapshot:
     time_s: int
 
 
+class _WatchedState(PragueState):  # type: ignore[misc]
+    """A state that remembers what a transaction made warm: EIP-2929's two sets, as one."""
+
+    touched: dict[bytes, set[int]]
+
+    def mark_address_warm(self, address: Any) -> None:
+        """Remember an address."""
+        self.touched.setdefault(bytes(address), set())
+        super().mark_address_warm(address)
+
+    def mark_storage_warm(self, address: Any, slot: int) -> None:
+        """Remember a slot."""
+        self.touched.setdefault(bytes(address), set()).add(slot)
+        super().mark_storage_warm(address, slot)
+
+
 class LocalEvm:
     """A state, a clock, and transactions that change them."""
 
     def __init__(self) -> None:
         """Start with an empty state."""
-        configured = PragueVM.configure(consensus_class=NoProofConsensus)
+        configured = PragueVM.configure(consensus_class=NoProofConsensus, _state_class=_WatchedState)
         chain_class = MiningChain.configure(
             "LocalEvm",
             vm_configuration=((constants.GENESIS_BLOCK_NUMBER, configured),),
@@ -87,13 +106,20 @@ class LocalEvm:
         self.revert(Snapshot(self.snapshot().state_root, time_s))
 
     def send(
-        self, sender: bytes, to: bytes, data: bytes = b"", value: int = 0, gas: int = 30_000_000
+        self,
+        sender: bytes,
+        to: bytes,
+        data: bytes = b"",
+        value: int = 0,
+        gas: int = 30_000_000,
+        *,
+        access_list: AccessList = (),
     ) -> Outcome:
         """Run a transaction; empty ``to`` creates a contract. A revert is an outcome, not an exception."""
         if value:
             self._vm.state.set_balance(sender, self._vm.state.get_balance(sender) + value)
         self._vm.state.lock_changes()
-        return self._apply(sender, to, data, value, gas)
+        return self._apply(sender, to, data, value, gas, access_list=access_list)
 
     def call(self, to: bytes, data: bytes, sender: bytes = bytes(20)) -> Outcome:
         """Run a transaction and forget what it did."""
@@ -105,7 +131,28 @@ class LocalEvm:
         finally:
             state.revert(checkpoint)
 
-    def _apply(self, sender: bytes, to: bytes, data: bytes, value: int, gas: int) -> Outcome:
+    def find_touched(self, sender: bytes, to: bytes, data: bytes, gas: int = 30_000_000) -> AccessList:
+        """Return the contracts that a transaction would touch, and their slots; nothing is changed.
+
+        In ascending order. Without what is warm from the beginning (EIP-2929): the sender, the precompiles,
+        and the contract that is called, unless for its slots.
+        """
+        state = self._vm.state
+        state.lock_changes()
+        checkpoint = state.snapshot()
+        try:
+            self._apply(sender, to, data, 0, gas)
+        finally:
+            state.revert(checkpoint)
+        return tuple(
+            (address, tuple(slot.to_bytes(32, "big") for slot in sorted(slots)))
+            for address, slots in sorted(state.touched.items())
+            if slots or (state.get_code(address) and address != to)
+        )
+
+    def _apply(
+        self, sender: bytes, to: bytes, data: bytes, value: int, gas: int, *, access_list: AccessList = ()
+    ) -> Outcome:
         unsigned = self._vm.get_transaction_builder().new_unsigned_dynamic_fee_transaction(
             chain_id=CHAIN_ID,
             nonce=self._vm.state.get_nonce(sender),
@@ -115,9 +162,12 @@ class LocalEvm:
             to=to,
             value=value,
             data=data,
-            access_list=[],
+            access_list=[
+                (address, [int.from_bytes(slot, "big") for slot in slots]) for address, slots in access_list
+            ],
         )
         transaction = SpoofTransaction(unsigned, from_=sender)
+        self._vm.state.touched = {}
         computation = self._vm.state.apply_transaction(transaction)
         return Outcome(
             is_success=computation.is_success,

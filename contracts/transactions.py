@@ -5,15 +5,23 @@ eth-account is the tests' oracle: the bytes are identical.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from eth_hash.auto import keccak
 
 DYNAMIC_FEE_TYPE = b"\x02"
+_SLOT_PREFIX = b"\xa0"
+
+AccessList: TypeAlias = tuple[tuple[bytes, tuple[bytes, ...]], ...]
+"""Addresses of 20 bytes, each with its storage slots of 32 (EIP-2930)."""
 
 
 @dataclass(frozen=True)
 class Transaction:
-    """What is signed. ``to`` has 20 bytes, or none to create a contract; fees are wei per gas."""
+    """What is signed. ``to`` has 20 bytes, or none to create a contract; fees are wei per gas.
+
+    Raises ValueError where the access list has an address or a slot of another length.
+    """
 
     chain_id: int
     nonce: int
@@ -23,6 +31,15 @@ class Transaction:
     to: bytes
     value: int
     data: bytes
+    access_list: AccessList = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what no node would read as an access list."""
+        for address, slots in self.access_list:
+            if len(address) != 20:
+                raise ValueError("an access list's address has 20 bytes")
+            if not all(len(slot) == 32 for slot in slots):
+                raise ValueError("an access list's slot has 32 bytes")
 
     def _fields(self) -> list[bytes]:
         numbers = (self.chain_id, self.nonce, self.max_priority_fee_per_gas, self.max_fee_per_gas, self.gas)
@@ -31,7 +48,7 @@ class Transaction:
             _encode_bytes(self.to),
             _encode_integer(self.value),
             _encode_bytes(self.data),
-            _encode_list([]),
+            _encode_list([_encode_access(address, slots) for address, slots in self.access_list]),
         ]
 
     @property
@@ -75,6 +92,12 @@ def checksum_address(address: bytes) -> str:
     return "0x" + "".join(
         digit.upper() if nibble > "7" else digit for digit, nibble in zip(digits, digest, strict=False)
     )
+
+
+def _encode_access(address: bytes, slots: Sequence[bytes]) -> bytes:
+    # each slot is a string of 32 bytes, with the same prefix: a thousand of them are joined at once
+    payload = _SLOT_PREFIX.join((b"", *slots))
+    return _encode_list([_encode_bytes(address), _length(len(payload), 0xC0), payload])
 
 
 def _encode_integer(value: int) -> bytes:

@@ -2,10 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass
+from itertools import pairwise
 
+from contracts.access_lists import access_list
 from contracts.notary import SIGNER_LOG, decode_anchor
 from contracts.transactions import Transaction as UnsignedTransaction
-from wallet_node.deployment import NOTARY, Deployment
+from wallet_node.deployment import CURRENCY, NOTARY, Deployment
 from wallet_node.errors import Refusal, RefusedByNode
 from wallet_node.intents import MAXIMUM_INTEGER, Transaction, address_bytes, identifier_bytes
 from wallet_node.journal import TRANSACTION, Attempt, Journal, Page
@@ -37,22 +39,21 @@ class TransactionSigner:
         address = self._keys.named.get(intent.key)
         if address is None:
             raise RefusedByNode((Refusal("UnknownKey", f"this node has no key named {intent.key!r}"),))
-        data = bytes.fromhex(intent.data[2:])
-        calldata_hash = hashlib.sha256(intent.gas.to_bytes(8) + data).digest()
+        data, listed = bytes.fromhex(intent.data[2:]), bytes.fromhex(intent.listed_accounts[2:])
+        calldata_hash = hash_call(intent.gas, data, listed)
         content = Content(address, address_bytes(intent.to), intent.value, calldata_hash)
         intent_id = identifier_bytes(intent.transaction_id)
         domain = self._journal.domain(deployment.chain_id, b"", TRANSACTION)
         fees = Fees(intent.max_fee_per_gas, intent.max_priority_fee_per_gas)
         known = self._journal.known([intent_id]).get(intent_id)
         if known is None:
-            decided = self._first_signing(
-                intent, content, domain, fees, self._refusals(intent, deployment, data)
-            )
+            refusals = self._refusals(intent, deployment, data, listed)
+            decided = self._first_signing(intent, content, domain, fees, refusals)
         else:
             repeated = decide_transaction_attempt(known, content, domain, fees)
             if isinstance(repeated, Refusal):
                 raise RefusedByNode((repeated,))
-            refusals = self._refusals(intent, deployment, data) if repeated.is_new else ()
+            refusals = self._refusals(intent, deployment, data, listed) if repeated.is_new else ()
             if refusals:
                 raise RefusedByNode(refusals)
             decided = repeated
@@ -66,6 +67,7 @@ class TransactionSigner:
             to=content.counterparty,
             value=intent.value,
             data=data,
+            access_list=access_list(content.counterparty, address, _split(listed)),
         )
         digest = unsigned.signing_hash
         if decided.is_new:
@@ -89,7 +91,9 @@ class TransactionSigner:
             raise RefusedByNode(refusals)
         return Signing(nonce, 1, fees, is_new=True)
 
-    def _refusals(self, intent: Transaction, deployment: Deployment, data: bytes) -> tuple[Refusal, ...]:
+    def _refusals(
+        self, intent: Transaction, deployment: Deployment, data: bytes, listed: bytes
+    ) -> tuple[Refusal, ...]:
         facts = TransactionFacts(
             key=intent.key,
             target=deployment.target(address_bytes(intent.to)),
@@ -105,7 +109,7 @@ class TransactionSigner:
         if facts.target == NOTARY and not self._is_own_journal_or_other(data):
             detail = "what is to be anchored of the signer's journal is not this node's journal"
             refusals = (*refusals, Refusal("JournalDiffers", detail))
-        return refusals
+        return (*refusals, *_refuse_list(facts.target, listed))
 
     def _is_own_journal_or_other(self, data: bytes) -> bool:
         """The node knows its own journal: of that log it anchors nothing else, whoever asks."""
@@ -120,3 +124,29 @@ class TransactionSigner:
         verify(key, digest, signature)
         raw, transaction_hash = unsigned.signed(signature)
         return SignedTransaction(unsigned.nonce, raw, transaction_hash)
+
+
+def hash_call(gas: int, data: bytes, listed: bytes) -> bytes:
+    """What a transaction's id is bound to beside its target and value.
+
+    Without listed accounts it is what it was before there were any, so that ids in older journals stay bound
+    to the same content. A gas limit is below 2^63, so what begins with 0xff is another kind of input.
+    """
+    head = b"" if not listed else b"\xff" * 8 + len(listed).to_bytes(8) + listed
+    return hashlib.sha256(head + gas.to_bytes(8) + data).digest()
+
+
+def _refuse_list(target: str, listed: bytes) -> tuple[Refusal, ...]:
+    """The node writes the list itself, from accounts: it names storage of the bound currency and no other."""
+    refusals: tuple[Refusal, ...] = ()
+    if listed and target != CURRENCY:
+        detail = "an access list goes with a call to the currency only"
+        refusals = (Refusal("AccessListNotAllowed", detail),)
+    if any(first >= second for first, second in pairwise(_split(listed))):
+        detail = "listed_accounts must each be there once, in ascending order"
+        refusals = (*refusals, Refusal("ListedAccountsNotAscending", detail))
+    return refusals
+
+
+def _split(listed: bytes) -> list[bytes]:
+    return [listed[at : at + 20] for at in range(0, len(listed), 20)]

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import msgspec
 
+from contracts.access_lists import MAX_LISTED_ACCOUNTS
+
 MAXIMUM_BATCH = 1_000
 MAXIMUM_AMOUNT_MINOR = 2**40 - 1  # five bytes of a packed record
 MAXIMUM_PAYMENT_NONCE = 2**32 - 2  # four bytes, and the contract stores nonce + 1 in as many
@@ -25,6 +27,10 @@ Identifier = Annotated[
 KeyName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")]
 HexData = Annotated[
     str, msgspec.Meta(pattern=r"\A0x(?:[0-9a-fA-F]{2})*\Z", max_length=2 + 2 * MAXIMUM_DATA_BYTES)
+]
+PackedAddresses = Annotated[
+    str,
+    msgspec.Meta(pattern=r"\A0x(?:[0-9a-fA-F]{40})*\Z", max_length=2 + 40 * MAX_LISTED_ACCOUNTS),
 ]
 Amount = Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_AMOUNT_MINOR)]
 Time = Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_TIME_S)]
@@ -58,7 +64,11 @@ class PaymentBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Transaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One EIP-1559 transaction of an institutional key."""
+    """One EIP-1559 transaction of an institutional key.
+
+    `listed_accounts` are the token's accounts whose storage its access list names, 20 bytes after 20 bytes in
+    ascending order; none, no list.
+    """
 
     transaction_id: Identifier
     key: KeyName
@@ -70,6 +80,7 @@ class Transaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_fee_per_gas: Integer
     max_priority_fee_per_gas: Integer
     nonce_floor: Integer
+    listed_accounts: PackedAddresses = "0x"
 
 
 class Derivation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

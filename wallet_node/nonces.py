@@ -4,7 +4,7 @@ An intent has one nonce for ever. It is allocated when its id is first seen: max
 floor that the caller reports), and a floor may jump ahead by a bounded number only. Under that nonce the
 same payment may be signed again with a later `valid_before` as a later attempt; the same attempt gives the
 same bytes; any other content under a known id is refused. A transaction is bound to (key, to, value, data,
-gas): only its fees may rise.
+gas, listed accounts): only its fees may rise.
 """
 
 from dataclasses import dataclass, field
@@ -30,7 +30,8 @@ class Fees(msgspec.Struct, frozen=True, gc=False):
 class Content(msgspec.Struct, frozen=True, gc=False):
     """What an id is bound to for ever: a payment's payer, payee and amount, or a transaction's equivalent.
 
-    `calldata_hash` is empty for a payment; for a transaction it commits to the data and the gas limit.
+    `calldata_hash` is empty for a payment; for a transaction it commits to the data, the gas limit and the
+    accounts that its access list names.
     """
 
     signer: bytes

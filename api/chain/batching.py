@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from contracts.abi import encode_settle, encode_settle_grouped
+from contracts.access_lists import accounts_to_list
 from contracts.batch import Record, pack, pack_grouped
 from contracts.grouping import group, is_grouped_cheaper
 
@@ -96,6 +97,12 @@ def encode_settlement(
         return encode_settle_grouped(packed, valid_before_s), grouping.sources
     flat = pack(record for _, record in payments)
     return encode_settle(flat, valid_before_s), list(range(len(payments)))
+
+
+def list_accounts(payments: Sequence[tuple[bytes, Record]], call: bytes) -> bytes:
+    """The accounts that this settlement's access list names, 20 bytes each; none where it would not pay."""
+    accounts = {account for payer, record in payments for account in (payer, record.payee)}
+    return b"".join(accounts_to_list(accounts, len(call)))
 
 
 def max_records(block_limit_gas: int) -> int:

@@ -28,15 +28,26 @@ GATHER_S: Final = 0.2
 
 
 class Relay:
-    """Drains the outbox. One runs for an institution: `api.workers` holds the lease."""
+    """Drains the outbox. One runs for an institution: `api.workers` holds the lease.
 
-    def __init__(self, pool: Pool, rpc: RpcClient, signer: SignerClient, deployment: Deployment) -> None:
+    `sends_access_lists`: whether new settlements name the storage that they touch (docs/decisions/014).
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        rpc: RpcClient,
+        signer: SignerClient,
+        deployment: Deployment,
+        *,
+        sends_access_lists: bool = True,
+    ) -> None:
         self._pool = pool
         self._rpc = rpc
         self.head_stale_s = HEAD_STALE_S
         self.gather_s = GATHER_S
         self.registering = Registering(pool, signer)
-        self.settling = Settling(pool, signer, deployment)
+        self.settling = Settling(pool, signer, deployment, sends_access_lists=sends_access_lists)
         self.submitting = Submitting(pool, rpc, signer, deployment)
         self._head: Header | None = None
         self._head_at = 0.0

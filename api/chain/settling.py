@@ -16,6 +16,7 @@ from api.chain.batching import (
     QueuedPayment,
     choose_batch,
     encode_settlement,
+    list_accounts,
     max_records,
     settle_gas,
 )
@@ -64,10 +65,13 @@ class PaymentsMoved(Exception):
 class Settling:
     """Turns queued payments into one prepared settlement at a time."""
 
-    def __init__(self, pool: Pool, signer: SignerClient, deployment: Deployment) -> None:
+    def __init__(
+        self, pool: Pool, signer: SignerClient, deployment: Deployment, *, sends_access_lists: bool
+    ) -> None:
         self._pool = pool
         self._signer = signer
         self._deployment = deployment
+        self._sends_access_lists = sends_access_lists
 
     async def count_queued(self) -> int:
         """How many payments wait, up to one full batch."""
@@ -163,13 +167,15 @@ class Settling:
             for queued, signature in signed
         ]
         data, order = encode_settlement(payments, valid_before_s)
+        listed = list_accounts(payments, data) if self._sends_access_lists else b""
         placed = [signed[index] for index in order]
         transaction_id = uuid.uuid4()
         async with transaction(self._pool) as connection:
             await connection.execute(
-                """INSERT INTO chain_transactions (id, key_name, kind, data, gas, valid_before_s)
-                   VALUES ($1, $2, 'settle', $3, $4, $5)""",
-                transaction_id, INSTITUTION_KEY, data, settle_gas(len(signed)), valid_before_s,
+                """INSERT INTO chain_transactions
+                          (id, key_name, kind, data, listed_accounts, gas, valid_before_s)
+                   VALUES ($1, $2, 'settle', $3, $4, $5, $6)""",
+                transaction_id, INSTITUTION_KEY, data, listed, settle_gas(len(signed)), valid_before_s,
             )  # fmt: skip
             updated = await connection.execute(
                 _BATCHED,

@@ -51,7 +51,10 @@ class RefusedPayment:
 
 @dataclass(frozen=True, slots=True)
 class TransactionToSign:
-    """One EIP-1559 transaction of a named key. Fees are wei for each unit of gas."""
+    """One EIP-1559 transaction of a named key. Fees are wei for each unit of gas.
+
+    `listed_accounts`: whose storage its access list names, 20 bytes each, in ascending order.
+    """
 
     transaction_id: UUID
     key: str
@@ -62,6 +65,7 @@ class TransactionToSign:
     max_fee_per_gas: int
     max_priority_fee_per_gas: int
     nonce_floor: int
+    listed_accounts: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +201,8 @@ class SignerClient:
             "max_priority_fee_per_gas": transaction.max_priority_fee_per_gas,
             "nonce_floor": transaction.nonce_floor,
         }
+        if transaction.listed_accounts:
+            body["listed_accounts"] = "0x" + transaction.listed_accounts.hex()
         answer = msgspec.json.decode(await self._request("POST", "/v1/transactions:sign", body))
         raw, raw_hash = bytes.fromhex(answer["raw"][2:]), bytes.fromhex(answer["hash"][2:])
         if keccak(raw) != raw_hash:

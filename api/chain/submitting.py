@@ -61,7 +61,8 @@ class Submitting:
     async def submit_prepared(self, head: Header) -> int:
         """Sign, store and broadcast the transactions that wait, in order; how many."""
         rows = await self._pool.fetch(
-            """SELECT id, key_name, kind, data, gas, valid_before_s, max_fee_per_gas FROM chain_transactions
+            """SELECT id, key_name, kind, data, listed_accounts, gas, valid_before_s, max_fee_per_gas
+                 FROM chain_transactions
                 WHERE state = 'prepared' ORDER BY seq LIMIT 100"""
         )
         if not rows:
@@ -135,6 +136,7 @@ class Submitting:
                 max_fee_per_gas=fee,
                 max_priority_fee_per_gas=priority_fee(fee),
                 nonce_floor=await self._nonce_floor(row["key_name"]),
+                listed_accounts=row["listed_accounts"],
             )
         )
 
@@ -172,7 +174,8 @@ class Submitting:
         Raises `NonceGap` when none of it can be mined.
         """
         rows = await self._pool.fetch(
-            """SELECT id, key_name, kind, data, gas, nonce, hash, replaced_hashes, raw, max_fee_per_gas
+            """SELECT id, key_name, kind, data, listed_accounts, gas, nonce, hash, replaced_hashes, raw,
+                      max_fee_per_gas
                  FROM chain_transactions WHERE state = 'signed' AND included_block IS NULL
                 ORDER BY key_name, nonce LIMIT $1""",
             MAX_REBROADCAST,

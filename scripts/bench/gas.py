@@ -153,7 +153,10 @@ def _versions() -> dict[str, str]:
 
 def _print(console: Console, report: Mapping[str, Any]) -> None:
     chains = list(dict.fromkeys(name for row in report["florin"].values() for name in row["gas_per_payment"]))
-    own = Table(title="Florin: gas a payment (receipts' gasUsed), all rules on, through the proxy")
+    own = Table(
+        title="Florin: gas a payment (receipts' gasUsed), all rules on, through the proxy; batches with the"
+        " access list that goes with them, unless it says none"
+    )
     own.add_column("what")
     for heading in (*chains, "bar", ""):
         own.add_column(heading, justify="right")

@@ -13,7 +13,8 @@ from contracts import abi
 from contracts.compile import check
 from contracts.gas import SNAPSHOT, compare
 
-GAS_BAR = 17_500
+# A payment in a batch of 500: as the contract charges it, and as the relay sends it, with an access list.
+GAS_BAR, LISTED_GAS_BAR = 17_500, 17_300
 
 
 def test_the_artifacts_name_no_machine_path() -> None:
@@ -63,7 +64,9 @@ def test_without_node_the_check_says_so_and_passes(tmp_path: Path) -> None:
 
 
 def test_a_payment_in_a_batch_of_500_is_below_the_bar() -> None:
-    assert json.loads(SNAPSHOT.read_text())["settle_per_payment_at_500"] <= GAS_BAR
+    snapshot = json.loads(SNAPSHOT.read_text())
+    assert snapshot["settle_per_payment_at_500"] <= LISTED_GAS_BAR
+    assert snapshot["settle_500"] / 500 <= GAS_BAR
 
 
 def test_what_costs_more_is_unknown_or_is_gone_fails_and_what_costs_less_is_told() -> None:

@@ -38,7 +38,7 @@ from contracts.batch import (
 )
 from contracts.memberships import AccountMove
 from contracts.orders import Order, OrderUse, Restriction
-from contracts.transactions import Transaction, address_of, checksum_address, contract_address
+from contracts.transactions import AccessList, Transaction, address_of, checksum_address, contract_address
 from contracts.typed_data import (
     PaymentDomain,
     TypedMessage,
@@ -611,13 +611,19 @@ def test_reverts_are_named() -> None:
     numbers=st.tuples(*[st.integers(0, 2**63)] * 4),
     value=st.integers(0, 2**90),
     data=st.one_of(st.binary(max_size=60), st.binary(min_size=300, max_size=300)),
+    access_list=st.lists(st.tuples(ADDRESSES, st.lists(WORDS, max_size=9).map(tuple)), max_size=4).map(tuple),
 )
 def test_a_signed_transaction_equals_eth_accounts(
-    key: int, to: bytes, numbers: tuple[int, int, int, int], value: int, data: bytes
+    key: int,
+    to: bytes,
+    numbers: tuple[int, int, int, int],
+    value: int,
+    data: bytes,
+    access_list: AccessList,
 ) -> None:
     chain_id, nonce, fee, gas = numbers
     private_key = key.to_bytes(32, "big")
-    mine = Transaction(chain_id + 1, nonce, fee, fee + 1, gas, to, value, data).sign(private_key)
+    mine = Transaction(chain_id + 1, nonce, fee, fee + 1, gas, to, value, data, access_list).sign(private_key)
     fields_ = {
         "type": 2,
         "chainId": chain_id + 1,
@@ -627,12 +633,24 @@ def test_a_signed_transaction_equals_eth_accounts(
         "gas": gas,
         "value": value,
         "data": data,
+        "accessList": [
+            {"address": to_checksum_address(address), "storageKeys": ["0x" + slot.hex() for slot in slots]}
+            for address, slots in access_list
+        ],
     }
     if to:
         fields_["to"] = to_checksum_address(to)
     theirs = Account.sign_transaction(fields_, private_key)
     assert mine == bytes(theirs.raw_transaction)
     assert keccak(mine) == bytes(theirs.hash)
+
+
+@pytest.mark.parametrize(
+    "access_list", [((b"\x11" * 19, ()),), ((b"\x11" * 20, (b"\x22" * 31,)),), ((b"", (b"\x22" * 32,)),)]
+)
+def test_an_access_list_of_other_lengths_is_refused(access_list: AccessList) -> None:
+    with pytest.raises(ValueError, match="bytes"):
+        Transaction(1, 0, 0, 0, 21_000, b"\x33" * 20, 0, b"", access_list)
 
 
 @given(key=st.integers(1, 2**250))

@@ -46,6 +46,13 @@ def test_a_trial_leaves_nothing_behind(sandbox: Sandbox) -> None:
     assert sandbox.chain.trial(pay) == sandbox.chain.trial(pay)
 
 
+def test_a_payroll_pays_whom_it_has_opened_accounts_for(sandbox: Sandbox) -> None:
+    """Nobody is skipped: it costs what as many funded payees cost, but for zero bytes in their addresses."""
+    trial = sandbox.chain.trial
+    salaries = trial(lambda: sandbox.pay_salaries(30))
+    assert abs(salaries - trial(lambda: sandbox.fan_out(sandbox.payees[:30]))) < 300
+
+
 def test_every_figure_is_in_the_snapshot() -> None:
     snapshot = SNAPSHOT.read_text()
     assert len({measure.name for measure in MEASURES}) == len(MEASURES)

@@ -102,7 +102,7 @@ class Sender:
     def hex(self) -> str:
         return "0x" + self.address.hex()
 
-    def sign(self, to: str = "0x" + "11" * 20, data: bytes = b"", **fields: int) -> str:
+    def sign(self, to: str = "0x" + "11" * 20, data: bytes = b"", **fields: Any) -> str:
         """A signed transaction with the next nonce, unless one is given."""
         values = {
             "chain_id": self.chain_id, "max_priority_fee_per_gas": 1, "max_fee_per_gas": FEE_WEI,

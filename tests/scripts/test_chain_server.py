@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,27 @@ def test_a_transaction_is_mined_with_its_receipt(chain: ChainProcess) -> None:
     assert block["transactions"][int(receipt["transactionIndex"], 16)]["hash"] == transaction_hash
     assert chain.call("eth_getTransactionByHash", transaction_hash)["blockHash"] == block["hash"]
     assert chain.number("eth_getBalance", "0x" + "ab" * 20, "latest") == 7
+
+
+def test_an_access_list_is_charged_for_saves_and_is_told(chain: ChainProcess) -> None:
+    sender = chain.new_sender()
+    counter = chain.deploy(sender, LOGS_ITS_INPUT)  # its counter is slot 0
+    sign = partial(sender.sign, counter, bytes(64))
+    assert chain.receipt(chain.call("eth_sendRawTransaction", sign()))["status"] == "0x1"
+    gas = []
+    slots = [bytes(32), b"\xff" * 32]
+    for named in ((), (slots[0],), tuple(slots)):
+        access_list = ((bytes.fromhex(counter[2:]), named),) if named else ()
+        transaction_hash = chain.call("eth_sendRawTransaction", sign(access_list=access_list))
+        gas.append(int(chain.receipt(transaction_hash)["gasUsed"], 16))
+        told = chain.call("eth_getTransactionByHash", transaction_hash)
+        assert told["accessList"] == [
+            {"address": counter, "storageKeys": ["0x" + slot.hex() for slot in slots]}
+            for _, slots in access_list
+        ]
+        assert (told["type"], told["yParity"]) == ("0x2", told["v"])
+    assert gas[1] == gas[0] + 2_400 - 100, "the address is warm anyway; the slot is read for 100 less"
+    assert gas[2] == gas[1] + 1_900, "named in vain"
 
 
 def test_a_duplicate_is_answered_with_the_same_hash_while_it_waits_and_when_it_is_mined(

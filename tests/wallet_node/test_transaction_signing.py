@@ -1,6 +1,8 @@
 """Signing transactions: byte for byte as eth-account does, one nonce for one id, only enumerated calls."""
 
+import hashlib
 import uuid
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +22,24 @@ from node_builders import (
 )
 
 from contracts.abi import SELECTORS
+from contracts.access_lists import IMPLEMENTATION_SLOT, MAX_LISTED_ACCOUNTS, account_slot
 from contracts.notary import LEDGER_LOG, SIGNER_LOG, encode_anchor
 from contracts.transactions import Transaction as ContractTransaction
+from wallet_node.calls import hash_call
 from wallet_node.deployment import Binding, bind
-from wallet_node.errors import RefusedByNode
+from wallet_node.errors import MalformedRequest, RefusedByNode
 from wallet_node.node import WalletNode
 
 MINT = "0x" + SELECTORS["mint(uint256)"].hex()
 SETTLE = "0x" + SELECTORS["settle(bytes,uint64)"].hex()
 
 
-def oracle(asked: dict[str, Any], nonce: int, secret: bytes = INSTITUTION_SECRET) -> tuple[str, str]:
+def oracle(
+    asked: dict[str, Any],
+    nonce: int,
+    secret: bytes = INSTITUTION_SECRET,
+    access_list: list[dict[str, Any]] | None = None,
+) -> tuple[str, str]:
     signed = Account.sign_transaction(
         {
             "type": 2,
@@ -42,6 +51,7 @@ def oracle(asked: dict[str, Any], nonce: int, secret: bytes = INSTITUTION_SECRET
             "gas": asked["gas"],
             "maxFeePerGas": asked["max_fee_per_gas"],
             "maxPriorityFeePerGas": asked["max_priority_fee_per_gas"],
+            "accessList": access_list or [],
         },
         secret,
     )
@@ -255,3 +265,128 @@ def test_a_node_that_is_bound_to_no_notary_anchors_nothing(tmp_path: Path) -> No
     assert refusals(node, anchor(LEDGER_LOG, 3, b"\x07" * 32)) == ["NoRuleAllows"]
     assert refusals(node, anchor(LEDGER_LOG, 3, b"\x07" * 32, to="0x" + "00" * 20)) == ["NoRuleAllows"]
     old.close()
+
+
+# Access lists
+
+ACCOUNTS = [bytes([index]) * 20 for index in range(1, 31)]
+
+
+def packed(*accounts: bytes) -> str:
+    return "0x" + b"".join(accounts).hex()
+
+
+def test_listed_accounts_become_the_list_of_their_storage_in_the_currency(home: Home) -> None:
+    node = home.open()
+    sender = bytes.fromhex(node.keys()["keys"]["institution"][2:])
+    asked = transaction(SETTLE, listed_accounts=packed(*ACCOUNTS))
+    slots = [IMPLEMENTATION_SLOT, *map(account_slot, sorted([*ACCOUNTS, sender]))]
+    named = [{"address": CONTRACT, "storageKeys": ["0x" + slot.hex() for slot in slots]}]
+    answer = sign_one(node, asked)
+    assert (answer["raw"], answer["hash"]) == oracle(asked, 0, access_list=named)
+    among = transaction(SETTLE, listed_accounts=packed(*sorted([*ACCOUNTS, sender])))
+    answer = sign_one(node, among)
+    assert (answer["raw"], answer["hash"]) == oracle(among, 1, access_list=named), "the sender is named once"
+
+
+def test_no_listed_accounts_are_no_list(home: Home) -> None:
+    asked = transaction(SETTLE, listed_accounts="0x")
+    assert sign_one(home.open(), asked)["raw"] == oracle(asked, 0)[0]
+
+
+def test_a_listed_call_gives_the_same_bytes_after_a_restart_and_keeps_its_list_for_a_higher_fee(
+    home: Home,
+) -> None:
+    asked = transaction(SETTLE, listed_accounts=packed(*ACCOUNTS))
+    first = sign_one(home.open(), asked)
+    node = home.open()
+    assert sign_one(node, asked) == first
+    raised = sign_one(node, asked | {"max_fee_per_gas": 3_000_000_000})
+    assert raised["nonce"] == first["nonce"]
+    assert all(account_slot(account).hex() in raised["raw"] for account in ACCOUNTS)
+
+
+@pytest.mark.parametrize(("first", "then"), [(30, 29), (30, 0), (0, 30)])
+def test_another_list_under_a_known_id_is_refused(home: Home, first: int, then: int) -> None:
+    node = home.open()
+    asked = transaction(SETTLE, listed_accounts=packed(*ACCOUNTS[:first]))
+    sign_one(node, asked)
+    other = asked | {"listed_accounts": packed(*ACCOUNTS[:then])}
+    assert refusals(node, other) == ["TransactionIdReused"]
+    assert refusals(node, other | {"max_fee_per_gas": 10**10}) == ["TransactionIdReused"]
+
+
+@pytest.mark.parametrize(
+    "accounts",
+    [
+        [ACCOUNTS[0], ACCOUNTS[0]],
+        [ACCOUNTS[1], ACCOUNTS[0]],
+        [*ACCOUNTS, ACCOUNTS[29]],
+        [*ACCOUNTS, bytes(20)],
+    ],
+)
+def test_accounts_that_are_not_each_once_and_in_order_are_refused(home: Home, accounts: list[bytes]) -> None:
+    node = home.open()
+    asked = transaction(SETTLE, listed_accounts=packed(*accounts))
+    assert refusals(node, asked) == ["ListedAccountsNotAscending"]
+    assert sign_one(node, transaction(SETTLE))["nonce"] == 0, "it took no nonce"
+
+
+def test_a_list_goes_to_the_currency_alone(home: Home) -> None:
+    node = home.open()
+    listed = packed(*ACCOUNTS)
+    asked = anchor(LEDGER_LOG, 3, b"\x07" * 32, listed_accounts=listed)
+    assert refusals(node, asked) == ["AccessListNotAllowed"]
+    assert refusals(node, transaction(SETTLE, to=STRANGER, listed_accounts=listed)) == [
+        "NoRuleAllows",
+        "AccessListNotAllowed",
+    ]
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "",
+        "0x1",
+        "0x" + "11" * 19,
+        "0x" + "11" * 21,
+        packed(*ACCOUNTS) + "0",
+        packed(*ACCOUNTS)[2:],
+        "0x" + "1g" * 20,
+        packed(*ACCOUNTS) + "\n",
+        None,
+        ["0x" + "11" * 20],
+        [{"address": CONTRACT, "storageKeys": ["0x" + "22" * 32]}],
+        packed(*(index.to_bytes(20) for index in range(MAX_LISTED_ACCOUNTS + 1))),
+    ],
+)
+def test_what_is_not_whole_addresses_or_too_many_is_malformed(home: Home, listed: object) -> None:
+    node = home.open()
+    with pytest.raises(MalformedRequest):
+        sign_one(node, transaction(SETTLE, listed_accounts=listed))
+    assert node.readiness()["journal_rows"] == 0
+
+
+def test_as_many_as_fit_a_transaction_are_signed(home: Home) -> None:
+    most = packed(*(index.to_bytes(20) for index in range(1, MAX_LISTED_ACCOUNTS + 1)))
+    raw = sign_one(home.open(), transaction(SETTLE, listed_accounts=most))["raw"]
+    assert len(raw) // 2 - 1 <= 128 * 1024
+
+
+def test_an_id_without_a_list_is_bound_to_what_it_always_was() -> None:
+    """Journals written before there were lists: what they recorded is signed again after an upgrade."""
+    gas, data = 100_000, bytes.fromhex(SETTLE[2:])
+    assert hash_call(gas, data, b"") == hashlib.sha256(gas.to_bytes(8) + data).digest()
+
+
+def test_no_two_calls_share_what_their_id_is_bound_to() -> None:
+    """Wherever gas, data and accounts meet, the same bytes are hashed for one call only."""
+    parts = ACCOUNTS[0] + (20).to_bytes(8) + (7).to_bytes(8) + b"\xff" * 8
+    calls = [
+        (gas, data, listed)
+        for gas in (0, 7, 20, 2**63 - 1)
+        for data in (b"", parts, parts[:20], parts[20:], b"\xff" * 8 + parts)
+        for listed in (b"", ACCOUNTS[0], b"\xff" * 20, ACCOUNTS[0] + ACCOUNTS[1])
+    ]
+    hashed = sorted(hash_call(*call) for call in calls)
+    assert all(first != second for first, second in pairwise(hashed))

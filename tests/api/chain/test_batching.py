@@ -9,6 +9,10 @@ the chosen batch
 the call
 ├── is grouped by payee where that is cheaper, and says where each payment went
 └── is flat in the order of the queue where it is not
+its access list
+├── names payers and payees, all of them for the largest batch
+├── is none for a few payments
+└── depends on who pays whom alone, not on the form
 a time is the next whole minute at least ten minutes away
 fees rise by more than a tenth, and always cover the base fee
 """
@@ -21,9 +25,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.chain.batching import (
+    MAX_RECORDS,
     QueuedPayment,
     choose_batch,
     encode_settlement,
+    list_accounts,
     max_fee,
     max_records,
     priority_fee,
@@ -119,3 +125,33 @@ def test_fees_rise_by_more_than_a_tenth_and_cover_the_base_fee(paid: int, base: 
     assert raised > base
     assert priority_fee(raised) * 100 >= priority_fee(fee) * 110
     assert priority_fee(raised) <= raised
+
+
+def pay_pairs(pairs: list[tuple[int, int]]) -> list[tuple[bytes, Record]]:
+    """One payment for each (payer, payee)."""
+    return [
+        (payer.to_bytes(20, "big"), Record(payee.to_bytes(20, "big"), 1, 0, b"\x01" * 32, b"\x02" * 32))
+        for payer, payee in pairs
+    ]
+
+
+def test_the_list_of_the_largest_batch_names_every_payer_and_payee() -> None:
+    payments = pay_pairs([(2 * index + 1, 2 * index + 2) for index in range(MAX_RECORDS)])
+    call, _ = encode_settlement(payments, FRESH_S)
+    listed = list_accounts(payments, call)
+    assert listed == b"".join(index.to_bytes(20, "big") for index in range(1, 2 * MAX_RECORDS + 1))
+
+
+def test_few_payments_have_no_list() -> None:
+    payments = pay_pairs([(index, 100 + index) for index in range(1, 12)])
+    assert list_accounts(payments, b"") == b""
+    assert list_accounts([*payments, *pay_pairs([(12, 112)])], b"") != b""
+
+
+def test_an_account_is_listed_once_however_often_it_pays_or_is_paid() -> None:
+    around = [(index, index % 30 + 1) for index in range(1, 31)]
+    shop = [(index, 1) for index in range(2, 31)]
+    both = list_accounts(pay_pairs(around + shop), b"")
+    assert (
+        both == list_accounts(pay_pairs(shop), b"") == b"".join(n.to_bytes(20, "big") for n in range(1, 31))
+    )
