@@ -79,8 +79,8 @@ class LocalEvm:
             "timestamp": GENESIS_TIME_S,
             "base_fee_per_gas": 7,
         }
-        self._database = AtomicDB()
-        self._chain = chain_class.from_genesis(self._database, parameters, {})
+        self.database = AtomicDB()
+        self._chain = chain_class.from_genesis(self.database, parameters, {})
         self._header = self._chain.get_vm().get_header().copy(base_fee_per_gas=0)
         self.time_s = GENESIS_TIME_S
         self._vm: Any = None
@@ -189,7 +189,7 @@ class LocalEvm:
 
     def storage_root(self, account: bytes) -> bytes:
         """Return the hash of all that a contract stores: equal just when nothing changed."""
-        encoded = HexaryTrie(self._database, self.snapshot().state_root)[keccak(account)]
+        encoded = HexaryTrie(self.database, self.snapshot().state_root)[keccak(account)]
         root: bytes = rlp.decode(encoded)[2]
         return root
 

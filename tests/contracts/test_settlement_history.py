@@ -1,7 +1,6 @@
 """Random histories of everything that anybody can do with a settlement, beside a naive model of it."""
 
 from eth_hash.auto import keccak
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -16,6 +15,7 @@ from contracts.settlement_events import (
     PaymentSettled,
     Withdrawn,
 )
+from tests.contracts.depth import bounds
 from tests.contracts.settlement_world import IDS, OPERATOR, SettlementWorld, bank_of
 from tests.contracts.world import NOBODY, PAUSER, Person, Refused
 
@@ -254,6 +254,4 @@ class History(RuleBasedStateMachine):
 
 
 TestHistory = History.TestCase
-TestHistory.settings = settings(
-    max_examples=16, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestHistory.settings = bounds(examples=16, steps=25)

@@ -64,8 +64,9 @@ class Refused(Exception):
 class World:
     """The chain, the proxy, and verbs in the tests' own words."""
 
-    def __init__(self, *, emits_transfers: bool = True) -> None:
-        self.evm = LocalEvm()
+    def __init__(self, *, emits_transfers: bool = True, evm: Any = None, chain_id: int = CHAIN_ID) -> None:
+        """On a ``LocalEvm`` of its own, or on a chain with its verbs that can send as each role."""
+        self.evm = LocalEvm() if evm is None else evm
         self.administration = self.create(abi.administration_creation_code())
         self.implementation = self.create(
             abi.implementation_creation_code(self.administration, NAME, emits_transfers=emits_transfers)
@@ -73,7 +74,7 @@ class World:
         roles = (GOVERNOR, ISSUER, PAUSER, UPGRADER, SUPERVISOR, REGISTRAR)
         initialisation = abi.encode_initialize(NAME, "CZK", 2, roles, UPGRADE_DELAY_S)
         self.currency = self.create(abi.proxy_creation_code(self.implementation, initialisation))
-        self.domain = PaymentDomain(NAME, CHAIN_ID, self.currency)
+        self.domain = PaymentDomain(NAME, chain_id, self.currency)
         self._populate()
 
     def _populate(self) -> None:

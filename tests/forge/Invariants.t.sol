@@ -2,50 +2,23 @@
 pragma solidity ^0.8.30;
 
 import {Actions} from "./Actions.sol";
-import {VM} from "./Vm.sol";
+import {Histories} from "./Histories.sol";
 
-/// @title Random histories of everything that anybody can do; after each step every rule holds
-contract InvariantsTest {
-    uint256 private constant STEPS = 4_000;
-
-    Actions private actions;
-
-    error RuleBroken(string rule);
-    error NeverDone(bytes4 action);
-    error ActionReverted(bytes4 action);
-
-    function setUp() external {
-        actions = Actions(VM.deployCode("Actions.sol:Actions"));
+/// @title Everything that anybody can do to the currency
+contract InvariantsTest is Histories {
+    function _artifact() internal pure override returns (string memory) {
+        return "Actions.sol:Actions";
     }
 
-    function targetContracts() external view returns (address[] memory targets) {
-        targets = new address[](1);
-        targets[0] = address(actions);
+    function _steps() internal pure override returns (uint256) {
+        return 4_000;
     }
 
-    /// @dev One function, for forge makes a campaign of its own for each.
-    function invariant_every_rule_holds() external view {
-        string memory rule = actions.broken();
-        if (bytes(rule).length != 0) revert RuleBroken(rule);
+    function _errors() internal pure override returns (bytes4[] memory) {
+        return new bytes4[](0);
     }
 
-    /// @dev Doing nothing keeps every rule, too: so in a long history every action must have done something.
-    function test_every_action_is_done_some_time() external {
-        bytes4[] memory all = _all();
-        for (uint256 i; i < STEPS; ++i) {
-            uint256 seed = uint256(keccak256(abi.encode(i)));
-            bytes memory seeds = abi.encode(seed >> 32, seed >> 96, seed >> 160, seed >> 192);
-            (bool isDone,) = address(actions).call(bytes.concat(all[seed % all.length], seeds));
-            if (!isDone) revert ActionReverted(all[seed % all.length]);
-            string memory rule = actions.broken();
-            if (bytes(rule).length != 0) revert RuleBroken(rule);
-        }
-        for (uint256 i; i < all.length; ++i) {
-            if (actions.successes(all[i]) == 0) revert NeverDone(all[i]);
-        }
-    }
-
-    function _all() private pure returns (bytes4[] memory all) {
+    function _all() internal pure override returns (bytes4[] memory all) {
         all = new bytes4[](28);
         all[0] = Actions.transfer.selector;
         all[1] = Actions.approve.selector;

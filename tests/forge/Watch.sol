@@ -4,18 +4,14 @@ pragma solidity ^0.8.30;
 import {AccountWord} from "../../contracts/src/AccountWord.sol";
 import {IPayments} from "../../contracts/src/interfaces/IPayments.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {Rules} from "./Rules.sol";
 import {Vm, VM} from "./Vm.sol";
 import {World} from "./World.sol";
 
 /// @title What must hold after each step, whoever made it
 /// @notice Every action carries the modifier `step`. A broken rule is remembered by its name; the invariant fails on it.
-abstract contract Watch is World {
+abstract contract Watch is World, Rules {
     using AccountWord for uint256;
-
-    /// @notice The first rule that was broken.
-    string public broken;
-    /// @notice How often an action did what it tried.
-    mapping(bytes4 action => uint256) public successes;
 
     uint256 internal clock = 1_760_000_000;
     /// @dev True while a step acts under an order, which may take money from a frozen wallet.
@@ -48,15 +44,6 @@ abstract contract Watch is World {
         }
         _weigh(sum);
         isUnderOrder = false;
-    }
-
-    function _break(string memory rule) internal {
-        if (bytes(broken).length == 0) broken = rule;
-    }
-
-    function _count(bool isDone) internal returns (bool) {
-        if (isDone) ++successes[msg.sig];
-        return isDone;
     }
 
     function _compare(uint256 before, uint256 present) private {
