@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from contracts.compile import CONTRACTS, SOURCES, find_missing_tools
+from contracts.compile import CONTRACTS, SOURCES, build, find_dependents, find_missing_tools
 from contracts.durable import write_durably
 from contracts.mutation import Mutant, generate, sample
 
@@ -97,9 +97,9 @@ def read_sources() -> dict[str, str]:
 class Workshop:
     """A copy of the checkout, with the artifacts of its sources, in which one mutant at a time is tried."""
 
-    def __init__(self, directory: Path) -> None:
-        """Copy what git tracks, as it is now, and build it."""
-        self.directory = directory
+    def __init__(self, directory: Path, artifacts: Mapping[str, str]) -> None:
+        """Copy what git tracks, as it is now, with the artifacts that its sources give, by contract name."""
+        self.directory, self._sound = directory, artifacts
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
@@ -112,14 +112,22 @@ class Workshop:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, target)
         (directory / "node_modules").symlink_to((ROOT / "node_modules").resolve())
-        if self._run(["-m", "contracts.compile"], COMPILE_TIMEOUT_S).returncode != 0:
-            raise RuntimeError("the sources do not compile without a mutation either")
-        self.code = self._read_code()
+        self._write_artifacts(artifacts)
 
-    def _read_code(self) -> dict[str, str]:
-        """Return what would be deployed, by contract name."""
-        paths = (self.directory / "contracts" / "artifacts").glob("*.json")
-        return {path.name: json.loads(path.read_text(encoding="utf-8"))["bytecode"] for path in sorted(paths)}
+    def _artifact(self, name: str) -> Path:
+        return self.directory / "contracts" / "artifacts" / f"{name}.json"
+
+    def _write_artifacts(self, artifacts: Mapping[str, str]) -> None:
+        for name, text in artifacts.items():
+            self._artifact(name).write_text(text, encoding="utf-8")
+
+    def _is_changed(self, names: Sequence[str]) -> bool:
+        """Tell whether one of these contracts would be deployed with other code than without the mutation."""
+        return any(
+            json.loads(self._artifact(name).read_text(encoding="utf-8"))["bytecode"]
+            != json.loads(self._sound[name])["bytecode"]
+            for name in names
+        )
 
     def _run(self, arguments: Sequence[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
         """Run Python in the copy; on a time-out, end all that it started. Raises TimeoutExpired."""
@@ -164,22 +172,24 @@ class Workshop:
         return self._run(["-m", "pytest", *options, *files], timeout_s)
 
     def try_out(self, mutant: Mutant, files: Sequence[str], timeout_s: float) -> Result:
-        """Write, compile and test a mutant, and put the source back."""
+        """Write, compile and test a mutant, and put source and artifacts back."""
+        dependents = find_dependents(mutant.unit)
         path = self.directory / "contracts" / "src" / mutant.unit
         source = path.read_text(encoding="utf-8")
         began = time.monotonic()
         try:
             path.write_text(mutant.apply(source), encoding="utf-8")
-            outcome, detail = self._judge(files, timeout_s)
+            outcome, detail = self._judge(dependents, files, timeout_s)
         finally:
             path.write_text(source, encoding="utf-8")
+            self._write_artifacts({name: self._sound[name] for name in dependents})
         return Result(mutant, outcome, detail, round(time.monotonic() - began, 1))
 
-    def _judge(self, files: Sequence[str], timeout_s: float) -> tuple[str, str]:
-        compiled = self._run(["-m", "contracts.compile"], COMPILE_TIMEOUT_S)
+    def _judge(self, dependents: Sequence[str], files: Sequence[str], timeout_s: float) -> tuple[str, str]:
+        compiled = self._run(["-m", "contracts.compile", *dependents], COMPILE_TIMEOUT_S)
         if compiled.returncode != 0:
             return NOT_COMPILED, next((line for line in compiled.stdout.splitlines() if "Error" in line), "")
-        if self._read_code() == self.code:
+        if not self._is_changed(dependents):
             return EQUIVALENT, ""
         try:
             run = self._test(files, timeout_s)
@@ -197,10 +207,11 @@ class Workshop:
 def run_all(candidates: Sequence[Mutant], count: int, workers: int) -> Iterator[Result]:
     """Try mutants in the order of their sample until ``count`` have counted; yield each result."""
     drawn = iter(sample(candidates, len(candidates)))
+    artifacts = build()
     with tempfile.TemporaryDirectory(prefix="florin-mutants-") as directory:
         workshops: queue.Queue[Workshop] = queue.Queue()
         for number in range(workers):
-            workshops.put(Workshop(Path(directory) / str(number)))
+            workshops.put(Workshop(Path(directory) / str(number), artifacts))
         first = workshops.get()
         durations = first.time_tests()
         workshops.put(first)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contracts.compile import find_missing_tools
+from contracts.compile import ARTIFACTS, PUBLISHED, find_missing_tools
 from contracts.mutants import KILLED, SURVIVED, Result, Workshop, judge, read_sources
 from contracts.mutation import OPERATORS, Mutant, generate, sample
 
@@ -118,10 +118,14 @@ def test_a_mutant_is_tried_in_a_copy_and_the_checkout_stays_as_it_is(tmp_path: A
     if missing is not None:
         pytest.skip(missing)
     sources = read_sources()
-    workshop = Workshop(tmp_path / "copy")
-    wrong = next(each for each in generate(sources) if each.unit == "TierWord.sol")
-    result = workshop.try_out(wrong, ["tests/contracts/test_rules.py"], 120)
+    artifacts = {name: (ARTIFACTS / f"{name}.json").read_text() for name in PUBLISHED}
+    workshop = Workshop(tmp_path / "copy", artifacts)
+    # of a contract that compiles in seconds
+    wrong = next(each for each in generate(sources) if each.unit == "Notary.sol")
+    result = workshop.try_out(wrong, ["tests/contracts/test_notary.py"], 600)
     assert result.outcome == KILLED
-    assert "test_rules.py" in result.detail
+    assert "test_notary.py" in result.detail
     assert read_sources() == sources
-    assert (workshop.directory / "contracts/src/TierWord.sol").read_text() == sources["TierWord.sol"]
+    assert (workshop.directory / "contracts/src/Notary.sol").read_text() == sources["Notary.sol"]
+    kept = {name: (workshop.directory / f"contracts/artifacts/{name}.json").read_text() for name in PUBLISHED}
+    assert kept == artifacts
