@@ -68,8 +68,10 @@ def pytest_configure(config: pytest.Config) -> None:
             config.option.basetemp = Path(os.environ[RUN_DIRECTORY]) / "tmp"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, then those of the most tests; inside a file nothing moves."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """For a run of several processes: the longest files first, then those of the most tests."""
+    if not hasattr(config, "workerinput"):
+        return
     files = Counter(item.nodeid.partition("::")[0] for item in items)
 
     def place(item: pytest.Item) -> tuple[int, int]:

@@ -1,12 +1,22 @@
 """The mutants that are made, drawn and judged."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contracts.compile import ARTIFACTS, PUBLISHED, find_missing_tools
-from contracts.mutants import KILLED, SURVIVED, Result, Workshop, judge, read_sources
+from contracts.mutants import (
+    KILLED,
+    SURVIVED,
+    Kept,
+    Result,
+    Workshop,
+    judge,
+    order_files,
+    read_sources,
+)
 from contracts.mutation import OPERATORS, Mutant, generate, sample
 
 
@@ -110,6 +120,59 @@ def test_a_reason_for_a_mutant_that_is_killed_or_gone_is_stale_and_for_an_untrie
     judgement = judge([killed], [killed.mutant, untried], explanations)
     assert judgement.stale == [explanations[0], explanations[2]]
     assert judgement.unexplained == []
+
+
+DURATIONS = {
+    "tests/contracts/test_orders.py": 5.0,
+    "tests/contracts/test_settlement_queue.py": 3.0,
+    "tests/contracts/test_settlement_cycles.py": 16.0,
+    "tests/contracts/test_rules.py": 9.0,
+    "tests/contracts/test_erc20.py": 0.1,
+}
+
+
+def test_every_file_of_tests_is_run_the_one_named_like_the_source_first_and_then_the_shortest() -> None:
+    assert order_files("Orders.sol", ["Administration"], DURATIONS, {}) == [
+        "tests/contracts/test_orders.py",
+        "tests/contracts/test_erc20.py",
+        "tests/contracts/test_settlement_queue.py",
+        "tests/contracts/test_rules.py",
+        "tests/contracts/test_settlement_cycles.py",
+    ]
+
+
+def test_a_file_named_like_the_contract_comes_after_one_named_like_the_source() -> None:
+    ordered = order_files("NetCycles.sol", ["Settlement"], DURATIONS, {})
+    assert ordered[:3] == [
+        "tests/contracts/test_settlement_cycles.py",
+        "tests/contracts/test_settlement_queue.py",
+        "tests/contracts/test_erc20.py",
+    ]
+    assert sorted(ordered) == sorted(DURATIONS)
+
+
+def test_what_noticed_a_mutant_of_the_source_before_comes_before_everything(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "kept.json", "as it is")
+    kept.add(Result(mutant("a - b"), KILLED, "FAILED tests/contracts/test_rules.py::test_x[1]", 1.0))
+    kept.add(Result(mutant("a * b"), SURVIVED, "", 1.0))
+    assert kept.noticed("A.sol") == {"tests/contracts/test_rules.py": 1}
+    assert kept.noticed("B.sol") == {}
+    assert order_files("A.sol", [], DURATIONS, kept.noticed("A.sol"))[0] == "tests/contracts/test_rules.py"
+
+
+def test_a_broken_off_run_goes_on_and_other_sources_or_tests_begin_anew(tmp_path: Path) -> None:
+    path = tmp_path / "build" / "kept.json"
+    result = Result(mutant("a - b"), KILLED, "FAILED tests/contracts/test_rules.py::test_x", 1.0)
+    first = Kept(path, "as it is")
+    first.time(DURATIONS)
+    first.add(result)
+    again = Kept(path, "as it is")
+    assert again.find(result.mutant) == result
+    assert again.find(mutant("a * b")) is None
+    assert again.durations == DURATIONS
+    changed = Kept(path, "changed")
+    assert changed.find(result.mutant) is None
+    assert changed.durations == {}
 
 
 @pytest.mark.node
