@@ -30,7 +30,6 @@ BYTECODE = "bytecode"
 
 LONGEST = (
     "tests/journeys/test_book_journey.py",
-    "tests/journeys/test_interruptions.py",
     "tests/scripts/test_chain_durability.py",
     "tests/scripts/test_chain_server.py",
     "tests/contracts/test_deploy.py",
@@ -41,8 +40,12 @@ LONGEST = (
     "tests/contracts/test_forms_agree.py",
     "tests/contracts/test_mutation.py",
     "tests/contracts/test_gas.py",
+    "tests/journeys/test_interruptions.py",
 )
-"""Files of few tests that take long. Left to the end, one of them is what all other processes wait for."""
+"""Files of few tests that take long. Left to the end, one of them is what all other processes wait for.
+
+Interruptions come last of them: like the book's journey they start a whole country, and two at once are slow.
+"""
 
 FAILED = pytest.StashKey[bool]()
 
