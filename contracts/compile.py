@@ -1,7 +1,8 @@
 """Build the committed artifacts from the Solidity sources, or prove that they match.
 
-``python -m contracts.compile`` rebuilds ``artifacts/``; ``--check`` rebuilds in memory and compares, byte for
-byte. Nobody needs Node to run or test Florin: without it ``--check`` says so and succeeds.
+``python -m contracts.compile`` rebuilds ``artifacts/``, or those of the contracts that are named; ``--check``
+rebuilds in memory and compares, byte for byte. Nobody needs Node to run or test Florin: without it
+``--check`` says so and succeeds.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +116,19 @@ def _resolve(importer: str, target: str) -> str:
     return "/".join(parts)
 
 
-def compile_units(entries: Mapping[str, str]) -> dict[str, Any]:
+def compile_units(entries: Mapping[str, str], wanted: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Compile through standard-json and return the compiler's ``contracts`` output.
 
-    Raises CompilationFailed with the compiler's own messages.
+    Code is made for ``wanted``, or for every contract there is. The compiler numbers what it reads, so it
+    gets the same sources either way, and makes the same code. Raises CompilationFailed with its own messages.
     """
-    output = run_compiler({"language": "Solidity", "sources": collect_sources(entries), "settings": SETTINGS})
+    settings = dict(SETTINGS)
+    if wanted is not None:
+        selection: dict[str, dict[str, list[str]]] = {}
+        for name, unit in wanted.items():
+            selection.setdefault(unit, {})[name] = SETTINGS["outputSelection"]["*"]["*"]
+        settings["outputSelection"] = selection
+    output = run_compiler({"language": "Solidity", "sources": collect_sources(entries), "settings": settings})
     contracts: dict[str, Any] = output["contracts"]
     return contracts
 
@@ -141,13 +149,23 @@ def run_compiler(standard_json: dict[str, Any], compiler: Path = COMPILER) -> di
     return output
 
 
-def build() -> dict[str, str]:
-    """Compile everything and return the text of each artifact by contract name."""
+def find_dependents(source: str) -> list[str]:
+    """Name the contracts whose code can depend on one of our sources, by its name in ``src/``."""
+    return [name for name, unit in PUBLISHED.items() if f"src/{source}" in collect_sources({name: unit})]
+
+
+def build(names: Collection[str] = ()) -> dict[str, str]:
+    """Compile everything, or just these contracts; return the text of each artifact by contract name.
+
+    Raises CompilationFailed, and KeyError for a name that is none of ours.
+    """
     layout_units = {name: unit for unit, name in sorted(set(LAYOUTS.values()))}
-    contracts = compile_units({**PUBLISHED, **layout_units})
+    wanted = {name: PUBLISHED[name] for name in names or PUBLISHED}
+    wanted_layouts = {LAYOUTS[name][1]: LAYOUTS[name][0] for name in wanted if name in LAYOUTS}
+    contracts = compile_units({**PUBLISHED, **layout_units}, {**wanted, **wanted_layouts} if names else None)
     version = _compiler_version()
     artifacts = {}
-    for name, unit in PUBLISHED.items():
+    for name, unit in wanted.items():
         compiled = contracts[unit][name]
         layout_unit, layout_name = LAYOUTS.get(name, (unit, name))
         deployed = compiled["evm"]["deployedBytecode"]
@@ -236,14 +254,18 @@ def check(artifacts: Mapping[str, str]) -> list[str]:
 def main() -> int:
     """Rebuild the artifacts, or with ``--check`` only compare them."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="CONTRACT", help="only this one")
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
     arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(PUBLISHED)
+    if unknown or (arguments.names and arguments.check):
+        parser.error(f"no contract of ours: {', '.join(unknown)}" if unknown else "--check compares them all")
     missing = find_missing_tools()
     if missing is not None:
         print(f"contracts: {missing}: the committed artifacts are used as they are, unproven on this machine")
         return 0 if arguments.check else 1
     try:
-        artifacts = build()
+        artifacts = build(arguments.names)
     except CompilationFailed as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -29,6 +29,9 @@ FIAT_LIBRARY = {"@openzeppelin/contracts/": "@openzeppelin/contracts-3/"}
 # As its own repository compiles it for release.
 FIAT_SETTINGS = {"optimizer": {"enabled": True, "runs": 10_000_000}, "evmVersion": "istanbul"}
 
+# In ``bench/``: what makes a batch of calls, and a wrapper of each library's token.
+OURS = ("PaymentBatch", "OpenZeppelinToken", "SoladyToken", "SolmateToken")
+
 PERMIT_TYPEHASH = keccak(
     b"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
 )
@@ -139,9 +142,8 @@ def find_missing_packages() -> str | None:
     return f"these npm packages are not installed (npm ci): {', '.join(missing)}" if missing else None
 
 
-def compile_ours() -> dict[str, bytes]:
+def compile_ours(names: Sequence[str] = OURS) -> dict[str, bytes]:
     """Return the creation code of what is in ``bench/``, by contract name. Raises CompilationFailed."""
-    names = ("PaymentBatch", "OpenZeppelinToken", "SoladyToken", "SolmateToken")
     units = {name: f"bench/{name}.sol" for name in names}
     contracts = compile_units(units)
     return {name: bytes.fromhex(_bytecode(contracts, unit, name)["object"]) for name, unit in units.items()}

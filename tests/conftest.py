@@ -1,4 +1,7 @@
-"""What every test may use: one PostgreSQL for the whole run, and one chain for each of its processes."""
+"""What every test may use: one PostgreSQL for the whole run, and one chain for each of its processes.
+
+The processes of a run (pytest-xdist's workers) take files from one list; the longest are first in it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +25,28 @@ if TYPE_CHECKING:
 RUN_DIRECTORY = "FLORIN_TEST_RUN_DIRECTORY"
 """Where the processes of one run (pytest-xdist's workers) find what they share; the first one makes it."""
 
+BYTECODE = "bytecode"
+"""Where, in that directory, what the run's processes compile of Python is kept."""
+
+LONGEST = (
+    "tests/journeys/test_book_journey.py",
+    "tests/scripts/test_chain_durability.py",
+    "tests/scripts/test_chain_server.py",
+    "tests/contracts/test_deploy.py",
+    "tests/contracts/test_notary.py",
+    "tests/contracts/test_invariants.py",
+    "tests/contracts/test_settlement_history.py",
+    "tests/contracts/test_settlement_gridlock.py",
+    "tests/contracts/test_forms_agree.py",
+    "tests/contracts/test_mutation.py",
+    "tests/contracts/test_gas.py",
+    "tests/journeys/test_interruptions.py",
+)
+"""Files of few tests that take long. Left to the end, one of them is what all other processes wait for.
+
+Interruptions come last of them: like the book's journey they start a whole country, and two at once are slow.
+"""
+
 FAILED = pytest.StashKey[bool]()
 
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
@@ -34,10 +60,28 @@ def pytest_configure(config: pytest.Config) -> None:
     Temporary directories are in it too: each start of pytest closes its usual one, pytest-of-USER, to others,
     and PostgreSQL is one when we are root.
     """
+    config.option.loadscopereorder = False  # by pytest_collection_modifyitems instead
     if not hasattr(config, "workerinput"):
         os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="florin-test-")
+        if sys.dont_write_bytecode:
+            # else hundreds of processes compile every module anew; nothing is written beside the sources
+            os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+            os.environ.setdefault("PYTHONPYCACHEPREFIX", str(Path(os.environ[RUN_DIRECTORY]) / BYTECODE))
         if config.option.basetemp is None:
             config.option.basetemp = Path(os.environ[RUN_DIRECTORY]) / "tmp"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """For a run of several processes: the longest files first, then those of the most tests."""
+    if not hasattr(config, "workerinput"):
+        return
+    files = Counter(item.nodeid.partition("::")[0] for item in items)
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        name = item.nodeid.partition("::")[0]
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST), -files[name]
+
+    items.sort(key=place)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -51,6 +95,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         directory = Path(os.environ.pop(RUN_DIRECTORY))
         if (directory / "postgres" / "cluster").exists():
             Cluster(directory / "postgres").stop()
+        shutil.rmtree(directory / BYTECODE, ignore_errors=True)
         if config.stash.get(FAILED, False):
             print(f"\nkept: {directory}")
         else:

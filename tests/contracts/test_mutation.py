@@ -1,12 +1,22 @@
 """The mutants that are made, drawn and judged."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from contracts.compile import find_missing_tools
-from contracts.mutants import KILLED, SURVIVED, Result, Workshop, judge, read_sources
+from contracts.compile import ARTIFACTS, PUBLISHED, find_missing_tools
+from contracts.mutants import (
+    KILLED,
+    SURVIVED,
+    Kept,
+    Result,
+    Workshop,
+    judge,
+    order_files,
+    read_sources,
+)
 from contracts.mutation import OPERATORS, Mutant, generate, sample
 
 
@@ -112,16 +122,73 @@ def test_a_reason_for_a_mutant_that_is_killed_or_gone_is_stale_and_for_an_untrie
     assert judgement.unexplained == []
 
 
+DURATIONS = {
+    "tests/contracts/test_orders.py": 5.0,
+    "tests/contracts/test_settlement_queue.py": 3.0,
+    "tests/contracts/test_settlement_cycles.py": 16.0,
+    "tests/contracts/test_rules.py": 9.0,
+    "tests/contracts/test_erc20.py": 0.1,
+}
+
+
+def test_every_file_of_tests_is_run_the_one_named_like_the_source_first_and_then_the_shortest() -> None:
+    assert order_files("Orders.sol", ["Administration"], DURATIONS, {}) == [
+        "tests/contracts/test_orders.py",
+        "tests/contracts/test_erc20.py",
+        "tests/contracts/test_settlement_queue.py",
+        "tests/contracts/test_rules.py",
+        "tests/contracts/test_settlement_cycles.py",
+    ]
+
+
+def test_a_file_named_like_the_contract_comes_after_one_named_like_the_source() -> None:
+    ordered = order_files("NetCycles.sol", ["Settlement"], DURATIONS, {})
+    assert ordered[:3] == [
+        "tests/contracts/test_settlement_cycles.py",
+        "tests/contracts/test_settlement_queue.py",
+        "tests/contracts/test_erc20.py",
+    ]
+    assert sorted(ordered) == sorted(DURATIONS)
+
+
+def test_what_noticed_a_mutant_of_the_source_before_comes_before_everything(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "kept.json", "as it is")
+    kept.add(Result(mutant("a - b"), KILLED, "FAILED tests/contracts/test_rules.py::test_x[1]", 1.0))
+    kept.add(Result(mutant("a * b"), SURVIVED, "", 1.0))
+    assert kept.noticed("A.sol") == {"tests/contracts/test_rules.py": 1}
+    assert kept.noticed("B.sol") == {}
+    assert order_files("A.sol", [], DURATIONS, kept.noticed("A.sol"))[0] == "tests/contracts/test_rules.py"
+
+
+def test_a_broken_off_run_goes_on_and_other_sources_or_tests_begin_anew(tmp_path: Path) -> None:
+    path = tmp_path / "build" / "kept.json"
+    result = Result(mutant("a - b"), KILLED, "FAILED tests/contracts/test_rules.py::test_x", 1.0)
+    first = Kept(path, "as it is")
+    first.time(DURATIONS)
+    first.add(result)
+    again = Kept(path, "as it is")
+    assert again.find(result.mutant) == result
+    assert again.find(mutant("a * b")) is None
+    assert again.durations == DURATIONS
+    changed = Kept(path, "changed")
+    assert changed.find(result.mutant) is None
+    assert changed.durations == {}
+
+
 @pytest.mark.node
 def test_a_mutant_is_tried_in_a_copy_and_the_checkout_stays_as_it_is(tmp_path: Any) -> None:
     missing = find_missing_tools()
     if missing is not None:
         pytest.skip(missing)
     sources = read_sources()
-    workshop = Workshop(tmp_path / "copy")
-    wrong = next(each for each in generate(sources) if each.unit == "TierWord.sol")
-    result = workshop.try_out(wrong, ["tests/contracts/test_rules.py"], 120)
+    artifacts = {name: (ARTIFACTS / f"{name}.json").read_text() for name in PUBLISHED}
+    workshop = Workshop(tmp_path / "copy", artifacts)
+    # of a contract that compiles in seconds
+    wrong = next(each for each in generate(sources) if each.unit == "Notary.sol")
+    result = workshop.try_out(wrong, ["tests/contracts/test_notary.py"], 600)
     assert result.outcome == KILLED
-    assert "test_rules.py" in result.detail
+    assert "test_notary.py" in result.detail
     assert read_sources() == sources
-    assert (workshop.directory / "contracts/src/TierWord.sol").read_text() == sources["TierWord.sol"]
+    assert (workshop.directory / "contracts/src/Notary.sol").read_text() == sources["Notary.sol"]
+    kept = {name: (workshop.directory / f"contracts/artifacts/{name}.json").read_text() for name in PUBLISHED}
+    assert kept == artifacts

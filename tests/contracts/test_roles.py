@@ -6,6 +6,7 @@ from eth_hash.auto import keccak
 
 from contracts import abi, memberships, orders
 from contracts.abi import ROLES, AccountFlag, AdministrativeEvent
+from contracts.local_evm import Snapshot
 from contracts.memberships import AccountMove
 from tests.contracts.world import (
     ALICE,
@@ -109,13 +110,22 @@ def test_the_matrix_covers_every_function_that_changes_anything() -> None:
     assert changing == set(GUARDED) | OWN | SIGNED | ONCE | HANDOVER
 
 
-@pytest.fixture
-def ordered(world: World) -> World:
-    """A world where the court's order is in use, and the tax office has one as well."""
+@pytest.fixture(scope="module")
+def in_use(built: tuple[World, Snapshot]) -> Snapshot:
+    """Where the court's order is in use, and the tax office has one as well."""
+    world, snapshot = built
+    world.evm.revert(snapshot)
     assert world.register_order() == ORDER
     world.register_order("another order", authority=TAX_OFFICE)
     world.do(COURT, orders.encode_freeze(ORDER, BOB.address))
     world.do(COURT, orders.encode_hold(ORDER, ALICE.address, 9))
+    return world.evm.snapshot()
+
+
+@pytest.fixture
+def ordered(world: World, in_use: Snapshot) -> World:
+    """A world with orders in use."""
+    world.evm.revert(in_use)
     return world
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from contracts import abi, settlement
 from contracts.events import AdministrativeEvent
+from contracts.local_evm import Snapshot
 from tests.contracts.settlement_world import (
     LOSSES,
     OPERATOR,
@@ -55,15 +56,24 @@ OUTSIDERS = {
 }
 
 
-@pytest.fixture
-def ready(banks: SettlementWorld) -> SettlementWorld:
-    """Participant 1 has money, consent, a queued and a held payment."""
+@pytest.fixture(scope="module")
+def made_ready(built_banks: tuple[SettlementWorld, Snapshot]) -> Snapshot:
+    """Where every test begins: made once."""
+    banks, snapshot = built_banks
+    banks.evm.revert(snapshot)
     banks.deposit(A, 100)
     banks.deposit(B, 100)
     banks.set_cap(A)
     banks.submit(A, B, 1_000, identifier=QUEUED)
     banks.submit(A, B, 1_000, identifier=HELD)
     banks.settle_do(bank_of(A), settlement.encode_hold(HELD))
+    return banks.evm.snapshot()
+
+
+@pytest.fixture
+def ready(banks: SettlementWorld, made_ready: Snapshot) -> SettlementWorld:
+    """Participant 1 has money, consent, a queued and a held payment."""
+    banks.evm.revert(made_ready)
     return banks
 
 

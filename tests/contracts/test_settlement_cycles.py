@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts import abi, settlement
+from contracts.local_evm import Snapshot
 from contracts.settlement import (
     MAX_CYCLE_PARTICIPANTS,
     MAX_CYCLE_PAYMENTS,
@@ -32,12 +33,21 @@ from tests.contracts.world import GOVERNOR, PAUSER, STRANGER, Refused
 ROOT = keccak(b"payments")
 
 
-@pytest.fixture
-def consenting(banks: SettlementWorld) -> SettlementWorld:
+@pytest.fixture(scope="module")
+def consented(built_banks: tuple[SettlementWorld, Snapshot]) -> Snapshot:
     """All five have funds and consent."""
+    banks, snapshot = built_banks
+    banks.evm.revert(snapshot)
     for number in IDS:
         banks.deposit(number)
         banks.set_cap(number)
+    return banks.evm.snapshot()
+
+
+@pytest.fixture
+def consenting(banks: SettlementWorld, consented: Snapshot) -> SettlementWorld:
+    """Banks that have funds and consent."""
+    banks.evm.revert(consented)
     return banks
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from contracts import abi, settlement
+from contracts.local_evm import Snapshot
 from contracts.settlement import CyclePayment, Priority
 from tests.contracts.settlement_world import (
     FUNDS,
@@ -45,9 +46,11 @@ VERBS: dict[str, Callable[[SettlementWorld], object]] = {
 }
 
 
-@pytest.fixture
-def settling(banks: SettlementWorld) -> SettlementWorld:
+@pytest.fixture(scope="module")
+def under_way(built_banks: tuple[SettlementWorld, Snapshot]) -> Snapshot:
     """All five have funds and consent; cycles have found them in good standing; A and B owe each other."""
+    banks, snapshot = built_banks
+    banks.evm.revert(snapshot)
     for number in IDS:
         banks.deposit(number)
         banks.set_cap(number)
@@ -55,6 +58,13 @@ def settling(banks: SettlementWorld) -> SettlementWorld:
     banks.settle_net({A: 1, B: -1, C: 0, D: 0, E: 0}, cycle=2)
     banks.submit(A, B, 2 * FUNDS, identifier=PAID_BY_A)
     banks.submit(B, A, 2 * FUNDS, identifier=PAID_BY_B)
+    return banks.evm.snapshot()
+
+
+@pytest.fixture
+def settling(banks: SettlementWorld, under_way: Snapshot) -> SettlementWorld:
+    """Banks whose settlement is under way."""
+    banks.evm.revert(under_way)
     return banks
 
 
