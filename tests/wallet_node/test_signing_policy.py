@@ -33,6 +33,7 @@ BANK_CALLS = {
 CENTRAL_BANK_CALLS = {
     "governor": {
         "setParticipant(uint16,address,uint8,uint256)",
+        "setSystemAccount(address,uint8)",
         "setTier(uint8,uint96,uint64,uint64)",
     },
     "issuer": {"increaseMintAllowance(uint16,uint256)", "decreaseMintAllowance(uint16,uint256)"},
