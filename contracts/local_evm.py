@@ -212,6 +212,11 @@ class LocalEvm:
         root: bytes = rlp.decode(encoded)[2]
         return root
 
+    def write_code(self, account: bytes, code: bytes) -> None:
+        """Give an account code past every transaction: a key's EIP-7702 delegation, say."""
+        self._vm.state.set_code(account, code)
+        self._vm.state.lock_changes()
+
     def read_code(self, account: bytes) -> bytes:
         """Read a contract's code."""
         code: bytes = self._vm.state.get_code(account)

@@ -17,6 +17,7 @@ from api.settlement.errors import (
     AddressHasOwner,
     InstitutionHoldsMoney,
     PerPaymentAboveHoldingLimit,
+    TierNotSet,
 )
 from contracts.abi import AccountFlag, encode_set_participant, encode_set_tier
 from contracts.memberships import encode_set_system_account
@@ -52,9 +53,10 @@ async def set_participant(
 ) -> dict[str, Any]:
     """Make a bank a participant, or change it: its reserves account here, its account and tiers on chain.
 
-    Raises `AccountOfAnotherParticipant` and `InstitutionHoldsMoney`.
+    Raises `TierNotSet`, `AccountOfAnotherParticipant` and `InstitutionHoldsMoney`.
     """
     await _take_turns(conn, "participants")
+    await _require_tier(conn, body.tier)
     owner = await queries.participant_at(conn, body.institution_address)
     if owner is not None and owner != participant_id:
         raise AccountOfAnotherParticipant(owner)
@@ -96,9 +98,10 @@ async def participants(conn: Connection) -> dict[str, Any]:
 async def set_system_account(conn: Connection, address: bytes, tier: int) -> dict[str, Any]:
     """Make a contract's address an account of the system, which is paid by its own calls alone.
 
-    Settlement needs one before a participant can deposit. Raises `AddressHasOwner`.
+    Settlement needs one before a participant can deposit. Raises `TierNotSet` and `AddressHasOwner`.
     """
     await _take_turns(conn, "participants")
+    await _require_tier(conn, tier)
     owner = await queries.participant_at(conn, address)
     known = await queries.account_on_chain(conn, address)
     if owner is None and known is not None and not known[2] & AccountFlag.SYSTEM:
@@ -122,6 +125,19 @@ async def _take_turns(conn: Connection, subject: str) -> None:
     await conn.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"florin settlement {subject}"
     )
+
+
+async def _require_tier(conn: Connection, tier: int) -> None:
+    """Raise `TierNotSet` unless the tier was set, or is being set by a call that goes first."""
+    known = tier in await queries.tiers(conn)
+    if (
+        not known
+        and await queries.last_pending_call(
+            conn, "set_tier", encode_set_tier(tier, 0, 0, 0)[:_SELECTOR_AND_ID_BYTES]
+        )
+        is None
+    ):
+        raise TierNotSet(tier)
 
 
 async def _request(conn: Connection, kind: str, call: bytes, *, is_final: bool) -> str:

@@ -54,6 +54,18 @@ class InstitutionHoldsMoney(FlorinError):
         )
 
 
+class TierNotSet(FlorinError):
+    """A tier without limits: the chain gives it to no participant and no system account."""
+
+    def __init__(self, tier: int) -> None:
+        super().__init__(
+            "TierNotSet",
+            422,
+            f"Tier {tier} has no limits yet: set them first (PUT /v1/tiers/{tier}).",
+            tier=tier,
+        )
+
+
 class PerPaymentAboveHoldingLimit(FlorinError):
     """A tier whose limit for one payment is above what the account may hold."""
 

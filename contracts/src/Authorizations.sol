@@ -2,7 +2,6 @@
 pragma solidity ^0.8.30;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
 import {digitalCurrencyStorage, load, store} from "./DigitalCurrencyStorage.sol";
@@ -156,21 +155,11 @@ abstract contract Authorizations is IAuthorizations, Payments {
         return MessageHashUtils.toTypedDataHash(_domainSeparator(), content);
     }
 
-    /// @dev The account's key is asked first: most payers have no code, and looking for it costs as much as a slot.
+    /// @dev As the other, which asks the account's key first.
     function _requireSignature(address signer, bytes32 digest, uint8 v, bytes32 r, bytes32 s) private view {
         (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecover(digest, v, r, s);
         if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
         _requireContract(signer, digest, abi.encodePacked(r, s, v));
-    }
-
-    function _requireSignature(address signer, bytes32 digest, bytes memory signature) private view {
-        (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecover(digest, signature);
-        if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
-        _requireContract(signer, digest, signature);
-    }
-
-    function _requireContract(address signer, bytes32 digest, bytes memory signature) private view {
-        if (!SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature)) revert InvalidSignature(signer);
     }
 
     function _approve(address owner, address spender, uint256 amount) internal {

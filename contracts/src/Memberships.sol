@@ -2,7 +2,6 @@
 pragma solidity ^0.8.30;
 
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
-import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 
 import {AccountWord} from "./AccountWord.sol";
 import {DigitalCurrencyStorage, digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
@@ -28,6 +27,7 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
         if (id == 0) revert UnknownParticipant(id);
         if (institution == address(0)) revert IPayments.ZeroAddress();
         DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
+        _requireDefined($, tier_);
         uint256 word = _requireChangeable($, institution, id);
         address previous = $.participants[id].institution;
         if (previous != address(0) && previous != institution) _retire($, previous, id);
@@ -42,6 +42,7 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
     function setSystemAccount(address owner, uint8 tier_) external onlyRole(GOVERNOR) {
         DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
         if (owner == address(0)) revert IPayments.ZeroAddress();
+        _requireDefined($, tier_);
         uint256 word = $.accounts[owner];
         if (word != 0 && !word.has(AccountWord.SYSTEM)) revert AccountNotChangeable(owner);
 
@@ -99,9 +100,7 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
         bytes32 content =
             keccak256(abi.encode(MOVE_TYPEHASH, to.owner, id, to.tier, to.flags, to.nonce, to.validBefore));
         bytes32 digest = MessageHashUtils.toTypedDataHash(_domainSeparator(), content);
-        if (!SignatureChecker.isValidSignatureNowCalldata(to.owner, digest, signature)) {
-            revert IAuthorizations.InvalidSignature(to.owner);
-        }
+        _requireSignature(to.owner, digest, signature);
 
         word = word.withMembership(id, to.tier).withNonce(uint256(to.nonce) + 1) & ~AccountWord.LINKED;
         _writeMembership(to.owner, word | linked);
@@ -109,6 +108,11 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
     }
 
     // ------------------------------------------------------------------------------------------------ inside
+
+    /// @dev Only a tier that was set carries the mark of a pause, which a batch asks its caller's tier for.
+    function _requireDefined(DigitalCurrencyStorage storage $, uint8 tier_) private view {
+        if (($.definedTiers >> tier_) & 1 == 0) revert TierNotSet(tier_);
+    }
 
     /// @return linked The flag LINKED, if it is among the flags.
     function _requireGranted(DigitalCurrencyStorage storage $, uint256 id, uint8 tier_, uint24 flags)
@@ -133,10 +137,12 @@ abstract contract Memberships is IAdministration, RoleChecks, Standing {
         if (word.participant() != id) revert AccountOfAnotherParticipant(owner, word.participant());
     }
 
-    /// @dev A suspended institution is not replaced: its money would come free.
+    /// @dev An institution that is suspended, or that an order freezes or holds, is not replaced: what it has in
+    /// settlement would come free.
     function _retire(DigitalCurrencyStorage storage $, address institution, uint256 id) private {
         uint256 word = $.accounts[institution];
         if (word.has(AccountWord.SUSPENDED)) revert IPayments.ParticipantSuspended(id);
+        if (word.has(AccountWord.FROZEN | AccountWord.HAS_HOLD)) revert AccountNotChangeable(institution);
         _writeMembership(institution, word & ~AccountWord.INSTITUTION);
     }
 

@@ -18,6 +18,7 @@ abstract contract Orders is IOrders, RoleChecks, Standing {
     function registerOrder(bytes32 id, address authority, uint96 cap, uint64 expiry) external onlyRole(REGISTRAR) {
         DigitalCurrencyStorage storage $ = digitalCurrencyStorage();
         if (authority == address(0)) revert IPayments.ZeroAddress();
+        if (authority == msg.sender) revert AuthorityIsRegistrar(id, authority);
         if ($.orders[id].authority != address(0)) revert OrderExists(id);
         if (block.timestamp >= expiry) revert OrderExpired(id, expiry, block.timestamp);
 
@@ -129,6 +130,8 @@ abstract contract Orders is IOrders, RoleChecks, Standing {
         address authority = found.authority;
         if (authority == address(0)) revert UnknownOrder(id);
         if (msg.sender != authority) revert NotTheAuthority(id, msg.sender);
+        // An authority that was given the role since.
+        if (_hasRole(REGISTRAR, authority)) revert AuthorityIsRegistrar(id, authority);
         if (found.isRevoked) revert OrderIsRevoked(id);
         if (block.timestamp >= found.expiry) revert OrderExpired(id, found.expiry, block.timestamp);
     }

@@ -14,6 +14,7 @@ abstract contract SettlementAccounts is ISettlement {
     using SettlementWord for uint256;
 
     uint256 private constant STATUS_MASK = (AccountWord.STATUS_MASK | AccountWord.INSTITUTION) >> 232;
+    uint256 private constant SYSTEM = AccountWord.SYSTEM >> 232;
     uint256 private constant IN_GOOD_STANDING = (AccountWord.REGISTERED | AccountWord.INSTITUTION) >> 232;
 
     IDigitalCurrency public immutable currency;
@@ -28,6 +29,7 @@ abstract contract SettlementAccounts is ISettlement {
     function deposit(uint64 amount) external {
         uint16 id = _requireCaller();
         if (amount == 0) revert ZeroAmount();
+        if (currency.account(address(this)).flags & SYSTEM == 0) revert NotASystemAccount(address(this));
         uint256 total = currency.balanceOf(address(this)) + amount;
         if (total > SettlementWord.BALANCE_MASK) revert SettlementBalanceExceeded(total, SettlementWord.BALANCE_MASK);
 

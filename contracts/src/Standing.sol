@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.30;
 
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+
 import {AccountWord} from "./AccountWord.sol";
 import {DigitalCurrencyStorage, digitalCurrencyStorage} from "./DigitalCurrencyStorage.sol";
 import {domainSeparator} from "./TypedData.sol";
 import {IAdministration} from "./interfaces/IAdministration.sol";
+import {IAuthorizations} from "./interfaces/IAuthorizations.sol";
 import {IPayments} from "./interfaces/IPayments.sol";
 
 /// @title What both halves of the currency ask before they act
@@ -42,6 +46,20 @@ abstract contract Standing {
         emit IAdministration.AccountRegistered(
             owner, uint16(word.participant()), uint8(word.tier()), uint24(word.flags())
         );
+    }
+
+    /// @dev The account's key is asked first: most signers have no code, and looking for it costs as much as a slot.
+    function _requireSignature(address signer, bytes32 digest, bytes memory signature) internal view {
+        (address recovered, ECDSA.RecoverError failure,) = ECDSA.tryRecover(digest, signature);
+        if (failure == ECDSA.RecoverError.NoError && recovered == signer) return;
+        _requireContract(signer, digest, signature);
+    }
+
+    /// @dev ERC-1271.
+    function _requireContract(address signer, bytes32 digest, bytes memory signature) internal view {
+        if (!SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature)) {
+            revert IAuthorizations.InvalidSignature(signer);
+        }
     }
 
     /// @return EIP-712 §domainSeparator, on this chain and of the proxy.

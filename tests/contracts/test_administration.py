@@ -1,8 +1,10 @@
 """Tiers, participants, issuance, registration and pause: what they store, tell and refuse."""
 
+from collections.abc import Callable
+
 import pytest
 
-from contracts import abi
+from contracts import abi, orders
 from contracts.abi import (
     AccountFlag,
     AccountRegistered,
@@ -12,12 +14,14 @@ from contracts.abi import (
     TierSet,
     Transfer,
 )
+from contracts.batch import pack
 from tests.contracts.world import (
     ALICE,
     BANK_A,
     BANK_B,
     BOB,
     CAROL,
+    COURT,
     GOVERNOR,
     ISSUER,
     MERCHANT_TIER,
@@ -78,6 +82,7 @@ def test_lowering_a_tier_moves_no_money(world: World) -> None:
 
 
 def test_a_new_participant_gets_a_registered_institution(world: World) -> None:
+    world.set_tier(7, 10)
     events = world.do(GOVERNOR, abi.encode_set_participant(65_535, STRANGER.address, 7, 0b1000))
     registered, participant = events
     assert isinstance(registered, AccountRegistered)
@@ -115,7 +120,37 @@ def test_a_customer_may_become_its_own_banks_institution(world: World) -> None:
     assert world.balance(ALICE) == 60_000
 
 
+@pytest.mark.parametrize(
+    "restrict", [orders.encode_freeze, lambda order, who: orders.encode_hold(order, who, 1)]
+)
+def test_an_institution_that_an_order_freezes_or_holds_is_not_replaced(
+    world: World, restrict: Callable[[bytes, bytes], bytes]
+) -> None:
+    world.do(COURT, restrict(world.register_order(), BANK_A.address))
+    data = abi.encode_set_participant(1, STRANGER.address, 0, 0b110)
+    assert refusal_of(world, GOVERNOR, data) == ("AccountNotChangeable", {"account": BANK_A.address})
+    world.do(GOVERNOR, abi.encode_set_participant(1, BANK_A.address, 0, 0b10))
+
+
+def test_a_participant_has_a_tier_that_was_set(world: World) -> None:
+    for institution in (STRANGER.address, BANK_A.address):
+        data = abi.encode_set_participant(1, institution, 77, 0)
+        assert refusal_of(world, GOVERNOR, data) == ("TierNotSet", {"tier": 77})
+    world.set_tier(77, 0, 0)
+    world.do(GOVERNOR, abi.encode_set_participant(1, BANK_A.address, 77, 0))
+
+
+def test_no_tier_that_a_participant_can_have_escapes_a_pause(world: World) -> None:
+    record = world.sign(ALICE, BOB, 5)
+    world.do(PAUSER, abi.encode_pause())
+    world.set_tier(200, 10)
+    world.do(GOVERNOR, abi.encode_set_participant(1, BANK_A.address, 200, 0))
+    data = abi.encode_settle(pack([record]), world.valid_before_s)
+    assert refusal_of(world, BANK_A.address, data)[0] == "CurrencyPaused"
+
+
 def test_changing_a_participant_in_place_keeps_its_balance_and_nonce(world: World) -> None:
+    world.set_tier(9, 10)
     world.settle(world.sign(BANK_A, ALICE, 5))
     before = world.account(BANK_A)
     world.do(GOVERNOR, abi.encode_set_participant(1, BANK_A.address, 9, 0b1))

@@ -175,7 +175,7 @@ def test_a_suspended_institution_cannot_be_replaced(world: World) -> None:
 
 def test_changing_a_suspended_participant_in_place_keeps_it_suspended(world: World) -> None:
     suspend(world)
-    world.do(GOVERNOR, abi.encode_set_participant(1, BANK_A.address, 3, 0))
+    world.do(GOVERNOR, abi.encode_set_participant(1, BANK_A.address, MERCHANT_TIER, 0))
     assert world.account(BANK_A).has(SUSPENDED)
     assert world.refusal(BANK_A.address, abi.encode_mint(1))[0] == "ParticipantSuspended"
 
@@ -203,7 +203,16 @@ def fund(world: World, settlement: Person, payer: Person, amount: int) -> None:
     world.do(settlement.address, data)
 
 
+def test_a_system_account_has_a_tier_that_was_set(world: World) -> None:
+    data = memberships.encode_set_system_account(SETTLEMENT.address, SYSTEM_TIER)
+    assert world.refusal(GOVERNOR, data) == ("TierNotSet", {"tier": SYSTEM_TIER})
+    world.set_tier(SYSTEM_TIER, 0, 0)
+    world.do(GOVERNOR, data)
+
+
 def test_a_system_account_belongs_to_nobody_and_its_tier_can_change(world: World) -> None:
+    world.set_tier(SYSTEM_TIER, 10)
+    world.set_tier(6, 10)
     (event,) = world.do(GOVERNOR, memberships.encode_set_system_account(SETTLEMENT.address, SYSTEM_TIER))
     assert isinstance(event, AccountRegistered)
     told = (event.account, event.participant, event.tier, event.flags)
@@ -216,7 +225,7 @@ def test_a_system_account_belongs_to_nobody_and_its_tier_can_change(world: World
 
 @pytest.mark.parametrize("person", [ALICE, BANK_A, UNLINKED])
 def test_an_account_of_another_kind_does_not_become_the_systems(world: World, person: Person) -> None:
-    data = memberships.encode_set_system_account(person.address, SYSTEM_TIER)
+    data = memberships.encode_set_system_account(person.address, RETAIL_TIER)
     assert world.refusal(GOVERNOR, data) == ("AccountNotChangeable", {"account": person.address})
 
 
@@ -538,6 +547,16 @@ def test_an_owner_with_code_moves_by_erc_1271(world: World) -> None:
     assert world.refusal(BANK_A.address, other)[0] == "InvalidSignature"
     world.do(BANK_A.address, data)
     assert world.account(wallet.person).participant == 1
+
+
+def test_a_key_that_delegates_to_code_moves_by_its_own_signature(world: World) -> None:
+    code = world.create_from_runtime(bytes(1))  # without ERC-1271
+    world.evm.write_code(CAROL.address, bytes.fromhex("ef0100") + code)  # EIP-7702
+    move = move_of(world, CAROL)
+    by_another = memberships.encode_move_account(move, sign_move(world, ALICE, move))
+    assert world.refusal(BANK_A.address, by_another)[0] == "InvalidSignature"
+    world.do(BANK_A.address, memberships.encode_move_account(move, sign_move(world, CAROL, move)))
+    assert world.account(CAROL).participant == 1
 
 
 # A tier's history

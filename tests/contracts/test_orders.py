@@ -122,6 +122,25 @@ def test_an_order_is_registered_told_and_read(world: World) -> None:
     assert read_order(world, UNKNOWN) == Order(bytes(20), 0, 0, 0, False)
 
 
+def test_the_registrar_is_nobodys_authority(world: World) -> None:
+    order = keccak(b"of his own")
+    data = orders.encode_register_order(order, REGISTRAR, 5, 2**40)
+    expected = ("AuthorityIsRegistrar", {"order": order, "authority": REGISTRAR})
+    assert world.refusal(REGISTRAR, data) == expected
+
+
+@pytest.mark.parametrize("name", USES)
+def test_an_authority_that_was_made_registrar_uses_no_order_and_can_still_end_it(
+    world: World, order: bytes, name: str
+) -> None:
+    freeze(world, order, BOB)
+    world.do(REGISTRAR, abi.encode_offer_role(abi.ROLES["REGISTRAR"], COURT))
+    world.do(COURT, abi.encode_accept_role(abi.ROLES["REGISTRAR"]))
+    expected = ("AuthorityIsRegistrar", {"order": order, "authority": COURT})
+    assert world.refusal(COURT, USES[name](order)) == expected
+    unfreeze(world, order, BOB)
+
+
 def test_an_id_is_used_once(world: World, order: bytes) -> None:
     again = orders.encode_register_order(order, TAX_OFFICE, 5, 2**40)
     assert world.refusal(REGISTRAR, again) == ("OrderExists", {"order": order})

@@ -87,6 +87,8 @@ SECOND_GROUP = GROUP_HEAD_BYTES + 2 * GROUPED_RECORD_BYTES
         lambda packed: packed[: SECOND_GROUP + 1],
         lambda packed: packed[: SECOND_GROUP + GROUP_HEAD_BYTES],
         lambda packed: packed + packed[:GROUP_HEAD_BYTES],
+        lambda packed: packed + CAROL.address + bytes(2),
+        lambda packed: packed + CAROL.address + bytes(2) + bytes(RECORD_BYTES),
         lambda packed: packed + bytes(GROUP_HEAD_BYTES) + bytes(1),
         lambda packed: packed + bytes(GROUP_HEAD_BYTES) + bytes(RECORD_BYTES - 1),
         lambda packed: packed + bytes(GROUP_HEAD_BYTES) + bytes(RECORD_BYTES + 1),

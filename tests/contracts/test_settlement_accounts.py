@@ -34,6 +34,7 @@ from tests.contracts.world import (
     GOVERNOR,
     NO_LIMIT,
     PAUSER,
+    RETAIL_TIER,
     STRANGER,
     SUPPLY,
     Person,
@@ -53,6 +54,18 @@ def test_it_is_not_created_without_an_operator(banks: SettlementWorld) -> None:
     creation = banks.evm.send(DEPLOYER, b"", settlement.settlement_creation_code(banks.currency, bytes(20)))
     code, arguments = abi.decode_revert(creation.returned)
     assert (code, arguments) == ("RoleWithoutHolder", {"role": settlement.OPERATOR_ROLE})
+
+
+def test_it_takes_no_money_until_it_is_an_account_of_the_system(banks: SettlementWorld) -> None:
+    """Whoever registers its address first as a customer's could have it paid, or emptied under an order."""
+    creation = settlement.settlement_creation_code(banks.currency, OPERATOR)
+    fresh = Person(b"", banks.create(creation))
+    banks.do(BANK_A.address, abi.encode_approve(fresh.address, NO_LIMIT))
+    for _ in range(2):
+        outcome = banks.evm.send(BANK_A.address, fresh.address, settlement.encode_deposit(1))
+        expected = ("NotASystemAccount", {"settlement": fresh.address})
+        assert abi.decode_revert(outcome.returned) == expected
+        banks.register(BANK_A, [fresh], RETAIL_TIER)
 
 
 def test_its_creation_fixes_the_currency_and_the_operator(banks: SettlementWorld) -> None:

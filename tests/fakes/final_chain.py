@@ -50,20 +50,25 @@ class FinalChain:
         )
         await self.pool.execute("INSERT INTO chain_currency (supply_minor) VALUES (0)")
         for number, tier in TIERS.items():
-            await self.pool.execute(
-                """INSERT INTO chain_tiers
-                   VALUES ($1, $2::text::numeric, $3::text::numeric, $4::text::numeric)""",
-                number,
-                str(tier.holding_limit_minor),
-                str(tier.per_payment_limit_minor),
-                str(tier.daily_limit_minor),
-            )
+            await self.set_tier(number, tier)
         mask = 1 << CUSTOMER_TIER | 1 << BILLER_TIER
         for participant, institution in ((OWN_BANK, OWN_INSTITUTION), (OTHER_BANK, OTHER_INSTITUTION)):
             await self.pool.execute(
                 "INSERT INTO chain_participants VALUES ($1, $2, $3, 0)", participant, institution, mask
             )
             await self.register(institution, participant, INSTITUTION_TIER, AccountFlag.INSTITUTION)
+
+    async def set_tier(self, number: int, tier: Tier) -> None:
+        """A tier gets its limits, unless it has some."""
+        await self.pool.execute(
+            """INSERT INTO chain_tiers
+               VALUES ($1, $2::text::numeric, $3::text::numeric, $4::text::numeric)
+               ON CONFLICT (tier) DO NOTHING""",
+            number,
+            str(tier.holding_limit_minor),
+            str(tier.per_payment_limit_minor),
+            str(tier.daily_limit_minor),
+        )
 
     async def register(
         self,

@@ -70,6 +70,7 @@ interface IAdministration {
     error SupplyLimitExceeded(uint256 supply, uint256 amount);
     error UnknownParticipant(uint256 participant);
     error TierNotGranted(uint256 participant, uint8 tier);
+    error TierNotSet(uint8 tier);
     error FlagsNotGranted(uint24 flags);
     error AccountOfAnotherParticipant(address account, uint256 participant);
     error AccountNotChangeable(address account);
@@ -85,13 +86,16 @@ interface IAdministration {
     /// @notice Creates or changes a participant: its institution's account, that account's tier, and the tiers that it
     /// may grant (bit t of `tierMask` for tier t). The institution's account is registered by this call with INSTITUTION;
     /// an institution that it replaces keeps its money and loses INSTITUTION.
-    /// @dev Reverts with UnknownParticipant(0), ZeroAddress, AccountOfAnotherParticipant, AccountNotChangeable, and
-    /// ParticipantSuspended when a suspended institution would be replaced.
+    /// Who is the new institution acts for the participant in everything: its minting allowance and its settlement balance
+    /// are the participant's, not the old key's.
+    /// @dev Reverts with UnknownParticipant(0), ZeroAddress, TierNotSet, AccountOfAnotherParticipant, AccountNotChangeable
+    /// (also when the institution to be replaced is frozen or held under an order), and ParticipantSuspended when a
+    /// suspended institution would be replaced.
     function setParticipant(uint16 id, address institution, uint8 institutionTier, uint256 tierMask) external;
 
     /// @notice Registers the account of a contract of the system (Settlement, say) with SYSTEM. It belongs to no participant,
     /// and is paid only by a call of its own (transferFrom, receiveWithAuthorization): no stray payment reaches it.
-    /// @dev Reverts with ZeroAddress, AccountNotChangeable (an account that was registered as another kind).
+    /// @dev Reverts with ZeroAddress, TierNotSet, AccountNotChangeable (an account that was registered as another kind).
     function setSystemAccount(address owner, uint8 tier_) external;
 
     /// @notice Sets the limits of a tier. A daily limit of type(uint64).max means none. A lower limit never moves money:

@@ -25,6 +25,7 @@ interface IOrders {
 
     error UnknownOrder(bytes32 order);
     error OrderExists(bytes32 order);
+    error AuthorityIsRegistrar(bytes32 order, address authority);
     error OrderIsRevoked(bytes32 order);
     error OrderExpired(bytes32 order, uint256 expiry, uint256 blockTime);
     error OrderCapExceeded(bytes32 order, uint256 left, uint256 amount);
@@ -36,10 +37,10 @@ interface IOrders {
 
     /// @notice Registers an order. For REGISTRAR.
     /// @param id The hash of the document. An id is used once.
-    /// @param authority Who may use it.
+    /// @param authority Who may use it: never who holds REGISTRAR, so that two keys are needed to move anybody's money.
     /// @param cap The most that may be held and moved under it, together, in minor units.
     /// @param expiry Seconds since 1970; usable strictly before it.
-    /// @dev Reverts with OrderExists, OrderExpired, ZeroAddress.
+    /// @dev Reverts with OrderExists, OrderExpired, AuthorityIsRegistrar, ZeroAddress.
     function registerOrder(bytes32 id, address authority, uint96 cap, uint64 expiry) external;
 
     /// @notice Ends the use of an order. What was frozen or held under it stays until it is released. For REGISTRAR.
@@ -47,8 +48,8 @@ interface IOrders {
     function revokeOrder(bytes32 id) external;
 
     /// @notice Stops all payments of an account and to it. For the order's authority, as hold and forceTransfer.
-    /// @dev Reverts with UnknownOrder, NotTheAuthority, OrderIsRevoked, OrderExpired, AccountNotRegistered,
-    /// AccountNotChangeable (a system account), FrozenUnderOrder.
+    /// @dev Reverts with UnknownOrder, NotTheAuthority, AuthorityIsRegistrar, OrderIsRevoked, OrderExpired,
+    /// AccountNotRegistered, AccountNotChangeable (a system account), FrozenUnderOrder.
     function freeze(bytes32 id, address owner) external;
 
     /// @notice Ends a freeze; the account stays frozen while another order freezes it. For the order's authority and

@@ -93,6 +93,7 @@ interface ISettlement {
 
     error CurrencyWithoutCode(address currency);
     error CurrencyPaused();
+    error NotASystemAccount(address settlement);
     error NotAParticipant(address caller);
     error ParticipantNotInStanding(uint256 participant);
 
@@ -125,7 +126,8 @@ interface ISettlement {
     // ------------------------------------------------------------------------------------------------ accounts
 
     /// @notice Moves currency of the calling institution into its settlement account, by an allowance that it gave.
-    /// @dev Reverts with NotAParticipant, ParticipantNotInStanding, ZeroAmount, SettlementBalanceExceeded, and whatever
+    /// @dev Reverts with NotAParticipant, ParticipantNotInStanding, ZeroAmount, NotASystemAccount (until the currency's
+    /// governor made this contract one: any other account can be paid by anybody), SettlementBalanceExceeded, and whatever
     /// the currency refuses (CurrencyPaused, InsufficientAllowance, InsufficientBalance, ...).
     function deposit(uint64 amount) external;
 

@@ -4,6 +4,7 @@ What is asked for
 ├── for the first time: one call of the contract by the governor
 ├── again, while it is pending or once it is final: nothing is sent
 ├── of an account of the system: only for what is nobody's
+├── with a tier that was not set: refused; that is being set: sent after it
 ├── with a new account while the present one holds money: refused
 ├── otherwise than what is pending or final: another call
 └── that makes no sense: a typed error, and nothing changes
@@ -17,7 +18,7 @@ from api.addresses import address_text
 from contracts.abi import AccountFlag, encode_set_participant, encode_set_tier
 from contracts.memberships import encode_set_system_account
 from tests.api.offices import Office
-from tests.fakes.final_chain import OTHER_INSTITUTION, OWN_INSTITUTION
+from tests.fakes.final_chain import INSTITUTION_TIER, OTHER_INSTITUTION, OWN_INSTITUTION, TIERS
 
 LIMITS = {"holding_limit_minor": 1_000, "per_payment_limit_minor": 900, "daily_limit_minor": 5_000}
 BANK = {"institution_address": address_text(OWN_INSTITUTION), "name": "Bank A", "tier": 3, "tier_mask": 6}
@@ -71,36 +72,36 @@ async def test_the_largest_limits_are_taken(central_bank: Office) -> None:
     assert (await central_bank.put("/v1/tiers/255", widest)).status_code == 200
 
 
-async def test_a_participant_gets_reserves_and_is_sent_once(central_bank: Office) -> None:
-    first = (await central_bank.put("/v1/participants/1", BANK)).json()
+async def test_a_participant_gets_reserves_and_is_sent_once(begun_central_bank: Office) -> None:
+    first = (await begun_central_bank.put("/v1/participants/1", BANK)).json()
     assert first == {"participant_id": 1, **BANK, "state": "requested"}
-    assert (await central_bank.put("/v1/participants/1", BANK)).json() == first
-    assert await calls(central_bank) == [
+    assert (await begun_central_bank.put("/v1/participants/1", BANK)).json() == first
+    assert await calls(begun_central_bank) == [
         ("governor", "set_participant", encode_set_participant(1, OWN_INSTITUTION, 3, 6))
     ]
-    await make_final(central_bank)
-    await central_bank.institution.pool.execute(
+    await make_final(begun_central_bank)
+    await begun_central_bank.institution.pool.execute(
         "INSERT INTO chain_participants VALUES (1, $1, 6, 0)", OWN_INSTITUTION
     )
-    await central_bank.chain.register(OWN_INSTITUTION, 1, 3)
-    assert (await central_bank.put("/v1/participants/1", BANK)).json()["state"] == "final"
-    assert len(await calls(central_bank)) == 1
-    listed = (await central_bank.get("/v1/participants")).json()["participants"]
+    await begun_central_bank.chain.register(OWN_INSTITUTION, 1, 3)
+    assert (await begun_central_bank.put("/v1/participants/1", BANK)).json()["state"] == "final"
+    assert len(await calls(begun_central_bank)) == 1
+    listed = (await begun_central_bank.get("/v1/participants")).json()["participants"]
     assert listed == [first | {"state": "final"}]
 
 
-async def test_two_participants_cannot_have_one_account(central_bank: Office) -> None:
-    await central_bank.put("/v1/participants/1", BANK)
-    before = await central_bank.state()
-    refused = await central_bank.put("/v1/participants/2", BANK)
+async def test_two_participants_cannot_have_one_account(begun_central_bank: Office) -> None:
+    await begun_central_bank.put("/v1/participants/1", BANK)
+    before = await begun_central_bank.state()
+    refused = await begun_central_bank.put("/v1/participants/2", BANK)
     assert (refused.status_code, refused.json()["code"]) == (422, "AccountOfAnotherParticipant")
     assert refused.json()["participant_id"] == 1
-    assert await central_bank.state() == before
+    assert await begun_central_bank.state() == before
 
 
-async def test_an_account_that_holds_money_is_not_replaced(central_bank: Office) -> None:
-    await central_bank.put("/v1/participants/1", BANK)
-    pool = central_bank.institution.pool
+async def test_an_account_that_holds_money_is_not_replaced(begun_central_bank: Office) -> None:
+    await begun_central_bank.put("/v1/participants/1", BANK)
+    pool = begun_central_bank.institution.pool
     await pool.execute("INSERT INTO chain_participants VALUES (1, $1, 6, 0)", OWN_INSTITUTION)
     await pool.execute(
         """INSERT INTO chain_accounts (address, participant, tier, flags, balance_minor)
@@ -108,57 +109,78 @@ async def test_an_account_that_holds_money_is_not_replaced(central_bank: Office)
         OWN_INSTITUTION,
     )
     other = BANK | {"institution_address": address_text(OTHER_INSTITUTION)}
-    before = await central_bank.state()
-    refused = await central_bank.put("/v1/participants/1", other)
+    before = await begun_central_bank.state()
+    refused = await begun_central_bank.put("/v1/participants/1", other)
     assert (refused.status_code, refused.json()["code"]) == (422, "InstitutionHoldsMoney")
-    assert await central_bank.state() == before
+    assert await begun_central_bank.state() == before
     await pool.execute("UPDATE chain_accounts SET balance_minor = 0")
-    assert (await central_bank.put("/v1/participants/1", other)).json()["state"] == "requested"
+    assert (await begun_central_bank.put("/v1/participants/1", other)).json()["state"] == "requested"
 
 
-async def test_a_new_name_changes_nothing_on_chain(central_bank: Office) -> None:
-    await central_bank.put("/v1/participants/1", BANK)
-    renamed = (await central_bank.put("/v1/participants/1", BANK | {"name": "Bank Aleph"})).json()
+async def test_a_new_name_changes_nothing_on_chain(begun_central_bank: Office) -> None:
+    await begun_central_bank.put("/v1/participants/1", BANK)
+    renamed = (await begun_central_bank.put("/v1/participants/1", BANK | {"name": "Bank Aleph"})).json()
     assert renamed["name"] == "Bank Aleph"
-    assert len(await calls(central_bank)) == 1
+    assert len(await calls(begun_central_bank)) == 1
 
 
-async def test_an_account_of_the_system_is_sent_once(central_bank: Office) -> None:
-    first = (await central_bank.put(SYSTEM_ACCOUNT, {"tier": 3})).json()
+async def test_an_account_of_the_system_is_sent_once(begun_central_bank: Office) -> None:
+    first = (await begun_central_bank.put(SYSTEM_ACCOUNT, {"tier": 3})).json()
     assert first == {"address": address_text(SETTLEMENT), "tier": 3, "state": "requested"}
-    assert (await central_bank.put(SYSTEM_ACCOUNT, {"tier": 3})).json() == first
+    assert (await begun_central_bank.put(SYSTEM_ACCOUNT, {"tier": 3})).json() == first
     wanted = ("governor", "set_system_account", encode_set_system_account(SETTLEMENT, 3))
-    assert await calls(central_bank) == [wanted]
-    assert (await central_bank.get("/v1/system-accounts")).json() == {"system_accounts": []}
+    assert await calls(begun_central_bank) == [wanted]
+    assert (await begun_central_bank.get("/v1/system-accounts")).json() == {"system_accounts": []}
 
-    await make_final(central_bank)
-    await central_bank.chain.register(SETTLEMENT, 0, 3, AccountFlag.SYSTEM)
-    assert (await central_bank.put(SYSTEM_ACCOUNT, {"tier": 3})).json() == first | {"state": "final"}
-    assert await calls(central_bank) == [wanted]
-    assert (await central_bank.get("/v1/system-accounts")).json() == {
+    await make_final(begun_central_bank)
+    await begun_central_bank.chain.register(SETTLEMENT, 0, 3, AccountFlag.SYSTEM)
+    assert (await begun_central_bank.put(SYSTEM_ACCOUNT, {"tier": 3})).json() == first | {"state": "final"}
+    assert await calls(begun_central_bank) == [wanted]
+    assert (await begun_central_bank.get("/v1/system-accounts")).json() == {
         "system_accounts": [first | {"state": "final"}]
     }
 
 
-async def test_an_account_of_the_system_changes_its_tier(central_bank: Office) -> None:
-    await central_bank.chain.register(SETTLEMENT, 0, 3, AccountFlag.SYSTEM)
-    assert (await central_bank.put(SYSTEM_ACCOUNT, {"tier": 4})).json()["state"] == "requested"
-    assert [data for _, _, data in await calls(central_bank)] == [encode_set_system_account(SETTLEMENT, 4)]
+async def test_an_account_of_the_system_changes_its_tier(begun_central_bank: Office) -> None:
+    await begun_central_bank.chain.register(SETTLEMENT, 0, 3, AccountFlag.SYSTEM)
+    await begun_central_bank.chain.set_tier(4, TIERS[INSTITUTION_TIER])
+    assert (await begun_central_bank.put(SYSTEM_ACCOUNT, {"tier": 4})).json()["state"] == "requested"
+    assert [data for _, _, data in await calls(begun_central_bank)] == [
+        encode_set_system_account(SETTLEMENT, 4)
+    ]
 
 
-async def test_what_is_a_banks_or_its_customers_does_not_become_the_systems(central_bank: Office) -> None:
-    await central_bank.put("/v1/participants/1", BANK)
-    await central_bank.chain.register(OTHER_INSTITUTION, 2, 3, AccountFlag.INSTITUTION)
-    before = await central_bank.state()
+async def test_what_is_a_banks_or_its_customers_does_not_become_the_systems(
+    begun_central_bank: Office,
+) -> None:
+    await begun_central_bank.put("/v1/participants/1", BANK)
+    await begun_central_bank.chain.register(OTHER_INSTITUTION, 2, 3, AccountFlag.INSTITUTION)
+    before = await begun_central_bank.state()
     for address, participant in ((OWN_INSTITUTION, 1), (OTHER_INSTITUTION, 2)):
-        answer = await central_bank.put(f"/v1/system-accounts/{address_text(address)}", {"tier": 3})
+        answer = await begun_central_bank.put(f"/v1/system-accounts/{address_text(address)}", {"tier": 3})
         assert (answer.status_code, answer.json()["code"]) == (422, "AddressHasOwner")
         assert answer.json()["participant_id"] == participant
-    assert await central_bank.state() == before
+    assert await begun_central_bank.state() == before
 
 
-async def test_terms_that_make_no_sense_change_nothing(central_bank: Office) -> None:
+async def test_a_tier_is_set_before_it_is_given(central_bank: Office) -> None:
     before = await central_bank.state()
+    for path, body in (("/v1/participants/1", BANK), (SYSTEM_ACCOUNT, {"tier": 3})):
+        answer = await central_bank.put(path, body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "TierNotSet")
+    assert await central_bank.state() == before
+    await central_bank.put("/v1/tiers/3", LIMITS)
+    for path, body in (("/v1/participants/1", BANK), (SYSTEM_ACCOUNT, {"tier": 3})):
+        assert (await central_bank.put(path, body)).json()["state"] == "requested"
+    assert [kind for _, kind, _ in await calls(central_bank)] == [
+        "set_tier",
+        "set_participant",
+        "set_system_account",
+    ]
+
+
+async def test_terms_that_make_no_sense_change_nothing(begun_central_bank: Office) -> None:
+    before = await begun_central_bank.state()
     cases: list[tuple[str, Any, str]] = [
         ("/v1/tiers/2", LIMITS | {"per_payment_limit_minor": 1_001}, "PerPaymentAboveHoldingLimit"),
         ("/v1/tiers/2", LIMITS | {"daily_limit_minor": -1}, "AmountNotPositive"),
@@ -179,5 +201,5 @@ async def test_terms_that_make_no_sense_change_nothing(central_bank: Office) -> 
         (f"/v1/system-accounts/0x{'0' * 40}", {"tier": 3}, "MalformedRequest"),
     ]
     for path, body, code in cases:
-        assert (await central_bank.put(path, body)).json()["code"] == code, (path, body)
-    assert await central_bank.state() == before
+        assert (await begun_central_bank.put(path, body)).json()["code"] == code, (path, body)
+    assert await begun_central_bank.state() == before

@@ -34,12 +34,12 @@ def deposit(amount_minor: Any = 1_000, participant_id: Any = 1) -> dict[str, Any
 
 
 @pytest.fixture
-async def office(central_bank: Office) -> Office:
+async def office(begun_central_bank: Office) -> Office:
     """A central bank with one participant, whose reserves are 1,000."""
-    await central_bank.put("/v1/participants/1", BANK)
-    made = await central_bank.post("/v1/reserve-deposits", deposit(), key="first")
+    await begun_central_bank.put("/v1/participants/1", BANK)
+    made = await begun_central_bank.post("/v1/reserve-deposits", deposit(), key="first")
     assert (made.status_code, made.json()["reserves_minor"]) == (201, 1_000)
-    return central_bank
+    return begun_central_bank
 
 
 async def balances(office: Office) -> dict[str, tuple[int, int]]:
