@@ -25,10 +25,12 @@ LEAST_REMAINING_S: Final = 120
 # Upper bounds, in gas. Measured: 17,500 a settled payment, at most 9,000 more with a waterfall; 26,500 a
 # registration.
 SETTLE_FIXED_GAS: Final = 150_000
-SETTLE_RECORD_GAS: Final = 34_000
+SETTLE_RECORD_GAS: Final = 33_200
 REGISTER_FIXED_GAS: Final = 100_000
-REGISTER_ACCOUNT_GAS: Final = 36_000
+REGISTER_ACCOUNT_GAS: Final = 33_000
 OTHER_GAS: Final = 400_000
+# EIP-7825: what one transaction may use, whatever fits the block.
+TRANSACTION_LIMIT_GAS: Final = 1 << 24
 
 PRIORITY_FEE_WEI: Final = 1_000_000_000
 LEAST_BUMP_PERCENT: Final = 13
@@ -79,10 +81,7 @@ def _wanted_time(payment: QueuedPayment, block_time_s: int) -> int:
     asked = payment.valid_before_s
     if asked is not None and asked >= block_time_s + LEAST_REMAINING_S:
         return asked
-    fresh = valid_before(block_time_s)
-    # after a reorganisation the chain's clock can be behind what was asked for: an attempt must end later
-    # than the last
-    return fresh if asked is None or asked < fresh else asked + VALIDITY_STEP_S
+    return valid_before(block_time_s)  # later than what was asked for, as every attempt must be
 
 
 def encode_settlement(
@@ -107,12 +106,14 @@ def list_accounts(payments: Sequence[tuple[bytes, Record]], call: bytes) -> byte
 
 def max_records(block_limit_gas: int) -> int:
     """How many records a settlement may have on a chain with this block gas limit."""
-    return max(1, min(MAX_RECORDS, (block_limit_gas - SETTLE_FIXED_GAS) // SETTLE_RECORD_GAS))
+    room = min(block_limit_gas, TRANSACTION_LIMIT_GAS) - SETTLE_FIXED_GAS
+    return max(1, min(MAX_RECORDS, room // SETTLE_RECORD_GAS))
 
 
 def max_registrations(block_limit_gas: int) -> int:
     """How many accounts one registration may have on a chain with this block gas limit."""
-    return max(1, min(MAX_RECORDS, (block_limit_gas - REGISTER_FIXED_GAS) // REGISTER_ACCOUNT_GAS))
+    room = min(block_limit_gas, TRANSACTION_LIMIT_GAS) - REGISTER_FIXED_GAS
+    return max(1, min(MAX_RECORDS, room // REGISTER_ACCOUNT_GAS))
 
 
 def settle_gas(records: int) -> int:

@@ -32,6 +32,7 @@ from api.chain.batching import (
     list_accounts,
     max_fee,
     max_records,
+    max_registrations,
     priority_fee,
     raised_fee,
     register_gas,
@@ -89,6 +90,9 @@ def test_a_batch_never_has_more_records_than_a_block_has_gas_for() -> None:
     assert max_records(10_000_000) < 500
     assert settle_gas(max_records(10_000_000)) <= 10_000_000
     assert max_records(1) == 1
+    assert settle_gas(max_records(2_000_000_000)) <= 2**24  # EIP-7825
+    assert register_gas(max_registrations(2_000_000_000)) <= 2**24
+    assert register_gas(max_registrations(10_000_000)) <= 10_000_000
     assert len(choose_batch([queued() for _ in range(9)], NOW_S, 4)[1]) == 4
 
 
