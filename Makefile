@@ -51,11 +51,11 @@ bench: $(READY)
 bench-gas: $(READY)
 	@exec $(BIN)/python -m scripts.bench.gas $(ARGS)
 
-# random histories of everybody against the token (needs Node)
+# random histories of everybody against the token, Settlement and Trades (needs Node)
 test-forge: $(READY)
 	@exec $(BIN)/python -m contracts.forge $(ARGS)
 
-# the tests against contracts that were broken on purpose (needs Node; an hour on two cores)
+# the tests against contracts that were broken on purpose (needs Node; half an hour on two cores)
 mutants: $(READY)
 	@exec $(BIN)/python -m contracts.mutants $(ARGS)
 
