@@ -59,6 +59,26 @@ async def open_case(connection: Connection, kind: str, /, **detail: Any) -> None
     logger.error("case %s: %s", kind, text)
 
 
+async def add_to_case(connection: Connection, kind: str, /, *, in_transit_minor: int, **detail: Any) -> None:
+    """Leave money that waits in transit for a person to look into: one open case for all of the same detail,
+    whose `in_transit_minor` grows.
+    """
+    text = msgspec.json.encode(detail).decode()
+    updated = await connection.execute(
+        """
+        UPDATE chain_cases
+           SET detail = detail || jsonb_build_object(
+               'in_transit_minor', (detail ->> 'in_transit_minor')::bigint + $3)
+         WHERE kind = $1 AND detail - 'in_transit_minor' = $2::jsonb AND closed_at IS NULL
+        """,
+        kind,
+        text,
+        in_transit_minor,
+    )
+    if updated == "UPDATE 0":
+        await open_case(connection, kind, **detail, in_transit_minor=in_transit_minor)
+
+
 async def report_health(
     connection: Connection | Pool, component: Component, is_ok: bool, detail: str = ""
 ) -> None:

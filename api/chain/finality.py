@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from api.chain.alarms import freeze, open_case
+from api.chain.alarms import add_to_case, freeze, open_case
 from api.chain.booking import Booking, Outcomes
 from api.chain.errors import ChainMoved
 from api.chain.failures import FINAL_CHANNEL, release_registrations, stopped_by_failure
@@ -79,7 +79,7 @@ async def _make_final(connection: Connection, books: Books, blocks: FinalRange) 
     await _close_payments(connection, outcomes)
     await _close_registrations(connection, blocks)
     for case in cases:
-        await open_case(connection, case.kind, **case.detail)
+        await (add_to_case if case.adds_up else open_case)(connection, case.kind, **case.detail)
         if case.freezes is not None:
             await freeze(connection, case.freezes, f"{case.kind}: see the open cases")
     await connection.execute(

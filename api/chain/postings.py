@@ -33,19 +33,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OwnWallet:
-    """A customer's wallet in the books; no deposit account where none is linked."""
+    """A customer's wallet in the books; no deposit account where none is linked.
+
+    `is_registered`: whether this bank ever had it on chain; another participant can register an address
+    first.
+    """
 
     wallet_account_id: int
     deposit_account_id: int | None
+    is_registered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Something for a person to look into; `freezes` is the flow that stops until then."""
+    """Something for a person to look into; `freezes` is the flow that stops until then.
+
+    `adds_up`: one that is open already grows by the detail's `in_transit_minor`, instead of another one.
+    """
 
     kind: str
     detail: dict[str, Any]
     freezes: Flow | None = None
+    adds_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,8 @@ class BankPlanner:
     `institution` is the bank's own account and `keepers` the participant of each account, as of the first
     event; `payments` tells which payment each transfer was; `transactions` which of one's own calls a
     transaction hash is; `moved_minor` what each moved account held; `open_payments` which served payments are
-    undecided. `wallets` are all that the bank ever had: one that its owner moved away is another bank's.
+    undecided. `wallets` are all that the bank ever made: one that its owner moved away, or that another
+    participant registered first, is that one's.
     """
 
     chart: BankChart
@@ -96,13 +106,14 @@ class BankPlanner:
     open_payments: frozenset[UUID] = frozenset()
     _forced: Mapping[LogKey, TransferForced] = field(init=False, default_factory=dict)
     _settled: frozenset[bytes] = field(init=False, default=frozenset())
+    _waiting: dict[bytes, Case] = field(init=False, default_factory=dict)
 
     def plan(self, events: Sequence[Event]) -> Plan:
         """The entries of these events."""
         plan = Plan()
         excess = excess_transfers(events)
         self._forced = forced_transfers(events)
-        self._settled = settled_transactions(events)
+        self._settled = settled_transactions(events, self.participant)
         for event in events:
             if isinstance(event, ParticipantSet) and event.participant == self.participant:
                 self.institution = event.institution
@@ -206,7 +217,10 @@ class BankPlanner:
     def _own_legs(
         self, plan: Plan, event: Transfer, payment: BatchedPayment | None, is_excess: bool
     ) -> list[Leg]:
-        """What the bank itself holds, against the customer's deposit where the event explains it."""
+        """What the bank itself holds, against the customer's deposit where the event explains it.
+
+        A customer has nothing of what went to an address that was never a wallet of this bank on chain.
+        """
         if event.payer == self.institution:
             expected, wallet, side = "funding", self.wallets.get(event.payee), -1
         elif event.payee == self.institution:
@@ -214,16 +228,32 @@ class BankPlanner:
         else:
             return []
         is_explained = is_excess or (payment is not None and payment.kind == expected)
-        counter = wallet.deposit_account_id if wallet is not None and is_explained else None
+        is_wallet = wallet is not None and wallet.is_registered
+        counter = wallet.deposit_account_id if wallet is not None and is_wallet and is_explained else None
         if counter is None:
             counter = self.chart.in_transit_unidentified
-            plan.cases.append(
-                _case("UnidentifiedTransfer", event, in_transit_minor=side * event.amount_minor)
-            )
+            self._unidentified(plan, event, side)
         return [
             self._leg(self.chart.inventory, side * event.amount_minor),
             self._leg(counter, -side * event.amount_minor),
         ]
+
+    def _unidentified(self, plan: Plan, event: Transfer, side: int) -> None:
+        """What waits in transit: each transfer that went out is a case, and each payer of what came in.
+
+        Anybody can pay the bank, as often as they like; only its own key, or an order, takes from it.
+        """
+        if side < 0:
+            case = _case("UnidentifiedTransfer", event)
+            case.detail["in_transit_minor"] = -event.amount_minor
+            plan.cases.append(case)
+            return
+        known = self._waiting.get(event.payer)
+        if known is None:
+            detail = {"payer": "0x" + event.payer.hex(), "in_transit_minor": 0}
+            known = self._waiting[event.payer] = Case("UnidentifiedTransfer", detail, adds_up=True)
+            plan.cases.append(known)
+        known.detail["in_transit_minor"] += event.amount_minor
 
     def _served(
         self, event: Transfer, payment: BatchedPayment | None, payee: OwnWallet | None
@@ -246,13 +276,11 @@ def _kind_of(payment: BatchedPayment | None, *, is_excess: bool, is_forced: bool
     return "receipt" if payment is None else payment.kind
 
 
-def _case(kind: str, event: Transfer, *, freezes: Flow | None = None, in_transit_minor: int = 0) -> Case:
+def _case(kind: str, event: Transfer, *, freezes: Flow | None = None) -> Case:
     detail: dict[str, Any] = {
         "source": source_of(event),
         "payer": "0x" + event.payer.hex(),
         "payee": "0x" + event.payee.hex(),
         "amount_minor": event.amount_minor,
     }
-    if in_transit_minor:
-        detail["in_transit_minor"] = in_transit_minor
     return Case(kind, detail, freezes)

@@ -1,4 +1,4 @@
-"""Why money moved, as the events around a transfer tell: under an order, or in somebody's settlement.
+"""Why money moved, as the events around a transfer tell: under an order, or in a settlement of one's own.
 
 A transfer with neither was its payer's own act on the single path: a transfer, an approval that was used, or
 an EIP-3009 authorisation. It needs nobody's record.
@@ -23,6 +23,14 @@ def forced_transfers(events: Iterable[Event]) -> dict[LogKey, TransferForced]:
     }
 
 
-def settled_transactions(events: Iterable[Event]) -> frozenset[bytes]:
-    """The hashes of the transactions that settled batches."""
-    return frozenset(each.transaction_hash for each in events if isinstance(each, BatchSettled))
+def settled_transactions(events: Iterable[Event], participant: int) -> frozenset[bytes]:
+    """The hashes of the transactions that settled batches of this participant.
+
+    Another's do not count: its institution may be a contract, which settles a batch of its own and uses a
+    customer's approval in one transaction.
+    """
+    return frozenset(
+        each.transaction_hash
+        for each in events
+        if isinstance(each, BatchSettled) and each.participant == participant
+    )

@@ -31,7 +31,7 @@ GRANT INSERT (log, size, root, last_entry_id, peaks, transaction_id) ON chain_an
 
 -- health and reconciliation
 GRANT INSERT, UPDATE, DELETE ON chain_health, chain_freezes TO :app_role;
-GRANT INSERT, UPDATE (closed_at) ON chain_cases TO :app_role;
+GRANT INSERT, UPDATE (detail, closed_at) ON chain_cases TO :app_role;
 GRANT INSERT, DELETE ON chain_reconciliations TO :app_role;
 
 -- features

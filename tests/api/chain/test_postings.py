@@ -4,9 +4,11 @@ a movement that no payment of ours explains
 ├── out of a customer's wallet
 │   ├── in a settlement of ours is booked, and freezes settlement
 │   ├── on the single path is booked, with one case for the wallet, and freezes nothing
+│   │   └── also in a transaction that settles another bank's batch
 │   └── that was moved to another bank is none of ours
 ├── out of the bank's own account is booked in transit, and freezes settlement
 ├── between two strangers is none of ours
+├── into the bank's account waits in transit, with one case for each payer
 └── into the bank's account from its customer waits in transit
 a transfer under an order
 ├── out of a customer's wallet is booked, with a case that names the order, and freezes nothing
@@ -17,6 +19,7 @@ a wallet that is moved
 ├── without money books nothing
 └── and is not known here is a case
 a funding of a wallet that was moved away meanwhile takes the deposit, and nothing in custody
+a funding of an address that was never this bank's on chain waits in transit
 a minting or burning that we did not ask for is booked, and freezes settlement
 a payment that was given up, and paid after all, is booked, and freezes settlement
 """
@@ -24,6 +27,7 @@ a payment that was given up, and paid after all, is booked, and freezes settleme
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from api.chain.matching import BatchedPayment, key_of
@@ -53,12 +57,17 @@ def moved(payer: bytes, payee: bytes, amount_minor: int = 100, log_index: int = 
     return Transfer(payer, payee, amount_minor, **at(log_index))
 
 
-def planned(*events: Event, payment: BatchedPayment | None = None, held_minor: int = 0) -> Plan:
+def planned(
+    *events: Event,
+    payment: BatchedPayment | None = None,
+    held_minor: int = 0,
+    wallets: Mapping[bytes, OwnWallet] = WALLETS,
+) -> Plan:
     """The plan of a bank with two customers; `payment` is of the last event, `held_minor` what moves."""
     payments = {} if payment is None else {key_of(events[-1]): payment}
     amounts = {key_of(event): held_minor for event in events}
     keepers = {ALICE: 1, BOB: 1, BANK: 1, STRANGER: 2}
-    return BankPlanner(CHART, 1, BANK, WALLETS, payments, {}, keepers, amounts).plan(events)
+    return BankPlanner(CHART, 1, BANK, wallets, payments, {}, keepers, amounts).plan(events)
 
 
 def to_bank(account: bytes, source: int, target: int, log_index: int) -> list[Event]:
@@ -94,6 +103,30 @@ def test_payments_on_the_single_path_are_booked_with_one_case_for_the_wallet() -
     assert {(case.kind, case.freezes, *case.detail.items()) for case in plan.cases} == {
         ("PaidOnTheSinglePath", None, ("wallet", "0x" + ALICE.hex()))
     }
+
+
+def test_another_banks_batch_in_the_same_transaction_freezes_nothing() -> None:
+    plan = planned(moved(ALICE, STRANGER), BatchSettled(2, 1, 1, **at(1)))
+    assert legs(plan) == [(20, 100), (5, -100)]
+    assert [(case.kind, case.freezes) for case in plan.cases] == [("PaidOnTheSinglePath", None)]
+
+
+def test_what_comes_in_waits_in_transit_with_one_case_for_each_payer() -> None:
+    other = b"\x05" * 20
+    plan = planned(
+        moved(STRANGER, BANK, 3),
+        moved(other, BANK, 20, log_index=1),
+        moved(STRANGER, BANK, 4, log_index=2),
+        moved(ALICE, BANK, 100, log_index=3),
+        moved(ALICE, BANK, 100, log_index=4),
+    )
+    in_transit = [amount_minor for account_id, amount_minor in legs(plan) if account_id == 6]
+    assert in_transit == [-3, -20, -4, -100, -100]
+    waiting = [case for case in plan.cases if case.kind == "UnidentifiedTransfer"]
+    assert [(case.detail["payer"], case.detail["in_transit_minor"]) for case in waiting] == [
+        ("0x" + STRANGER.hex(), 7), ("0x" + other.hex(), 20), ("0x" + ALICE.hex(), 200),
+    ]  # fmt: skip
+    assert freezing(plan) == []
 
 
 def test_a_forced_transfer_out_of_a_wallet_is_booked_with_its_order() -> None:
@@ -155,6 +188,18 @@ def test_a_funding_of_a_wallet_that_was_moved_meanwhile_takes_the_deposit() -> N
     plan = planned(*to_bank(ALICE, 1, 2, 0), moved(BANK, ALICE, log_index=2), payment=payment)
     assert legs(plan) == [(2, -100), (21, 100)]
     assert plan.entries[0].resolves == payment.payment_id
+
+
+def test_a_funding_of_an_address_that_was_never_this_banks_leaves_the_deposit_alone() -> None:
+    payment = BatchedPayment(uuid.uuid4(), "funding", None, BANK, BOB, 100, 0, 0, "batched")
+    taken = {BOB: OwnWallet(30, 31, is_registered=False)}
+    events = [AccountRegistered(BOB, 2, 1, 4, **at(0)), moved(BANK, BOB, log_index=1)]
+    plan = planned(*events, payment=payment, wallets=taken)
+    assert legs(plan) == [(2, -100), (6, 100)]
+    assert plan.entries[0].resolves == payment.payment_id
+    assert [(case.kind, case.detail["in_transit_minor"]) for case in plan.cases] == [
+        ("UnidentifiedTransfer", -100)
+    ]
 
 
 def test_an_unexplained_payment_out_of_the_banks_account_waits_in_transit_and_freezes() -> None:

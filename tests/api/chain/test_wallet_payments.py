@@ -13,6 +13,7 @@ wallet payments
 ├── a redemption moves wallet to deposit
 ├── issuance and return move reserves and inventory
 ├── a receipt that nothing explains waits in transit, with a case
+│   └── and further ones of the same payer are added to it while it is open
 └── 600 payments of many payers are settled in two transactions, in their order
 """
 
@@ -20,6 +21,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from api.database import transaction
+from api.ledger.journal import Entry, Leg, Posting
 from contracts.abi import AccountFlag, encode_mint, encode_register, encode_transfer
 from tests.api.chain.bank import Bank, Wallet
 from tests.api.chain.operator import Operator, succeed
@@ -237,6 +240,52 @@ async def test_a_receipt_that_nothing_explains_waits_in_transit_with_a_case(bank
         "UnidentifiedTransfer"
     ]
     await bank.assert_reconciled()
+
+
+async def test_further_receipts_of_a_payer_are_added_to_the_open_case(bank: Bank, chain: Chain) -> None:
+    customer = await other_banks_customer(bank, chain, 30_000)
+    other, contract = chain.operators["other-bank"], bank.deployment.contract
+    await succeed(bank.rpc, await other.send(bank.rpc, contract, encode_mint(500)))
+    for payer, amounts in ((customer, (1, 2)), (other, (500,)), (customer, (4,))):
+        for amount_minor in amounts:
+            call = encode_transfer(bank.institution, amount_minor)
+            await succeed(bank.rpc, await payer.send(bank.rpc, contract, call))
+        await bank.finish()
+
+    assert await bank.posted(bank.chart.in_transit_unidentified) == 507
+    assert await open_cases_in_transit(bank) == [("0x" + customer.address.hex(), 7),
+                                                 ("0x" + other.address.hex(), 500)]  # fmt: skip
+    entries = await bank.pool.fetchval("SELECT count(*) FROM ledger_entries WHERE kind = 'receipt'")
+    assert entries == 4, "each is booked"
+    await bank.assert_reconciled()
+
+    # a person returns what the customer paid, and closes the case; what comes later is another one
+    async with transaction(bank.pool) as connection:
+        posting = await Posting.open(connection, [bank.chart.in_transit_unidentified, bank.chart.fees])
+        legs = (
+            Leg(bank.chart.in_transit_unidentified, "CZK", 7),
+            Leg(bank.chart.fees, "CZK", -7),
+        )
+        posting.post(Entry("explained", "explained:1", None, legs))
+        await posting.write()
+        await connection.execute(
+            "UPDATE chain_cases SET closed_at = now() WHERE detail ->> 'in_transit_minor' = '7'"
+        )
+    call = encode_transfer(bank.institution, 8)
+    await succeed(bank.rpc, await customer.send(bank.rpc, contract, call))
+    await bank.finish()
+    assert await open_cases_in_transit(bank) == [("0x" + other.address.hex(), 500),
+                                                 ("0x" + customer.address.hex(), 8)]  # fmt: skip
+    await bank.assert_reconciled()
+
+
+async def open_cases_in_transit(bank: Bank) -> list[tuple[str, int]]:
+    """(payer, what waits) of the open cases of money that nothing explains."""
+    rows = await bank.pool.fetch(
+        """SELECT detail ->> 'payer' AS payer, (detail ->> 'in_transit_minor')::bigint AS minor
+             FROM chain_cases WHERE kind = 'UnidentifiedTransfer' AND closed_at IS NULL ORDER BY id"""
+    )
+    return [(row["payer"], row["minor"]) for row in rows]
 
 
 async def test_600_payments_are_settled_in_two_transactions_in_their_order(bank: Bank) -> None:
