@@ -103,7 +103,10 @@ class Booking:
         return plan.cases
 
     async def _own_wallets(self) -> dict[bytes, OwnWallet]:
-        """The customers' wallets among the accounts that the events name, wherever they are kept now."""
+        """The customers' wallets among the accounts that the events name, wherever they are kept now.
+
+        Registrations up to the end of the range are noted by now: no wallet was paid before its own.
+        """
         named: set[bytes] = set()
         for event in self.blocks.events:
             if isinstance(event, Transfer):
@@ -111,11 +114,12 @@ class Booking:
             elif isinstance(event, AccountMoved):
                 named.add(event.account)
         rows = await self.connection.fetch(
-            """SELECT address, wallet_ledger_account_id, deposit_ledger_account_id FROM outbox_registrations
-                WHERE address = ANY($1::bytea[])""",
+            """SELECT address, wallet_ledger_account_id, deposit_ledger_account_id,
+                      registered_block IS NOT NULL
+                 FROM outbox_registrations WHERE address = ANY($1::bytea[])""",
             list(named),
         )
-        return {row[0]: OwnWallet(row[1], row[2]) for row in rows}
+        return {row[0]: OwnWallet(row[1], row[2], row[3]) for row in rows}
 
     async def _open_payments(self) -> frozenset[UUID]:
         """The payments that this range's fundings serve and that are undecided after it, locked."""

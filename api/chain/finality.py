@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from api.chain.alarms import add_to_case, freeze, open_case
 from api.chain.booking import Booking, Outcomes
 from api.chain.errors import ChainMoved
-from api.chain.failures import FINAL_CHANNEL, release_registrations, stopped_by_failure
+from api.chain.failures import FINAL_CHANNEL, stopped_by_failure
 from api.chain.matching import BatchedPayment, Executed, Refused, match_settlement
 from api.chain.postings import Case
 from api.chain.projection import Projection
+from api.chain.taken_addresses import open_cases_of_taken, release_reverted
 from api.database import run_in_transaction
 from contracts.abi import AccountRegistered, BatchSettled
 
@@ -54,7 +55,7 @@ async def _make_final(connection: Connection, books: Books, blocks: FinalRange) 
     if final != blocks.blocks[0].number - 1:
         raise ChainMoved(f"block {final} is final already, the range starts at {blocks.blocks[0].number}")
     matched = await _match(connection, blocks.own)
-    cases = await _close_transactions(connection, blocks.own)
+    await _close_transactions(connection, blocks.own)
     outcomes = await _outcomes(connection, blocks, matched)
 
     payers = {each.payment.payer for each in matched.executed} | {
@@ -66,6 +67,8 @@ async def _make_final(connection: Connection, books: Books, blocks: FinalRange) 
     projection.apply(blocks.events, {each.number: each.time_s for each in blocks.blocks}, blocks.moved_nonces)
     _raise_nonces(projection, matched)
     await projection.save(connection)
+    await _close_registrations(connection, books.participant, blocks)
+    cases = await _failures(connection, books.participant, blocks.own)
 
     cases += await Booking(
         connection=connection,
@@ -77,7 +80,6 @@ async def _make_final(connection: Connection, books: Books, blocks: FinalRange) 
         keepers=keepers,
     ).write()
     await _close_payments(connection, outcomes)
-    await _close_registrations(connection, blocks)
     for case in cases:
         await (add_to_case if case.adds_up else open_case)(connection, case.kind, **case.detail)
         if case.freezes is not None:
@@ -126,14 +128,10 @@ async def _records(
     )
 
 
-async def _close_transactions(connection: Connection, own: Sequence[OwnTransaction]) -> list[Case]:
-    """Note how own transactions ended.
-
-    A reverted settlement's records stay batched until they expire; a reverted registration's wallets wait for
-    another one.
-    """
+async def _close_transactions(connection: Connection, own: Sequence[OwnTransaction]) -> None:
+    """Note how own transactions ended. A reverted settlement's records stay batched until they expire."""
     if not own:
-        return []
+        return
     await connection.execute(
         """
         UPDATE chain_transactions t
@@ -147,7 +145,16 @@ async def _close_transactions(connection: Connection, own: Sequence[OwnTransacti
         [each.block_number for each in own],
         [each.code for each in own],
     )
-    await release_registrations(connection, [each.id for each in own if each.code is not None])
+
+
+async def _failures(connection: Connection, participant: int, own: Sequence[OwnTransaction]) -> list[Case]:
+    """The cases of own transactions that reverted, and what they stop.
+
+    A registration's wallets wait for another one, which comes without a person where all that was wrong is
+    that another participant had registered some of them first.
+    """
+    reverted = [each.id for each in own if each.code is not None and each.kind == "register"]
+    tried_again = await release_reverted(connection, participant, reverted)
     return [
         Case(
             "TransactionReverted",
@@ -155,7 +162,9 @@ async def _close_transactions(connection: Connection, own: Sequence[OwnTransacti
             freezes=stopped_by_failure(each.kind),
         )
         for each in own
-        if each.code is not None and not (each.kind == "settle" and each.code in _HARMLESS_REVERTS)
+        if each.code is not None
+        and not (each.kind == "settle" and each.code in _HARMLESS_REVERTS)
+        and each.id not in tried_again
     ]
 
 
@@ -221,15 +230,18 @@ async def _close_payments(connection: Connection, outcomes: Outcomes) -> None:
         )
 
 
-async def _close_registrations(connection: Connection, blocks: FinalRange) -> None:
-    registered = {
-        event.account: event.block_number for event in blocks.events if isinstance(event, AccountRegistered)
-    }
-    if registered:
+async def _close_registrations(connection: Connection, participant: int, blocks: FinalRange) -> None:
+    """Note which wallets this participant has on chain now, and which another one had first."""
+    registered = [event for event in blocks.events if isinstance(event, AccountRegistered)]
+    own = {each.account: each.block_number for each in registered if each.participant == participant}
+    if own:
         await connection.execute(
             """UPDATE outbox_registrations r SET registered_block = seen.block
                  FROM unnest($1::bytea[], $2::bigint[]) AS seen (address, block)
                 WHERE r.address = seen.address AND r.registered_block IS NULL""",
-            list(registered),
-            list(registered.values()),
+            list(own),
+            list(own.values()),
         )
+    others = {each.account for each in registered if each.participant != participant}
+    if others:
+        await open_cases_of_taken(connection, participant, others)

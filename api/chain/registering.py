@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from api.chain.alarms import frozen_flows
 from api.chain.batching import MAX_RECORDS, max_registrations, register_gas
 from api.chain.settling import INSTITUTION_KEY
+from api.chain.taken_addresses import open_cases_of_taken
 from api.database import transaction
 from contracts.abi import encode_register
 
@@ -19,12 +20,27 @@ if TYPE_CHECKING:
     from api.database import Pool
 
 
+_IS_ANY_WAITING: Final = """
+SELECT EXISTS (SELECT FROM outbox_registrations
+                WHERE transaction_id IS NULL AND address IS NOT NULL AND registered_block IS NULL)
+"""
+
+_WAITING: Final = """
+SELECT r.wallet_id, r.address, r.tier, r.flags FROM outbox_registrations r
+ WHERE r.transaction_id IS NULL AND r.address IS NOT NULL AND r.registered_block IS NULL
+   AND NOT EXISTS (SELECT FROM chain_accounts n LEFT JOIN chain_participants p USING (participant)
+                    WHERE n.address = r.address AND p.institution IS DISTINCT FROM $2)
+ ORDER BY r.seq LIMIT $1 FOR UPDATE OF r
+"""
+
+
 class Registering:
     """Gives wallets their address and prepares their registration."""
 
     def __init__(self, pool: Pool, signer: SignerClient) -> None:
         self._pool = pool
         self._signer = signer
+        self._institution: bytes | None = None
 
     async def derive(self) -> int:
         """Derive the addresses of one lot of new wallets; how many there were."""
@@ -37,31 +53,37 @@ class Registering:
         if not indices:
             return 0
         addresses = await self._signer.derive(indices)
-        await self._pool.execute(
-            """
-            UPDATE outbox_registrations r SET address = derived.address
-              FROM unnest($1::bigint[], $2::bytea[]) AS derived (key_index, address)
-             WHERE r.key_index = derived.key_index AND r.address IS NULL
-            """,
-            indices,
-            addresses,
-        )
+        institution = await self._own_institution()
+        async with transaction(self._pool) as connection:
+            await connection.execute(
+                """
+                UPDATE outbox_registrations r SET address = derived.address
+                  FROM unnest($1::bigint[], $2::bytea[]) AS derived (key_index, address)
+                 WHERE r.key_index = derived.key_index AND r.address IS NULL
+                """,
+                indices,
+                addresses,
+            )
+            participant = await connection.fetchval(
+                "SELECT participant FROM chain_participants WHERE institution = $1", institution
+            )
+            await open_cases_of_taken(connection, participant, addresses)
         return len(indices)
 
     async def prepare(self, head: Header) -> UUID | None:
         """Store one registration of the leading derived wallets that share tier and flags.
 
-        Its id, or None.
+        Addresses that another participant has are left out: one of them would revert the whole lot. Its id,
+        or None.
         """
+        if not await self._pool.fetchval(_IS_ANY_WAITING):
+            return None
+        institution = await self._own_institution()
         transaction_id = uuid.uuid4()
         async with transaction(self._pool) as connection:
             if "registration" in await frozen_flows(connection):
                 return None
-            rows = await connection.fetch(
-                """SELECT wallet_id, address, tier, flags FROM outbox_registrations
-                    WHERE transaction_id IS NULL AND address IS NOT NULL ORDER BY seq LIMIT $1 FOR UPDATE""",
-                max_registrations(head.limit_gas),
-            )
+            rows = await connection.fetch(_WAITING, max_registrations(head.limit_gas), institution)
             if not rows:
                 return None
             tier, flags = rows[0]["tier"], rows[0]["flags"]
@@ -80,3 +102,9 @@ class Registering:
                 [row["wallet_id"] for row in lot],
             )
         return transaction_id
+
+    async def _own_institution(self) -> bytes:
+        """The address of the key that registers."""
+        if self._institution is None:
+            self._institution = (await self._signer.keys()).named[INSTITUTION_KEY]
+        return self._institution

@@ -128,7 +128,8 @@ class Bank:
         count: int = await self.pool.fetchval(
             """SELECT (SELECT count(*) FROM outbox_payments WHERE state IN ('queued', 'batched'))
                     + (SELECT count(*) FROM chain_transactions WHERE state IN ('prepared', 'signed'))
-                    + (SELECT count(*) FROM outbox_registrations WHERE registered_block IS NULL)"""
+                    + (SELECT count(*) FROM outbox_registrations r WHERE registered_block IS NULL
+                          AND NOT EXISTS (SELECT FROM chain_accounts n WHERE n.address = r.address))"""
         )
         return count
 
