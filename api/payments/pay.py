@@ -229,7 +229,7 @@ def _row_of(request: PaymentRequest, resolved: Resolved, case: Case, outcome: Ou
         request.reference,
         case.kind,
         resolved.wallet.wallet_id,
-        resolved.payee_wallet_id,
+        None if resolved.payee_wallet is None else resolved.payee_wallet.wallet_id,
         resolved.biller_id,
         resolved.payee_address,
         request.amount_minor,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _WALLET = """
 SELECT w.id, w.reference, w.customer_id, w.ledger_account_id, a.ledger_account_id AS deposit_account_id,
-       r.address
+       r.address, r.registered_block IS NOT NULL AS was_registered
   FROM wallets w
   LEFT JOIN accounts a ON a.id = w.account_id
   LEFT JOIN outbox_registrations r ON r.wallet_id = w.id
@@ -110,7 +110,8 @@ async def moment(conn: Connection, participant_id: int) -> Any:
         """SELECT coalesce((SELECT is_paused FROM chain_currency), false) AS is_paused,
                   (SELECT reason FROM chain_freezes WHERE flow = 'settle') AS frozen_reason,
                   coalesce((SELECT greatest(head_time_s, final_time_s) FROM chain_cursor), 0) / 86400 AS day,
-                  (SELECT institution FROM chain_participants WHERE participant = $1) AS institution""",
+                  (SELECT institution FROM chain_participants WHERE participant = $1) AS institution,
+                  $1::integer AS participant""",
         participant_id,
     )
 
@@ -118,7 +119,7 @@ async def moment(conn: Connection, participant_id: int) -> Any:
 async def chain_accounts(conn: Connection, addresses: Collection[bytes], day: int) -> list[Any]:
     """The final state of registered addresses with their limits, and each one's bank's account beside it."""
     return await conn.fetch(
-        """SELECT n.address, n.flags, n.balance_minor,
+        """SELECT n.address, n.participant, n.flags, n.balance_minor,
                   CASE WHEN n.spent_day = $2 THEN n.spent_minor ELSE 0 END AS spent,
                   coalesce(t.holding_limit_minor, 0)::text AS holding,
                   coalesce(t.per_payment_limit_minor, 0)::text AS single,

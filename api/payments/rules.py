@@ -116,6 +116,10 @@ class Case:
     is_payee_known: bool = True
     is_wallet_own: bool = True
     """Whether the wallet is still with this bank: its owner can move it to another one."""
+    was_wallet_own: bool = True
+    """Whether it ever was: another participant can register an address first."""
+    is_payee_taken: bool = False
+    """Whether the payee is a wallet of this bank whose address another participant registered first."""
     unsettled_spending_minor: int = 0
     unsettled_receipts_minor: int = 0
 
@@ -182,10 +186,17 @@ def _of_the_moment(case: Case) -> Iterator[Reason]:
 
 def _of_the_sides(case: Case) -> Iterator[Reason]:
     yield from _of_the_payer(case)
-    if not case.is_wallet_own:
+    if not case.is_wallet_own and not case.was_wallet_own:
+        yield _taken("The wallet's address")
+    elif not case.is_wallet_own:
         code = "PayerNotOfParticipant" if case.kind != "funding" else "PayeeNotOfParticipant"
         yield Reason(code, "The wallet was moved to another bank.")
     yield from _of_the_payee(case)
+
+
+def _taken(what: str) -> Reason:
+    sentence = f"{what} was registered by another participant before this bank could: request another wallet."
+    return Reason("AddressOfAnotherParticipant", sentence)
 
 
 def _of_the_payer(case: Case) -> Iterator[Reason]:
@@ -209,6 +220,9 @@ def _of_the_payee(case: Case) -> Iterator[Reason]:
         return
     if case.payer is not None and case.payer.address == case.payee.address:
         yield Reason("SelfPayment", "Payer and payee are the same account.")
+    if case.is_payee_taken and case.kind != "funding":
+        # who registered it may have linked it, so that the money would flow on to them
+        yield _taken("The address of the payee's wallet")
     for flag, code, detail in _PAYEE_REFUSED:
         if case.payee.flags & flag:
             yield Reason(code, detail)

@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Wallet:
-    """A wallet of this bank: what of it never changes, and its address once it has one."""
+    """A wallet of this bank: what of it never changes, its address once it has one, and whether this bank
+    ever had it on chain.
+    """
 
     wallet_id: uuid.UUID
     ledger_account_id: int
     deposit_account_id: int | None
     address: bytes | None
+    was_registered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Resolved:
 
     wallet: Wallet
     payee_address: bytes | None
-    payee_wallet_id: uuid.UUID | None
+    payee_wallet: Wallet | None
     biller_id: uuid.UUID | None
     is_redemption: bool
 
@@ -47,7 +50,13 @@ class Directory:
     ) -> None:
         self._wallets: dict[str | uuid.UUID | bytes, Wallet] = {}
         for row in wallets:
-            wallet = Wallet(row["id"], row["ledger_account_id"], row["deposit_account_id"], row["address"])
+            wallet = Wallet(
+                row["id"],
+                row["ledger_account_id"],
+                row["deposit_account_id"],
+                row["address"],
+                row["was_registered"],
+            )
             self._wallets[row["reference"]] = self._wallets[row["id"]] = wallet
             if row["address"]:
                 self._wallets[row["address"]] = wallet
@@ -79,7 +88,7 @@ class Directory:
         if wallet is None:
             return None
         if request.kind == "funding":
-            return Resolved(wallet, wallet.address, wallet.wallet_id, None, is_redemption=False)
+            return Resolved(wallet, wallet.address, wallet, None, is_redemption=False)
         if request.kind == "redemption":
             return Resolved(wallet, self._institution_address, None, None, is_redemption=True)
         biller_id: uuid.UUID | None = None
@@ -94,9 +103,8 @@ class Directory:
             address = payee_wallet.address if payee_wallet else None
         if payee_wallet is None and address is not None:
             payee_wallet = self._wallets.get(address)
-        payee_wallet_id = payee_wallet.wallet_id if payee_wallet else None
         is_redemption = address is not None and address == self._institution_address
-        return Resolved(wallet, address, payee_wallet_id, biller_id, is_redemption)
+        return Resolved(wallet, address, payee_wallet, biller_id, is_redemption)
 
     def is_payee_known(self, request: PaymentRequest) -> bool:
         """Whether the payee's name means something here, whatever the chain says about it."""
@@ -110,12 +118,14 @@ class Directory:
 class Situation:
     """Chain and money as they are for the next request of a batch. Load it after the balances are locked."""
 
-    def __init__(self, institution_address: bytes | None, conditions: Conditions) -> None:
+    def __init__(self, participant: int, institution_address: bytes | None, conditions: Conditions) -> None:
+        self._participant = participant
         self.institution_address = institution_address
         self.conditions = conditions
         self._held_inventory_minor = 0
         self._accounts: dict[bytes, ChainAccount] = {}
         self._banks: dict[bytes, ChainAccount] = {}
+        self._keepers: dict[bytes, int] = {}
         self._spending: dict[bytes, int] = defaultdict(int)
         self._receipts: dict[bytes, int] = defaultdict(int)
         self._fundings: dict[bytes, int] = defaultdict(int)
@@ -124,7 +134,8 @@ class Situation:
     async def load(cls, conn: Connection, moment: Any, resolved: Sequence[Resolved]) -> Situation:
         """What the chain says about every party, and what this bank has accepted that is not final."""
         frozen = moment["frozen_reason"]
-        situation = cls(moment["institution"], Conditions(moment["is_paused"], frozen))
+        conditions = Conditions(moment["is_paused"], frozen)
+        situation = cls(moment["participant"], moment["institution"], conditions)
         payers = {each.wallet.address for each in resolved if each.wallet.address}
         payees = {each.payee_address for each in resolved if each.payee_address}
         own = {moment["institution"]} if moment["institution"] else set()
@@ -134,6 +145,7 @@ class Situation:
                 row["address"], row["flags"], tier, row["balance_minor"], row["spent"], int(row["held"])
             )
             situation._accounts[account.address] = account
+            situation._keepers[account.address] = row["participant"]
             if row["bank"]:
                 situation._banks[account.address] = ChainAccount(row["bank"], row["bank_flags"], tier, 0, 0)
         institution = situation._accounts.get(moment["institution"])
@@ -175,6 +187,8 @@ class Situation:
             funds=funds,
             is_payee_known=is_payee_known,
             is_wallet_own=self._is_own(wallet_address),
+            was_wallet_own=resolved.wallet.was_registered,
+            is_payee_taken=self._is_taken(resolved.payee_wallet),
             unsettled_spending_minor=self._spending[payer_address]
             if payer_address and kind != "funding"
             else 0,
@@ -183,8 +197,11 @@ class Situation:
 
     def _is_own(self, wallet_address: bytes | None) -> bool:
         """Whether a wallet is with this bank, or with none yet."""
-        bank = self._banks.get(wallet_address) if wallet_address is not None else None
-        return bank is None or bank.address == self.institution_address
+        return wallet_address is None or self._keepers.get(wallet_address) in {None, self._participant}
+
+    def _is_taken(self, wallet: Wallet | None) -> bool:
+        """Whether another participant registered a wallet's address before this bank could."""
+        return wallet is not None and not wallet.was_registered and not self._is_own(wallet.address)
 
     def accept(self, case: Case) -> None:
         """Remember what was accepted, for the requests that follow."""

@@ -12,6 +12,41 @@ class UnknownWallet(FlorinError):
         super().__init__("UnknownWallet", 404, f"There is no wallet {name!r} at this bank.", wallet=name)
 
 
+class AddressOfAnotherParticipant(FlorinError):
+    """Another participant registered the wallet's address before this bank: it will never be ready.
+
+    `participant_id` 0 is the central bank, which made the address an account of the system.
+    """
+
+    def __init__(self, reference: str, address: str, participant_id: int) -> None:
+        super().__init__(
+            "AddressOfAnotherParticipant",
+            409,
+            f"{_name_of(participant_id)} registered the address of the wallet {reference!r} before this bank "
+            "could, so it cannot be used here: pay nothing to it, and request another wallet for the "
+            "customer, under a new reference.",
+            wallet=reference,
+            address=address,
+            participant_id=participant_id,
+        )
+
+
+class WalletMoved(FlorinError):
+    """The wallet's owner moved it to another participant."""
+
+    def __init__(self, reference: str, address: str, participant_id: int) -> None:
+        super().__init__(
+            "WalletMoved",
+            409,
+            f"The owner of the wallet {reference!r} moved it to participant {participant_id}, which settles "
+            "its payments now. To pay from this bank again the customer needs another wallet: request one "
+            "under a new reference.",
+            wallet=reference,
+            address=address,
+            participant_id=participant_id,
+        )
+
+
 class UnknownTier(FlorinError):
     """A tier that the central bank has not set."""
 
@@ -41,3 +76,7 @@ class NotAParticipantYet(FlorinError):
     def __init__(self) -> None:
         sentence = "The central bank has not made this bank a participant yet: send the same request later."
         super().__init__("NotAParticipantYet", 503, sentence)
+
+
+def _name_of(participant_id: int) -> str:
+    return f"Participant {participant_id}" if participant_id else "The central bank"

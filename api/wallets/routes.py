@@ -40,9 +40,9 @@ async def request_wallets(request: Request, here: Here) -> Any:
 
 @router.get("/wallets:summary", response_model=WalletsSummary)
 async def summary(here: Here) -> Any:
-    """How many wallets wait for their registration, and how many are ready."""
+    """How many wallets wait for their registration, are ready, and are with another participant."""
     async with here.pool.acquire() as conn:
-        return await service.summary(conn)
+        return await service.summary(conn, here)
 
 
 @router.get("/wallets", response_model=WalletsAnswer)
@@ -54,11 +54,11 @@ async def wallets(
 ) -> Any:
     """Wallets in the order of their ids; ask on with `after` = the last one's id."""
     async with here.pool.acquire() as conn:
-        return await service.wallets(conn, after or None, state, limit)
+        return await service.wallets(conn, here, after or None, state, limit)
 
 
 @router.get("/wallets/{wallet_id}", response_model=WalletAnswer)
 async def wallet(here: Here, wallet_id: uuid.UUID) -> Any:
     """One wallet with its balance."""
     async with here.pool.acquire() as conn:
-        return await service.wallet(conn, wallet_id)
+        return await service.wallet(conn, here, wallet_id)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from api.fields import Answer, Body, Reference, TierNumber
 
-WalletState = Literal["requested", "ready"]
+WalletState = Literal["requested", "ready", "elsewhere"]
 
 
 class WalletBody(Body):
@@ -27,8 +27,19 @@ class WalletRequested(Answer):
     state: WalletState
 
 
+class WalletReason(Answer):
+    """Why a wallet is with another participant, and what to do about it."""
+
+    code: Literal["AddressOfAnotherParticipant", "WalletMoved"]
+    detail: str
+    participant_id: int
+
+
 class WalletAnswer(Answer):
-    """A wallet. `balance_minor` is final on chain; `available_minor` is what no pending payment holds."""
+    """A wallet. `balance_minor` is final on chain; `available_minor` is what no pending payment holds.
+
+    `reason` is there where the state is `elsewhere`.
+    """
 
     wallet_id: uuid.UUID
     reference: str
@@ -37,6 +48,7 @@ class WalletAnswer(Answer):
     tier: int
     address: str | None
     state: WalletState
+    reason: WalletReason | None
     currency: str
     balance_minor: int
     available_minor: int
@@ -50,7 +62,8 @@ class WalletsAnswer(Answer):
 
 
 class WalletsSummary(Answer):
-    """How many wallets wait for their registration, and how many can be used."""
+    """How many wallets wait for their registration, can be used, and are with another participant."""
 
     requested: int
     ready: int
+    elsewhere: int

@@ -14,7 +14,14 @@ from api.identity.customers import customer_ids
 from api.identity.errors import UnknownCustomer
 from api.ledger.chart import open_accounts
 from api.wallets import queries
-from api.wallets.errors import AccountOfAnotherCustomer, NotAParticipantYet, TierNotGranted, UnknownTier
+from api.wallets.errors import (
+    AccountOfAnotherCustomer,
+    AddressOfAnotherParticipant,
+    NotAParticipantYet,
+    TierNotGranted,
+    UnknownTier,
+    WalletMoved,
+)
 from contracts.accounts import AccountFlag
 
 if TYPE_CHECKING:
@@ -70,14 +77,18 @@ class _Known:
 async def request_wallets(
     conn: Connection, institution: Institution, lines: Sequence[WalletBody]
 ) -> list[dict[str, Any] | FlorinError]:
-    """Request the wallets that are not known yet: key index, memo account, registration. Safe to repeat."""
+    """Request the wallets that are not known yet: key index, memo account, registration. Safe to repeat.
+
+    A wallet whose address another participant has registered is answered with `AddressOfAnotherParticipant`.
+    """
+    participant_id = institution.settings.participant_id
     known = _Known(
         await customer_ids(conn, sorted({line.customer_reference for line in lines})),
         await accounts_by_reference(
             conn, sorted({line.account_reference for line in lines if line.account_reference})
         ),
-        await queries.wallets_by_reference(conn, sorted({line.reference for line in lines})),
-        await queries.grantable_tiers(conn, institution.settings.participant_id),
+        await queries.wallets_by_reference(conn, participant_id, sorted({line.reference for line in lines})),
+        await queries.grantable_tiers(conn, participant_id),
     )
     wanted: dict[str, WalletBody] = {}
     for line in lines:
@@ -85,33 +96,37 @@ async def request_wallets(
             wanted.setdefault(line.reference, line)
     if wanted:
         await _insert(conn, institution, [wanted[name] for name in sorted(wanted)], known)
-        known.wallets |= await queries.wallets_by_reference(conn, list(wanted))
+        known.wallets |= await queries.wallets_by_reference(conn, participant_id, list(wanted))
     return [_outcome(line, known) for line in lines]
 
 
-async def wallet(conn: Connection, wallet_id: uuid.UUID) -> dict[str, Any]:
+async def wallet(conn: Connection, institution: Institution, wallet_id: uuid.UUID) -> dict[str, Any]:
     """One wallet with its balance. Raises `NotFound`."""
-    row = await queries.wallet_by_id(conn, wallet_id)
+    row = await queries.wallet_by_id(conn, institution.settings.participant_id, wallet_id)
     if row is None:
         raise NotFound("wallet")
     return wallet_answer(row)
 
 
-async def wallets(conn: Connection, after: uuid.UUID | None, state: str | None, limit: int) -> dict[str, Any]:
+async def wallets(
+    conn: Connection, institution: Institution, after: uuid.UUID | None, state: str | None, limit: int
+) -> dict[str, Any]:
     """A page of wallets in the order of their ids."""
-    rows = await queries.wallets_after(conn, after, state, limit)
+    rows = await queries.wallets_after(conn, institution.settings.participant_id, after, state, limit)
     next_after = str(rows[-1]["id"]) if len(rows) == limit else None
     return {"wallets": [wallet_answer(row) for row in rows], "next_after": next_after}
 
 
-async def summary(conn: Connection) -> dict[str, int]:
-    """How many wallets are requested (and not ready yet), and how many are ready."""
-    row = await queries.count_by_state(conn)
-    return {"requested": row["all"] - row["ready"], "ready": row["ready"]}
+async def summary(conn: Connection, institution: Institution) -> dict[str, int]:
+    """How many wallets are requested (and not ready yet), are ready, and are with another participant."""
+    row = await queries.count_by_state(conn, institution.settings.participant_id)
+    ready, elsewhere = row["ready"], row["elsewhere"]
+    return {"requested": row["all"] - ready - elsewhere, "ready": ready, "elsewhere": elsewhere}
 
 
 def wallet_answer(row: Any) -> dict[str, Any]:
     """A wallet's row as callers see it."""
+    why = _why_elsewhere(row)
     return {
         "wallet_id": str(row["id"]),
         "reference": row["reference"],
@@ -119,11 +134,20 @@ def wallet_answer(row: Any) -> dict[str, Any]:
         "account_id": str(row["account_id"]) if row["account_id"] else None,
         "tier": row["tier"],
         "address": address_text(row["address"]) if row["address"] else None,
-        "state": "ready" if row["is_ready"] else "requested",
+        "state": row["state"],
+        "reason": why and {"code": why.code, "detail": why.sentence, "participant_id": row["kept_by"]},
         "currency": row["currency"],
         "balance_minor": row["posted_minor"],
         "available_minor": row["available_minor"],
     }
+
+
+def _why_elsewhere(row: Any) -> FlorinError | None:
+    """Why a wallet is with another participant; None where it is not."""
+    if row["state"] != "elsewhere":
+        return None
+    why = WalletMoved if row["was_registered"] else AddressOfAnotherParticipant
+    return why(row["reference"], address_text(row["address"]), row["kept_by"])
 
 
 async def _insert(
@@ -181,5 +205,6 @@ def _outcome(line: WalletBody, known: _Known) -> dict[str, Any] | FlorinError:
     )
     if not is_same:
         return IdempotencyKeyReused(line.reference, "wallet")
-    state = "ready" if row["is_ready"] else "requested"
-    return {"reference": line.reference, "wallet_id": str(row["id"]), "state": state}
+    if row["state"] == "elsewhere" and not row["was_registered"]:
+        return AddressOfAnotherParticipant(line.reference, address_text(row["address"]), row["kept_by"])
+    return {"reference": line.reference, "wallet_id": str(row["id"]), "state": row["state"]}

@@ -41,7 +41,9 @@ async def home(request: Request, search: Search = "") -> Response:
         signed_in = await session_of(conn, request.cookies.get(page.session_cookie))
         customers: list[Any] = []
         if page.institution.settings.is_sandbox:
-            customers = await queries.customers_with_wallets(conn, _printable(search), SHOWN_CUSTOMERS)
+            customers = await queries.customers_with_wallets(
+                conn, page.institution.settings.participant_id, _printable(search), SHOWN_CUSTOMERS
+            )
     return page.answer("home.html", customers=customers, search=search, signed_in=signed_in)
 
 
@@ -80,7 +82,7 @@ async def wallet(request: Request, wallet: WalletId = "", search: Search = "", s
     page = Page(request)
     async with page.institution.pool.acquire() as conn:
         signed_in = await _require_session(conn, page)
-        view = await overview(conn, signed_in.customer_id, wallet)
+        view = await overview(conn, page.institution.settings.participant_id, signed_in.customer_id, wallet)
         offered = await payees(conn, view.wallet["id"], _printable(search))
     return _wallet_page(page, signed_in, view, offered, {"search": search}, was_sent=bool(sent))
 
@@ -96,7 +98,7 @@ async def find_payees(
     page = Page(request)
     async with page.institution.pool.acquire() as conn:
         signed_in = await _require_session(conn, page)
-        view = await overview(conn, signed_in.customer_id, wallet)
+        view = await overview(conn, page.institution.settings.participant_id, signed_in.customer_id, wallet)
         offered = await payees(conn, view.wallet["id"], _printable(search), _biller_of(payee))
     return HTMLResponse(page.render("_payees.html", payees=offered, chosen=payee, search=search))
 
@@ -108,7 +110,9 @@ async def review(request: Request) -> Response:
     form = await page.form()
     async with page.institution.pool.acquire() as conn:
         signed_in = await _require_session(conn, page)
-        view = await overview(conn, signed_in.customer_id, form.get("wallet", ""))
+        view = await overview(
+            conn, page.institution.settings.participant_id, signed_in.customer_id, form.get("wallet", "")
+        )
         if not form.get("amount") or not _names_payee(form):
             return HTMLResponse(page.render("_review.html", decision=None, reasons=[]))
         try:
@@ -127,7 +131,9 @@ async def pay(request: Request) -> Response:
     form = await page.form()
     async with page.institution.pool.acquire() as conn:
         signed_in = await _require_session(conn, page)
-        view = await overview(conn, signed_in.customer_id, form.get("wallet", ""))
+        view = await overview(
+            conn, page.institution.settings.participant_id, signed_in.customer_id, form.get("wallet", "")
+        )
     gatherer: Gatherer[PaymentRequest, Outcome] = request.app.state.payments
     try:
         outcome = await gatherer.submit(_request_of(page, signed_in, view, form))
@@ -139,7 +145,9 @@ async def pay(request: Request) -> Response:
     if not reasons:
         return RedirectResponse(f"/wallet?wallet={view.wallet['id']}&sent=1", status_code=303)
     async with page.institution.pool.acquire() as conn:
-        view = await overview(conn, signed_in.customer_id, str(view.wallet["id"]))
+        view = await overview(
+            conn, page.institution.settings.participant_id, signed_in.customer_id, str(view.wallet["id"])
+        )
         offered = await payees(conn, view.wallet["id"], "", _biller_of(form.get("payee", "")))
     return _wallet_page(page, signed_in, view, offered, form, reasons=reasons)
 
@@ -150,14 +158,16 @@ async def events(request: Request, wallet: WalletId = "") -> Response:
     page = Page(request)
     async with page.institution.pool.acquire() as conn:
         signed_in = await _require_session(conn, page)
-        await overview(conn, signed_in.customer_id, wallet)
+        await overview(conn, page.institution.settings.participant_id, signed_in.customer_id, wallet)
     news: News = request.app.state.news
 
     async def render() -> dict[str, str] | None:
         async with page.institution.pool.acquire() as conn:
             if await session_of(conn, request.cookies.get(page.session_cookie)) is None:
                 return None
-            view = await overview(conn, signed_in.customer_id, wallet)
+            view = await overview(
+                conn, page.institution.settings.participant_id, signed_in.customer_id, wallet
+            )
         return {
             "balances": page.render("_balances.html", view=view),
             "payments": page.render("_payments.html", view=view),

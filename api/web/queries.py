@@ -10,23 +10,24 @@ if TYPE_CHECKING:
     from api.database import Connection
 
 
-async def customers_with_wallets(conn: Connection, search: str, limit: int) -> list[Any]:
+async def customers_with_wallets(conn: Connection, participant_id: int, search: str, limit: int) -> list[Any]:
     """Customers with a wallet that is ready, each by the first of them; `search` is a part of their names."""
     return await conn.fetch(
         """SELECT c.id, c.name, c.reference, b.posted_minor, d.posted_minor AS deposit_minor
              FROM wallets w
              JOIN customers c ON c.id = w.customer_id
              JOIN outbox_registrations r ON r.wallet_id = w.id
-             JOIN chain_accounts n ON n.address = r.address
+             JOIN chain_accounts n ON n.address = r.address AND n.participant = $1
              JOIN ledger_balances b ON b.account_id = w.ledger_account_id
              LEFT JOIN accounts a ON a.id = w.account_id
              LEFT JOIN ledger_balances d ON d.account_id = a.ledger_account_id
-            WHERE c.name ILIKE $1
+            WHERE c.name ILIKE $2
               AND NOT EXISTS (
                   SELECT FROM wallets e JOIN outbox_registrations er ON er.wallet_id = e.id
-                    JOIN chain_accounts en ON en.address = er.address
+                    JOIN chain_accounts en ON en.address = er.address AND en.participant = $1
                    WHERE e.customer_id = w.customer_id AND e.key_index < w.key_index)
-            ORDER BY w.key_index LIMIT $2""",
+            ORDER BY w.key_index LIMIT $3""",
+        participant_id,
         like_pattern(search),
         limit,
     )

@@ -55,9 +55,11 @@ class Overview:
     movements: list[Movement]
 
 
-async def overview(conn: Connection, customer_id: uuid.UUID, wallet_id: str | None) -> Overview:
+async def overview(
+    conn: Connection, participant_id: int, customer_id: uuid.UUID, wallet_id: str | None
+) -> Overview:
     """A customer's wallet (by default the first). Raises `NotFound` for one that is not theirs."""
-    wallets = await wallets_of_customer(conn, customer_id)
+    wallets = await wallets_of_customer(conn, participant_id, customer_id)
     wallet = choose_wallet(wallets, wallet_id)
     deposit_id = wallet["deposit_ledger_account_id"]
     account_money = None

@@ -41,6 +41,9 @@ _CHINESE: Final = {
     "{amount} on its way": "{amount} 处理中",
     "The wallet is being registered on chain; it can pay once that is final.":
         "钱包正在链上登记，完成后即可付款。",
+    "The wallet was moved to another bank.": "该钱包已转至其他银行。",
+    "Another institution registered the wallet's address first: ask the bank for another wallet.":
+        "该钱包的地址已先由其他机构登记，无法使用。请向银行申请新钱包。",
     "Pay": "付款",
     "Payee": "收款人",
     "Find a payee": "查找收款人",
@@ -122,6 +125,7 @@ _CHINESE: Final = {
     "PayerSuspended": "付款银行已被中央银行暂停。",
     "PayerNotOfParticipant": "该钱包已转至其他银行。",
     "PayeeNotOfParticipant": "该钱包已转至其他银行。",
+    "AddressOfAnotherParticipant": "该钱包的地址已先由其他机构登记，在此无法使用。请向银行申请新钱包。",
     "ParticipantSuspended": "中央银行已暂停本银行。",
     "ParticipantFrozen": "本银行自己的账户已被冻结。",
     "PayeeNotRegistered": "收款地址未登记。",

@@ -86,19 +86,20 @@ class FinalChain:
             int(flags | AccountFlag.REGISTERED),
         )
 
-    async def register_requested_wallets(self) -> None:
-        """Every wallet that was asked for gets its address and is registered."""
+    async def register_requested_wallets(self, keeper: int = OWN_BANK) -> None:
+        """Every wallet that was asked for gets its address, which this bank or another keeper registers."""
         rows = await self.pool.fetch(
             "SELECT wallet_id, tier, flags FROM outbox_registrations WHERE address IS NULL ORDER BY seq"
         )
         for row in rows:
             address = hashlib.sha256(row["wallet_id"].bytes).digest()[:20]
             await self.pool.execute(
-                "UPDATE outbox_registrations SET address = $2, registered_block = 100 WHERE wallet_id = $1",
+                "UPDATE outbox_registrations SET address = $2, registered_block = $3 WHERE wallet_id = $1",
                 row["wallet_id"],
                 address,
+                100 if keeper == OWN_BANK else None,
             )
-            await self.register(address, OWN_BANK, row["tier"], row["flags"])
+            await self.register(address, keeper, row["tier"], row["flags"])
 
     async def change(self, address: bytes, **columns: int) -> None:
         """Set columns of an account, such as `balance_minor`, `spent_minor`, `flags`."""

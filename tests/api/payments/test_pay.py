@@ -214,6 +214,16 @@ async def move_payer_away(bank: BankOffice) -> None:
     await bank.chain.change(await bank.address_of("w-1"), participant=OTHER_BANK)
 
 
+async def take_the_payers_address(bank: BankOffice) -> None:
+    await move_payer_away(bank)
+    await bank.institution.pool.execute("UPDATE outbox_registrations SET registered_block = NULL")
+
+
+async def make_the_payers_address_the_systems(bank: BankOffice) -> None:
+    await bank.chain.change(await bank.address_of("w-1"), participant=0)
+    await bank.institution.pool.execute("UPDATE outbox_registrations SET registered_block = NULL")
+
+
 async def make_payee_the_systems(bank: BankOffice) -> None:
     await bank.chain.flag(BILLER, AccountFlag.SYSTEM)
 
@@ -233,6 +243,8 @@ def bank_inventory(state: dict[str, list[tuple[Any, ...]]]) -> int:
         (pause, "CurrencyPaused"),
         (suspend, "ParticipantSuspended"),
         (move_payer_away, "PayerNotOfParticipant"),
+        (take_the_payers_address, "AddressOfAnotherParticipant"),
+        (make_the_payers_address_the_systems, "AddressOfAnotherParticipant"),
         (make_payee_the_systems, "PayeeIsSystem"),
         (hold_under_an_order, "FundsHeld"),
         (hold_the_inventory_under_an_order, "InsufficientInventory"),
@@ -253,6 +265,29 @@ async def test_what_the_chain_says_forbids_a_payment(bank: BankOffice, forbid: A
     preflight = (await bank.post("/v1/payments/preflight", payment(1_000))).json()
     assert [reason["code"] for reason in preflight["reasons"]] == [code]
     assert await bank.state(without=["payments"]) == before
+
+
+async def test_nothing_is_paid_to_a_wallet_whose_address_is_taken(bank: BankOffice) -> None:
+    wallet = {"reference": "w-2", "customer_reference": "c-1", "account_reference": "a-1", "tier": 1}
+    assert (await bank.post("/v1/wallets", wallet)).status_code == 202
+    await bank.chain.register_requested_wallets(OTHER_BANK)
+    address = address_text(await bank.address_of("w-2"))
+    biller = {"reference": "b-2", "name": "The same address", "address": address}
+    await bank.bulk("/v1/billers:bulk", [biller])
+    before = await bank.state(without=["payments"])
+    for payee in ({"wallet_reference": "w-2"}, {"address": address}, {"biller_reference": "b-2"}):
+        refused = await bank.post("/v1/payments", payment(payee=payee))
+        assert codes_of(refused) == ["AddressOfAnotherParticipant"], payee
+    funding = {"wallet_reference": "w-2", "amount_minor": 100}
+    assert codes_of(await bank.post("/v1/fundings", funding)) == ["AddressOfAnotherParticipant"]
+    assert await bank.state(without=["payments"]) == before
+
+
+async def test_a_wallet_that_moved_away_can_still_be_paid(bank: BankOffice) -> None:
+    await bank.add_customer(2)
+    await bank.chain.change(await bank.address_of("w-2"), participant=OTHER_BANK)
+    paid = await bank.post("/v1/payments", payment(payee={"wallet_reference": "w-2"}))
+    assert paid.status_code == 202
 
 
 async def test_yesterdays_spending_does_not_count(bank: BankOffice) -> None:

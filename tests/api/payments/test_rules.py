@@ -8,6 +8,7 @@ A payment
 ├── against which several things speak: every reason, in a fixed order
 ├── while settlement is frozen, or the currency paused: refused
 ├── whose payer is not registered, frozen, closed, or with another bank by now: refused
+├── whose payer or payee is a wallet whose address another participant registered first: refused
 ├── whose payee is unknown, not registered, frozen, closed, suspended, the system's, the payer: refused
 ├── whose bank is suspended or frozen: refused
 ├── of what no order holds of the wallet: accepted; of one more
@@ -123,6 +124,19 @@ def test_every_reason_is_given_at_once_in_a_fixed_order() -> None:
         ({"is_wallet_own": False}, "PayerNotOfParticipant"),
         ({"is_wallet_own": False, "kind": "redemption", "funds": funds(wallet=500)}, "PayerNotOfParticipant"),
         ({"is_wallet_own": False, "kind": "funding", "payer": BANK}, "PayeeNotOfParticipant"),
+        ({"is_wallet_own": False, "was_wallet_own": False}, "AddressOfAnotherParticipant"),
+        ({"is_payee_taken": True}, "AddressOfAnotherParticipant"),
+        (
+            # the wallet is the payee as well
+            {
+                "is_wallet_own": False,
+                "was_wallet_own": False,
+                "is_payee_taken": True,
+                "kind": "funding",
+                "payer": BANK,
+            },
+            "AddressOfAnotherParticipant",
+        ),
         ({"conditions": Conditions(False, None, REGISTERED | SUSPENDED)}, "ParticipantSuspended"),
         ({"conditions": Conditions(False, None, REGISTERED | FROZEN)}, "ParticipantFrozen"),
         ({"conditions": Conditions(False, None, REGISTERED | CLOSED)}, "ParticipantFrozen"),

@@ -2,6 +2,7 @@
 
 The way in
 ├── in a sandbox: sample customers with ready wallets, found by a part of their names
+│   └── and none whose wallet is with another bank, which its page says
 └── elsewhere: nobody can be chosen, and signing in does not exist
 A form
 ├── without, with another session's, or with another site's token: refused, and nothing changes
@@ -31,6 +32,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from api.addresses import address_text
 from api.web.errors import TooManyListeners
 from api.web.live import MAX_WATCHERS_EACH, News
 from tests.api.offices import CURRENCY, CUSTOMER_TIER, BankOffice, Office, open_office, payment
@@ -66,6 +68,24 @@ async def test_customers_are_found_by_a_part_of_their_names(bank: BankOffice, vi
     assert "Customer 1" not in found
     assert "No customer" in (await visitor.get("/?search=%25")).text
     assert (await visitor.get("/?search=%00")).status_code == 200
+
+
+async def test_a_wallet_that_is_elsewhere_says_so(bank: BankOffice, visitor: Visitor) -> None:
+    await visitor.sign_in("Customer 1")
+    await bank.chain.change(await bank.address_of("w-1"), participant=2)
+    assert "The wallet was moved to another bank." in (await visitor.get("/wallet")).text
+    offered = (await visitor.get("/")).text
+    assert ("<small>c-1</small>" in offered, "<small>c-9</small>" in offered) == (False, True)
+    await bank.institution.pool.execute("UPDATE outbox_registrations SET registered_block = NULL")
+    page = await visitor.get("/wallet")
+    assert "registered the wallet&#39;s address first" in page.text
+    assert "is being registered" not in page.text
+
+    # another wallet comes first from then on
+    wallet = {"reference": "w-1b", "customer_reference": "c-1", "account_reference": "a-1", "tier": 1}
+    assert (await bank.post("/v1/wallets", wallet)).status_code == 202
+    await bank.chain.register_requested_wallets()
+    assert address_text(await bank.address_of("w-1b")) in (await visitor.get("/wallet")).text
 
 
 async def test_outside_a_sandbox_nobody_can_be_chosen(database: Database) -> None:
