@@ -171,6 +171,7 @@ def _expected(
     """The transfers and moves that an institution must book, and each with the ways in which it may."""
     institutions: dict[int, bytes] = {}
     keepers: dict[bytes, int] = {}
+    ever_own: set[bytes] = set()
     balances: defaultdict[bytes, int] = defaultdict(int)
     for event in events:
         match event:
@@ -179,6 +180,8 @@ def _expected(
                 keepers[event.institution] = event.participant
             case AccountRegistered():
                 keepers[event.account] = event.participant
+                if event.participant == participant:
+                    ever_own.add(event.account)
             case Transfer() if participant == 0:
                 if NOBODY in {event.payer, event.payee}:
                     yield event, [_issuance(journal.codes, keepers, event)]
@@ -186,7 +189,7 @@ def _expected(
                 balances[event.payer] -= event.amount_minor
                 balances[event.payee] += event.amount_minor
                 own = {each for each in (event.payer, event.payee) if keepers.get(each) == participant}
-                legs = list(_bank_legs(journal, institutions.get(participant), own, event))
+                legs = list(_bank_legs(journal, institutions.get(participant), own, ever_own, event))
                 if legs:
                     yield event, legs
             case AccountMoved() if participant in {event.former_participant, event.participant}:
@@ -206,11 +209,12 @@ def _issuance(codes: Mapping[str, int], keepers: Mapping[bytes, int], event: Tra
 
 
 def _bank_legs(
-    journal: Journal, institution: bytes | None, own: set[bytes], event: Transfer
+    journal: Journal, institution: bytes | None, own: set[bytes], ever_own: set[bytes], event: Transfer
 ) -> Iterator[Legs]:
     """How a bank may book a transfer: an unexplained one waits in transit instead of on a deposit.
 
-    `own` are the parties that are with this bank: a wallet that was moved away is another bank's.
+    `own` are the parties that are with this bank: a wallet that was moved away is another bank's. Only a
+    wallet that ever was with it (`ever_own`) has a deposit behind it.
     """
     codes, amount_minor = journal.codes, event.amount_minor
     payer, payee = (journal.wallets.get(each) if each in own else None for each in (event.payer, event.payee))
@@ -228,7 +232,7 @@ def _bank_legs(
         yield legs
         return
     side, other = (-1, event.payee) if event.payer == institution else (1, event.payer)
-    customer = journal.wallets.get(other)
+    customer = journal.wallets.get(other) if other in ever_own else None
     counters = [customer.deposit_id if customer else None, codes.get("in_transit:unidentified", 0)]
     for counter in counters:
         if counter is not None:

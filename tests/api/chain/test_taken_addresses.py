@@ -9,6 +9,7 @@ a wallet whose address another participant registered
 │   └── but after some tries that all revert a person must look; who lifts the freeze gets one more
 ├── and that its owner moves to this bank is registered then
 └── and that is funded all the same takes no deposit: it waits in transit, and the books reconcile
+    └── and whoever books it on the deposit afterwards is found
 a wallet whose address became the system's is left out likewise
 a registration that reverts for another cause while an address was taken before is not tried again
 """
@@ -27,15 +28,20 @@ from contracts.abi import AccountFlag, encode_register, encode_set_participant
 from tests.api.chain.bank import CONFIRMATIONS, OTHER_BANK, OWN_BANK, Bank, Wallet
 from tests.api.chain.operator import mine, succeed
 from tests.api.chain.owners import call
-from tests.api.chain.test_outside_acts import Story
+from tests.api.chain.test_outside_acts import Story, tampered
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import asyncpg
 
     from tests.api.chain.conftest import Chain, SignerHome
     from tests.api.conftest import Database
 
 LINKED = int(AccountFlag.LINKED)
+ON_THE_DEPOSIT = """
+UPDATE ledger_legs SET account_id = (SELECT ledger_account_id FROM accounts)
+ WHERE account_id = (SELECT id FROM ledger_accounts WHERE code = 'in_transit:unidentified')"""
 
 
 class Country:
@@ -225,11 +231,29 @@ async def test_a_taken_wallet_that_its_owner_moves_here_is_registered_then(
 
 
 async def test_a_funding_of_a_taken_wallet_takes_no_deposit(
-    bank: Bank, chain: Chain, signer_home: SignerHome, database: Database, tmp_path: Path
+    bank: Bank,
+    chain: Chain,
+    signer_home: SignerHome,
+    database: Database,
+    tmp_path: Path,
+    superuser: asyncpg.Connection[asyncpg.Record],
 ) -> None:
     story, country = Story(bank, chain, signer_home), Country(bank, chain)
     (alice,) = await story.customers(1, 100_000)
     (taken,) = await country.wallets(1)
+    # a second wallet on Alice's account
+    await superuser.execute(
+        "UPDATE outbox_registrations SET deposit_ledger_account_id = $1 WHERE wallet_id = $2",
+        alice.deposit_id,
+        taken.wallet_id,
+    )
+    await bank.pool.execute(
+        """INSERT INTO wallets (id, reference, customer_id, account_id, currency, tier, key_index,
+                                ledger_account_id)
+           SELECT $1, '1', customer_id, account_id, currency, tier, 1, $2 FROM wallets""",
+        taken.wallet_id,
+        taken.account_id,
+    )
     await country.take(taken.address)
     await story.settle_down()
     # the rules refuse it; this one was accepted by something that did not know them
@@ -247,3 +271,8 @@ async def test_a_funding_of_a_taken_wallet_takes_no_deposit(
     assert await bank.posted(bank.chart.in_transit_unidentified) == -20_000
     assert await story.cases() == {"AddressOfAnotherParticipant", "UnidentifiedTransfer"}
     await story.assert_nothing_differs(database, tmp_path)
+
+    # who books it on the deposit after all is found
+    async with tampered(superuser, ON_THE_DEPOSIT):
+        verdict = await story.verdict(database, tmp_path)
+    assert "entry is what its event says" in {finding.check for finding in verdict.findings}
