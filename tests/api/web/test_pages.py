@@ -37,6 +37,7 @@ from api.web.errors import TooManyListeners
 from api.web.live import MAX_WATCHERS_EACH, News
 from tests.api.offices import CURRENCY, CUSTOMER_TIER, BankOffice, Office, open_office, payment
 from tests.api.web.conftest import HIDDEN, Visitor, form_of, visit
+from tests.fakes.final_chain import INSTITUTION_TIER, TIERS
 
 if TYPE_CHECKING:
     import httpx
@@ -403,6 +404,7 @@ async def test_open_pages_get_news(bank: BankOffice, visitor: Visitor) -> None:
 
 async def test_the_central_bank_shows_the_currency(central_bank: Office, citizen: Visitor) -> None:
     address = "0x" + "aa" * 20
+    await central_bank.chain.set_tier(INSTITUTION_TIER, TIERS[INSTITUTION_TIER])
     await central_bank.put(
         "/v1/participants/1", {"institution_address": address, "name": HOSTILE, "tier": 3, "tier_mask": 6}
     )
