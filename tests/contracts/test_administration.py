@@ -214,6 +214,13 @@ def test_taking_back_more_than_is_left_is_refused(world: World) -> None:
     assert (code, arguments["allowance"]) == ("MintAllowanceExceeded", SUPPLY)
 
 
+def test_a_whole_allowance_can_be_taken_back(world: World) -> None:
+    (told,) = world.do(ISSUER, abi.encode_decrease_mint_allowance(1, SUPPLY))
+    assert isinstance(told, MintAllowanceChanged)
+    assert (told.previous_allowance_minor, told.allowance_minor) == (SUPPLY, 0)
+    assert refusal_of(world, BANK_A.address, abi.encode_mint(1))[0] == "MintAllowanceExceeded"
+
+
 def test_an_unknown_participant_gets_no_allowance(world: World) -> None:
     assert refusal_of(world, ISSUER, abi.encode_increase_mint_allowance(3, 1)) == (
         "UnknownParticipant",
