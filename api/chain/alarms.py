@@ -51,7 +51,9 @@ async def open_case(connection: Connection, kind: str, /, **detail: Any) -> None
         """
         INSERT INTO chain_cases (kind, detail)
         SELECT $1::text, $2::jsonb WHERE NOT EXISTS (
-            SELECT FROM chain_cases WHERE kind = $1::text AND detail = $2::jsonb AND closed_at IS NULL)
+            SELECT FROM chain_cases
+             WHERE kind = $1::text AND detail = $2::jsonb AND closed_at IS NULL
+               AND detail - 'in_transit_minor' = $2::jsonb - 'in_transit_minor')  -- the index
         """,
         kind,
         text,

@@ -20,17 +20,15 @@ if TYPE_CHECKING:
     from api.database import Pool
 
 
-_IS_ANY_WAITING: Final = """
-SELECT EXISTS (SELECT FROM outbox_registrations
-                WHERE transaction_id IS NULL AND address IS NOT NULL AND registered_block IS NULL)
-"""
-
-_WAITING: Final = """
-SELECT r.wallet_id, r.address, r.tier, r.flags FROM outbox_registrations r
+_FROM_WAITING: Final = """
+  FROM outbox_registrations r
  WHERE r.transaction_id IS NULL AND r.address IS NOT NULL AND r.registered_block IS NULL
    AND NOT EXISTS (SELECT FROM chain_accounts n LEFT JOIN chain_participants p USING (participant)
-                    WHERE n.address = r.address AND p.institution IS DISTINCT FROM $2)
- ORDER BY r.seq LIMIT $1 FOR UPDATE OF r
+                    WHERE n.address = r.address AND p.institution IS DISTINCT FROM $1)
+"""
+_IS_ANY_WAITING: Final = f"SELECT EXISTS (SELECT {_FROM_WAITING})"
+_WAITING: Final = f"""
+SELECT r.wallet_id, r.address, r.tier, r.flags {_FROM_WAITING} ORDER BY r.seq LIMIT $2 FOR UPDATE OF r
 """
 
 
@@ -55,6 +53,8 @@ class Registering:
         addresses = await self._signer.derive(indices)
         institution = await self._own_institution()
         async with transaction(self._pool) as connection:
+            # a registration that becomes final is seen here, or sees the address there
+            await connection.execute("SELECT FROM chain_cursor FOR SHARE")
             await connection.execute(
                 """
                 UPDATE outbox_registrations r SET address = derived.address
@@ -67,6 +67,18 @@ class Registering:
             participant = await connection.fetchval(
                 "SELECT participant FROM chain_participants WHERE institution = $1", institution
             )
+            # a database that was set back: the wallets were registered before their addresses were lost
+            await connection.execute(
+                """
+                UPDATE outbox_registrations r
+                   SET registered_block = (SELECT final_number FROM chain_cursor)
+                  FROM chain_accounts n
+                 WHERE n.address = r.address AND n.participant = $2 AND r.address = ANY($1::bytea[])
+                   AND r.registered_block IS NULL
+                """,
+                addresses,
+                participant,
+            )
             await open_cases_of_taken(connection, participant, addresses)
         return len(indices)
 
@@ -76,14 +88,14 @@ class Registering:
         Addresses that another participant has are left out: one of them would revert the whole lot. Its id,
         or None.
         """
-        if not await self._pool.fetchval(_IS_ANY_WAITING):
-            return None
         institution = await self._own_institution()
+        if not await self._pool.fetchval(_IS_ANY_WAITING, institution):
+            return None
         transaction_id = uuid.uuid4()
         async with transaction(self._pool) as connection:
             if "registration" in await frozen_flows(connection):
                 return None
-            rows = await connection.fetch(_WAITING, max_registrations(head.limit_gas), institution)
+            rows = await connection.fetch(_WAITING, institution, max_registrations(head.limit_gas))
             if not rows:
                 return None
             tier, flags = rows[0]["tier"], rows[0]["flags"]

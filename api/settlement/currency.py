@@ -16,6 +16,7 @@ from api.settlement.errors import (
     AccountOfAnotherParticipant,
     AddressHasOwner,
     InstitutionHoldsMoney,
+    InstitutionRestricted,
     PerPaymentAboveHoldingLimit,
     TierNotSet,
 )
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 GOVERNOR_KEY: Final = "governor"
 _SELECTOR_AND_ID_BYTES: Final = 4 + 32
+_RESTRICTED: Final = AccountFlag.FROZEN | AccountFlag.HAS_HOLD | AccountFlag.SUSPENDED
 
 
 async def set_tier(conn: Connection, tier: int, body: TierBody) -> dict[str, Any]:
@@ -53,14 +55,18 @@ async def set_participant(
 ) -> dict[str, Any]:
     """Make a bank a participant, or change it: its reserves account here, its account and tiers on chain.
 
-    Raises `TierNotSet`, `AccountOfAnotherParticipant` and `InstitutionHoldsMoney`.
+    Raises `TierNotSet`, `AccountOfAnotherParticipant`, `AddressHasOwner`, `InstitutionRestricted` and
+    `InstitutionHoldsMoney`: the chain would refuse it, or money would be nobody's.
     """
     await _take_turns(conn, "participants")
     await _require_tier(conn, body.tier)
     owner = await queries.participant_at(conn, body.institution_address)
     if owner is not None and owner != participant_id:
         raise AccountOfAnotherParticipant(owner)
-    balance_minor = await queries.replaced_balance(conn, participant_id, body.institution_address)
+    await _require_free(conn, participant_id, body.institution_address)
+    balance_minor, flags = await queries.replaced_account(conn, participant_id, body.institution_address)
+    if flags & _RESTRICTED:
+        raise InstitutionRestricted()
     if balance_minor:
         raise InstitutionHoldsMoney(balance_minor)
     code = code_of("reserves_of", participant_id)
@@ -116,7 +122,7 @@ async def set_system_account(conn: Connection, address: bytes, tier: int) -> dic
 
 async def system_accounts(conn: Connection) -> dict[str, Any]:
     """The system's accounts that are final on chain."""
-    known = await queries.accounts_with_flag(conn, AccountFlag.SYSTEM)
+    known = await queries.system_accounts(conn)
     return {"system_accounts": [_system_account_answer(address, tier, "final") for address, tier in known]}
 
 
@@ -125,6 +131,16 @@ async def _take_turns(conn: Connection, subject: str) -> None:
     await conn.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"florin settlement {subject}"
     )
+
+
+async def _require_free(conn: Connection, participant_id: int, address: bytes) -> None:
+    """Raise `AddressHasOwner` for an account of another participant's customer or of the system."""
+    known = await queries.account_on_chain(conn, address)
+    if known is not None and (known[0] != participant_id or known[2] & AccountFlag.SYSTEM):
+        raise AddressHasOwner(address_text(address), known[0])
+    about = encode_set_system_account(address, 0)[:_SELECTOR_AND_ID_BYTES]
+    if await queries.last_pending_call(conn, "set_system_account", about) is not None:
+        raise AddressHasOwner(address_text(address), 0)
 
 
 async def _require_tier(conn: Connection, tier: int) -> None:

@@ -30,13 +30,17 @@ class AccountOfAnotherParticipant(FlorinError):
 
 
 class AddressHasOwner(FlorinError):
-    """An address that belongs to a participant or its customer: the chain would not make it the system's."""
+    """An address that is a participant's, its customer's or the system's already: the chain would refuse it.
+
+    `participant_id` is 0 for the system.
+    """
 
     def __init__(self, address: str, participant_id: int) -> None:
+        owner = f"participant {participant_id}" if participant_id else "the system"
         super().__init__(
             "AddressHasOwner",
             422,
-            f"This address is an account of participant {participant_id}: name a contract of the system.",
+            f"This address is an account of {owner} already: name another one.",
             address=address,
             participant_id=participant_id,
         )
@@ -51,6 +55,18 @@ class InstitutionHoldsMoney(FlorinError):
             422,
             "The participant's present account still holds money: it must be returned or paid out first.",
             balance_minor=balance_minor,
+        )
+
+
+class InstitutionRestricted(FlorinError):
+    """A participant's account is not replaced while suspended, frozen or held: its money would come free."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "InstitutionRestricted",
+            422,
+            "The participant's present account is suspended, or frozen or held under an order: "
+            "it can be replaced once that has ended.",
         )
 
 

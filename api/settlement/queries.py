@@ -37,23 +37,24 @@ async def account_on_chain(conn: Connection, address: bytes) -> tuple[int, int, 
     return None if row is None else (row[0], row[1], row[2])
 
 
-async def accounts_with_flag(conn: Connection, flag: int) -> list[tuple[bytes, int]]:
-    """(address, tier) of the accounts that have the flag, as they are final on chain."""
-    rows = await conn.fetch(
-        "SELECT address, tier FROM chain_accounts WHERE flags & $1 <> 0 ORDER BY address", flag
-    )
+async def system_accounts(conn: Connection) -> list[tuple[bytes, int]]:
+    """(address, tier) of the accounts that have SYSTEM (32), as they are final on chain."""
+    rows = await conn.fetch("SELECT address, tier FROM chain_accounts WHERE flags & 32 <> 0 ORDER BY address")
     return [(row[0], row[1]) for row in rows]
 
 
-async def replaced_balance(conn: Connection, participant_id: int, institution_address: bytes) -> int:
-    """What the participant's account holds on chain, where it is another one than this; else 0."""
-    held: int | None = await conn.fetchval(
-        """SELECT n.balance_minor FROM chain_participants p JOIN chain_accounts n ON n.address = p.institution
+async def replaced_account(
+    conn: Connection, participant_id: int, institution_address: bytes
+) -> tuple[int, int]:
+    """(balance, flags) of the participant's account on chain where it is another than this; else zeros."""
+    row = await conn.fetchrow(
+        """SELECT n.balance_minor, n.flags
+             FROM chain_participants p JOIN chain_accounts n ON n.address = p.institution
             WHERE p.participant = $1 AND p.institution <> $2""",
         participant_id,
         institution_address,
     )
-    return held or 0
+    return (row[0], row[1]) if row else (0, 0)
 
 
 async def participant_at(conn: Connection, institution_address: bytes) -> int | None:

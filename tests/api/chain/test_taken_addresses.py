@@ -11,6 +11,7 @@ a wallet whose address another participant registered
 └── and that is funded all the same takes no deposit: it waits in transit, and the books reconcile
     └── and whoever books it on the deposit afterwards is found
 a wallet whose address became the system's is left out likewise
+a wallet that this bank registered before its database was set back is registered, and not sent again
 a registration that reverts for another cause while an address was taken before is not tried again
 """
 
@@ -149,6 +150,23 @@ async def test_an_address_that_is_derived_only_after_it_was_taken_is_left_out(co
 
     assert await country.registered() == [False, True]
     assert await country.cases() == [case_of(wallets[0])]
+
+
+async def test_a_wallet_that_is_registered_before_its_address_is_known_is_ours(country: Country) -> None:
+    await country.wallets(1)
+    relay = country.bank.relay
+    assert await relay.registering.prepare(await country.bank.rpc.latest()) is not None
+    await relay.submitting.submit_prepared(await country.bank.rpc.latest())
+    await mine(country.bank.rpc)
+    # a database that was restored from before the signer was asked
+    await country.bank.pool.execute("UPDATE outbox_registrations SET address = NULL, transaction_id = NULL")
+    await country.make_final()
+    assert await country.registered() == [False]
+    await country.bank.finish()
+
+    assert await country.registered() == [True]
+    assert await country.cases() == []
+    assert await country.bank.pool.fetchval("SELECT count(*) FROM chain_transactions") == 1
 
 
 async def test_a_lot_that_reverts_for_taken_addresses_is_tried_again_without_them(country: Country) -> None:

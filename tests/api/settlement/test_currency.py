@@ -3,7 +3,8 @@
 What is asked for
 ├── for the first time: one call of the contract by the governor
 ├── again, while it is pending or once it is final: nothing is sent
-├── of an account of the system: only for what is nobody's
+├── of an account of the system, or of a participant: only for what is nobody else's
+├── with a new account while the present one is suspended, frozen or held: refused
 ├── with a tier that was not set: refused; that is being set: sent after it
 ├── with a new account while the present one holds money: refused
 ├── otherwise than what is pending or final: another call
@@ -115,6 +116,41 @@ async def test_an_account_that_holds_money_is_not_replaced(begun_central_bank: O
     assert await begun_central_bank.state() == before
     await pool.execute("UPDATE chain_accounts SET balance_minor = 0")
     assert (await begun_central_bank.put("/v1/participants/1", other)).json()["state"] == "requested"
+
+
+async def test_an_account_under_a_restriction_is_not_replaced(begun_central_bank: Office) -> None:
+    await begun_central_bank.put("/v1/participants/1", BANK)
+    pool = begun_central_bank.institution.pool
+    await pool.execute("INSERT INTO chain_participants VALUES (1, $1, 6, 0)", OWN_INSTITUTION)
+    await begun_central_bank.chain.register(OWN_INSTITUTION, 1, 3, AccountFlag.INSTITUTION)
+    other = BANK | {"institution_address": address_text(OTHER_INSTITUTION)}
+    for flag in (AccountFlag.FROZEN, AccountFlag.HAS_HOLD, AccountFlag.SUSPENDED):
+        await begun_central_bank.chain.change(OWN_INSTITUTION, flags=AccountFlag.INSTITUTION | flag)
+        before = await begun_central_bank.state()
+        refused = await begun_central_bank.put("/v1/participants/1", other)
+        assert (refused.status_code, refused.json()["code"]) == (422, "InstitutionRestricted")
+        assert await begun_central_bank.state() == before
+    await begun_central_bank.chain.change(OWN_INSTITUTION, flags=AccountFlag.INSTITUTION)
+    assert (await begun_central_bank.put("/v1/participants/1", other)).json()["state"] == "requested"
+
+
+async def test_what_is_anothers_or_the_systems_does_not_become_an_institution(
+    begun_central_bank: Office,
+) -> None:
+    customer, system = bytes.fromhex("c5" * 20), bytes.fromhex("5f" * 20)
+    await begun_central_bank.chain.register(customer, 2, 1, AccountFlag.LINKED)
+    await begun_central_bank.chain.register(system, 0, 3, AccountFlag.SYSTEM)
+    await begun_central_bank.put(SYSTEM_ACCOUNT, {"tier": 3})
+    before = await begun_central_bank.state()
+    for address, owner in ((customer, 2), (system, 0), (SETTLEMENT, 0)):
+        answer = await begun_central_bank.put(
+            "/v1/participants/1", BANK | {"institution_address": address_text(address)}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (422, "AddressHasOwner")
+        assert answer.json()["participant_id"] == owner
+    assert await begun_central_bank.state() == before
+    await begun_central_bank.chain.register(OWN_INSTITUTION, 1, 1, AccountFlag.LINKED)
+    assert (await begun_central_bank.put("/v1/participants/1", BANK)).json()["state"] == "requested"
 
 
 async def test_a_new_name_changes_nothing_on_chain(begun_central_bank: Office) -> None:
