@@ -157,6 +157,16 @@ def test_the_day_ends_at_midnight_utc(world: World, pay: Pay) -> None:
     assert (account.spent_today, account.day) == (40_000, midnight // 86_400)
 
 
+def test_a_new_day_leaves_no_bit_of_the_old_one(world: World, pay: Pay) -> None:
+    today = world.evm.time_s // 86_400
+    earlier = (1 << (today.bit_length() - 1)) - 1
+    assert earlier >> 8 & ~(today >> 8), "the day's upper byte has a bit that is gone today"
+    world.set_account(ALICE, spent_today=2**64 - 1, day=earlier)
+    assert pay(world, ALICE, BANK_A, 40_000) is None
+    account = world.account(ALICE)
+    assert (account.spent_today, account.day) == (40_000, today)
+
+
 def test_days_are_counted_on_when_their_16_bits_end(world: World, pay: Pay) -> None:
     world.evm.set_time((2**17 + 3) * 86_400)  # they end in 2149 and again in 2328
     assert pay(world, ALICE, BANK_A, 50_000) is None
