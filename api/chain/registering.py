@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from api.database import Pool
 
 
+_IS_ANY_LEFT: Final = """
+SELECT EXISTS (SELECT FROM outbox_registrations
+                WHERE transaction_id IS NULL AND address IS NOT NULL AND registered_block IS NULL)
+"""
+
 _FROM_WAITING: Final = """
   FROM outbox_registrations r
  WHERE r.transaction_id IS NULL AND r.address IS NOT NULL AND r.registered_block IS NULL
@@ -88,6 +93,8 @@ class Registering:
         Addresses that another participant has are left out: one of them would revert the whole lot. Its id,
         or None.
         """
+        if not await self._pool.fetchval(_IS_ANY_LEFT):
+            return None  # at a central bank always: it has no customers, and no key that registers
         institution = await self._own_institution()
         if not await self._pool.fetchval(_IS_ANY_WAITING, institution):
             return None
