@@ -332,7 +332,10 @@ def test_what_is_consistent_in_itself_is_still_not_what_was_anchored(ample: Side
     assert verdict.status == 1
     findings = re.sub(r"\s+", " ", verdict.output)
     assert "bank-a: ledger is what was anchored: entries 1 to " in findings
-    assert "bank-a: signer's journal is what was anchored: rows 1 to " in findings
+    rows = re.search(r"bank-a: signer's journal is what was anchored: rows ([0-9]+) to ([0-9]+),", findings)
+    assert rows is not None, findings
+    first, last = map(int, rows.groups())
+    assert first <= 11 <= last, "an anchor of ten rows or fewer still holds, the next one does not"
     assert "found only 10 rows" in findings
     assert findings.count("bank-a: ") == 2, "nothing else looks at these"
     for other in ("central-bank", "bank-b"):
