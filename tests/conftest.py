@@ -40,7 +40,6 @@ LONGEST = (
     "tests/contracts/test_forms_agree.py",
     "tests/contracts/test_mutation.py",
     "tests/contracts/test_gas.py",
-    "tests/journeys/test_interruptions.py",
 )
 """Files of few tests that take long. Left to the end, one of them is what all other processes wait for.
 
