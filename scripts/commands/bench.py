@@ -120,7 +120,8 @@ async def _postgres_version(url: str) -> str:
 
 def _gas(steps: Steps) -> dict[str, Any]:
     """What a payment in a full batch costs, on each EVM that is here."""
-    from contracts.gas import BATCH, measure, measure_settle
+    from contracts.gas import measure, measure_settle
+    from contracts.gas_sandbox import BATCH
 
     with steps.step("Gas on py-evm"):
         per_payment = {"py-evm": float(measure()["settle_per_payment_at_500"])}

@@ -42,6 +42,21 @@ def story(events: Sequence[Event]) -> Story:
     ]
 
 
+def transfer_each(
+    world: World, payments: Sequence[tuple[Person, Person, int]]
+) -> tuple[list[str | None], Story]:
+    """What the single path says to each payment (None: done), and what moved."""
+    outcomes: list[str | None] = []
+    moved: Story = []
+    for payment in payments:
+        try:
+            moved += story(world.transfer(*payment))
+            outcomes.append(None)
+        except Refused as refused:
+            outcomes.append(refused.code)
+    return outcomes, moved
+
+
 def consecutive(records: Sequence[Record]) -> list[list[Record]]:
     """Groups of neighbours that share their payee: the order stays."""
     return [list(each) for _, each in groupby(records, key=lambda record: record.payee)]

@@ -31,8 +31,8 @@ from contracts.access_lists import (
     accounts_to_list,
 )
 from contracts.batch import Record, pack, pack_grouped
-from contracts.gas import Sandbox
 from contracts.gas_chains import LocalGasChain
+from contracts.gas_sandbox import Sandbox
 from contracts.transactions import Transaction
 from tests.contracts import world as worlds
 from tests.contracts.forms import sign_fan_out

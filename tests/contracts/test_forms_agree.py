@@ -18,6 +18,7 @@ from tests.contracts.forms import (
     settle_fan_out,
     settle_grouped,
     story,
+    transfer_each,
 )
 from tests.contracts.world import (
     ALICE,
@@ -30,7 +31,6 @@ from tests.contracts.world import (
     STRANGER,
     UNLINKED,
     Person,
-    Refused,
     World,
 )
 
@@ -139,15 +139,7 @@ def happened(world: World, events: Sequence[Event], count: int) -> Happened:
 
 
 def singly(world: World, payments: Payments) -> Happened:
-    outcomes: list[str | None] = []
-    moved: Story = []
-    for payment in payments:
-        try:
-            moved += story(world.transfer(*payment))
-            outcomes.append(None)
-        except Refused as refused:
-            outcomes.append(refused.code)
-    return outcomes, moved, accounts(world)
+    return *transfer_each(world, payments), accounts(world)
 
 
 @BOUNDS

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from contracts.compile import find_missing_tools
-from contracts.gas import AMOUNT, MEASURES, SNAPSHOT, Sandbox
+from contracts.gas import MEASURES, SNAPSHOT
 from contracts.gas_chains import LocalGasChain
 from contracts.gas_peers import (
     PermitToken,
@@ -14,6 +14,7 @@ from contracts.gas_peers import (
     encode_call,
     find_missing_packages,
 )
+from contracts.gas_sandbox import AMOUNT, Sandbox
 from contracts.transactions import address_of
 from tests.contracts.world import ALICE, BOB
 

@@ -10,7 +10,15 @@ from contracts import abi, memberships, orders
 from contracts.abi import AccountFlag, AccountWord
 from contracts.batch import Record
 from tests.contracts.depth import bounds
-from tests.contracts.forms import Story, consecutive, reasons, settle_fan_out, settle_grouped, story
+from tests.contracts.forms import (
+    Story,
+    consecutive,
+    reasons,
+    settle_fan_out,
+    settle_grouped,
+    story,
+    transfer_each,
+)
 from tests.contracts.world import (
     ALICE,
     BANK_A,
@@ -106,18 +114,6 @@ def act(world: World, step: Act, order: bytes) -> Outcomes:
         return [refused.code], []
 
 
-def one_by_one(world: World, payments: Sequence[tuple[Person, Person, int]]) -> Outcomes:
-    outcomes: list[str | None] = []
-    moved: Story = []
-    for payment in payments:
-        try:
-            moved += story(world.transfer(*payment))
-            outcomes.append(None)
-        except Refused as refused:
-            outcomes.append(refused.code)
-    return outcomes, moved
-
-
 def _records(world: World, payments: Sequence[tuple[Person, Person, int]]) -> list[Record]:
     used: dict[Person, int] = {}
     records = []
@@ -186,7 +182,7 @@ def test_a_history_ends_the_same_in_every_form(world: World, history: Sequence[P
     begin = world.evm.snapshot()
     order = world.register_order(cap=10**9, expiry_s=2**40)
     start = world.evm.snapshot()
-    singly = tell(world, history, order, one_by_one)
+    singly = tell(world, history, order, transfer_each)
     for form in (flat, grouped, fanned_out):
         world.evm.revert(start)
         assert tell(world, history, order, form) == singly, form.__name__
