@@ -168,12 +168,7 @@ class CountryStart:
             if (directory / "cluster").exists() and postgres.EXTERNAL_URL_VARIABLE not in os.environ:
                 Cluster(directory).stop()
             raise
-        try:
-            self._supervisor.watch(Service("postgres", server.is_alive, server.revive, server.stop))
-        except BaseException:
-            # Ctrl-C in the moment in which this thread began: nobody waited for it, all is stopped already
-            server.stop()
-            raise
+        self._supervisor.watch(Service("postgres", server.is_alive, server.revive, server.stop))
         return server
 
     def _start_chain(self, chain: str, keys: Mapping[str, Mapping[str, str]]) -> str:

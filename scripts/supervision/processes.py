@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,10 @@ class Child:
         return is_ready
 
 
+class AlreadyStopped(ProcessError):
+    """The supervisor was left, so nobody would look after what is started now."""
+
+
 class Supervisor:
     """Everything that one run started. Use it as a context manager: leaving it stops all of it.
 
@@ -160,8 +164,13 @@ class Supervisor:
         return child
 
     def watch(self, service: Service) -> None:
-        """Revive a service when it dies, and stop it at the end."""
-        self._ask(lambda: self._services.append(service))
+        """Revive a service when it dies, and stop it at the end: now, with AlreadyStopped, where that was."""
+        try:
+            self._ask(lambda: self._services.append(service))
+        except AlreadyStopped:
+            # Ctrl-C in the moment in which the thread that started it began: nobody waited for that thread
+            service.stop()
+            raise
 
     def wait_ready(self, *children: Child, timeout_s: float = 60.0) -> None:
         """Wait until all are ready; NotReady names the first that is not and shows its log."""
@@ -226,9 +235,12 @@ class Supervisor:
     # the watching thread
 
     def _ask(self, work: Callable[[], Any]) -> Any:
-        assert self._thread.is_alive(), "the supervisor is entered and not yet stopped"
         request: Future[Any] = Future()
         self._requests.put((work, request))
+        while self._thread.is_alive() and not request.done():
+            wait([request], timeout=WATCH_INTERVAL_S)
+        if not request.done():
+            raise AlreadyStopped
         return request.result()
 
     def _watch(self) -> None:

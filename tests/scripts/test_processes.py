@@ -6,14 +6,24 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from scripts.supervision.leftovers import AlreadyRunning, process_birth, stop_leftovers, write_pid_file
-from scripts.supervision.processes import Child, ChildFailed, ChildSpec, NotReady, Service, Supervisor
+from scripts.supervision.processes import (
+    AlreadyStopped,
+    Child,
+    ChildFailed,
+    ChildSpec,
+    NotReady,
+    Service,
+    Supervisor,
+)
 
 WAIT = "print('here', flush=True); time.sleep(600)"
 
@@ -160,6 +170,43 @@ def test_a_service_that_died_is_revived(supervisor: Supervisor) -> None:
     supervisor.watch(Service("database", lambda: lives[-1], lambda: lives.append(True), lambda: None))
     eventually(lambda: lives[-1])
     assert supervisor.restarts == {"database": 1}
+
+
+def test_what_comes_after_the_end_is_stopped_at_once_and_no_child_is_started(tmp_path: Path) -> None:
+    with Supervisor(tmp_path / "data") as left:
+        pass
+    stopped: list[str] = []
+    with pytest.raises(AlreadyStopped):
+        left.watch(Service("database", lambda: True, lambda: None, lambda: stopped.append("database")))
+    assert stopped == ["database"]
+    with pytest.raises(AlreadyStopped):
+        left.start(spec(tmp_path, "late"))
+    assert not (tmp_path / "data" / "logs" / "late.log").exists()
+
+
+def test_a_service_that_comes_while_everything_ends_is_stopped_once(tmp_path: Path) -> None:
+    stopped: list[int] = []
+    refused: list[int] = []
+
+    def come(supervisor: Supervisor) -> None:
+        for number in range(10_000):
+            stop = partial(stopped.append, number)
+            try:
+                supervisor.watch(Service(str(number), lambda: True, lambda: None, stop))
+            except AlreadyStopped:
+                refused.append(number)
+                return
+
+    for turn in range(10):
+        stopped.clear()
+        refused.clear()
+        with Supervisor(tmp_path / str(turn)) as supervisor:
+            comer = threading.Thread(target=come, args=(supervisor,))
+            comer.start()
+        comer.join(10)
+        assert not comer.is_alive(), "nobody answered it"
+        assert sorted(stopped) == list(range(len(stopped)))
+        assert len(refused) == 1
 
 
 def test_two_runs_do_not_share_a_data_directory(supervisor: Supervisor, tmp_path: Path) -> None:
