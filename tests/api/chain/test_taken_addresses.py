@@ -12,11 +12,13 @@ a wallet whose address another participant registered
     └── and whoever books it on the deposit afterwards is found
 a wallet whose address became the system's is left out likewise
 a wallet that this bank registered before its database was set back is registered, and not sent again
+└── also when that becomes final in the moment in which the address is stored
 a registration that reverts for another cause while an address was taken before is not tried again
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from tests.api.conftest import Database
 
 LINKED = int(AccountFlag.LINKED)
+IS_ANYBODY_WAITING = """
+SELECT EXISTS (SELECT FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock')"""
 ON_THE_DEPOSIT = """
 UPDATE ledger_legs SET account_id = (SELECT ledger_account_id FROM accounts)
  WHERE account_id = (SELECT id FROM ledger_accounts WHERE code = 'in_transit:unidentified')"""
@@ -167,6 +172,28 @@ async def test_a_wallet_that_is_registered_before_its_address_is_known_is_ours(c
     assert await country.registered() == [True]
     assert await country.cases() == []
     assert await country.bank.pool.fetchval("SELECT count(*) FROM chain_transactions") == 1
+
+
+async def test_a_registration_that_becomes_final_while_its_address_is_derived_is_seen(
+    country: Country,
+) -> None:
+    (wallet,) = await country.wallets(1)
+    await country.make_final()  # the participants are known
+    pool = country.bank.pool
+    await pool.execute("UPDATE outbox_registrations SET address = NULL")
+    async with pool.acquire() as finality, finality.transaction():
+        # what the final range does: it has the cursor, finds nobody with this address, and projects it
+        await finality.execute("SELECT FROM chain_cursor FOR UPDATE")
+        await finality.execute(
+            "INSERT INTO chain_accounts (address, participant, tier, flags) VALUES ($1, $2, 1, $3)",
+            wallet.address, OWN_BANK, int(AccountFlag.REGISTERED | AccountFlag.LINKED),
+        )  # fmt: skip
+        deriving = asyncio.create_task(country.bank.relay.registering.derive())
+        async with asyncio.timeout(10):
+            while not (deriving.done() or await pool.fetchval(IS_ANYBODY_WAITING)):
+                await asyncio.wait([deriving], timeout=0.01)
+    assert await deriving == 1
+    assert await country.registered() == [True]
 
 
 async def test_a_lot_that_reverts_for_taken_addresses_is_tried_again_without_them(country: Country) -> None:

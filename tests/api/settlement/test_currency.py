@@ -13,6 +13,7 @@ What is asked for
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from api.addresses import address_text
@@ -175,6 +176,26 @@ async def test_an_account_of_the_system_is_sent_once(begun_central_bank: Office)
     assert (await begun_central_bank.get("/v1/system-accounts")).json() == {
         "system_accounts": [first | {"state": "final"}]
     }
+
+
+async def test_an_account_of_the_system_asked_for_many_times_at_once_is_sent_once(
+    begun_central_bank: Office,
+) -> None:
+    answers = await asyncio.gather(*[begun_central_bank.put(SYSTEM_ACCOUNT, {"tier": 3}) for _ in range(8)])
+    assert {answer.json()["state"] for answer in answers} == {"requested"}
+    assert len(await calls(begun_central_bank)) == 1
+
+
+async def test_what_becomes_the_systems_and_a_banks_at_once_becomes_one_of_them(
+    begun_central_bank: Office,
+) -> None:
+    institution = BANK | {"institution_address": address_text(SETTLEMENT)}
+    answers = await asyncio.gather(
+        begun_central_bank.put(SYSTEM_ACCOUNT, {"tier": 3}),
+        begun_central_bank.put("/v1/participants/1", institution),
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 422]
+    assert len(await calls(begun_central_bank)) == 1
 
 
 async def test_an_account_of_the_system_changes_its_tier(begun_central_bank: Office) -> None:
