@@ -82,7 +82,7 @@ async def wallet(request: Request, wallet: WalletId = "", search: Search = "", s
     page = Page(request)
     async with page.institution.pool.acquire() as conn:
         signed_in = await _require_session(conn, page)
-        view = await overview(conn, page.institution.settings.participant_id, signed_in.customer_id, wallet)
+        view = await _view(conn, page, signed_in, wallet)
         offered = await payees(conn, view.wallet["id"], _printable(search))
     return _wallet_page(page, signed_in, view, offered, {"search": search}, was_sent=bool(sent))
 
@@ -98,7 +98,7 @@ async def find_payees(
     page = Page(request)
     async with page.institution.pool.acquire() as conn:
         signed_in = await _require_session(conn, page)
-        view = await overview(conn, page.institution.settings.participant_id, signed_in.customer_id, wallet)
+        view = await _view(conn, page, signed_in, wallet)
         offered = await payees(conn, view.wallet["id"], _printable(search), _biller_of(payee))
     return HTMLResponse(page.render("_payees.html", payees=offered, chosen=payee, search=search))
 
@@ -110,9 +110,7 @@ async def review(request: Request) -> Response:
     form = await page.form()
     async with page.institution.pool.acquire() as conn:
         signed_in = await _require_session(conn, page)
-        view = await overview(
-            conn, page.institution.settings.participant_id, signed_in.customer_id, form.get("wallet", "")
-        )
+        view = await _view(conn, page, signed_in, form.get("wallet", ""))
         if not form.get("amount") or not _names_payee(form):
             return HTMLResponse(page.render("_review.html", decision=None, reasons=[]))
         try:
@@ -131,9 +129,7 @@ async def pay(request: Request) -> Response:
     form = await page.form()
     async with page.institution.pool.acquire() as conn:
         signed_in = await _require_session(conn, page)
-        view = await overview(
-            conn, page.institution.settings.participant_id, signed_in.customer_id, form.get("wallet", "")
-        )
+        view = await _view(conn, page, signed_in, form.get("wallet", ""))
     gatherer: Gatherer[PaymentRequest, Outcome] = request.app.state.payments
     try:
         outcome = await gatherer.submit(_request_of(page, signed_in, view, form))
@@ -145,9 +141,7 @@ async def pay(request: Request) -> Response:
     if not reasons:
         return RedirectResponse(f"/wallet?wallet={view.wallet['id']}&sent=1", status_code=303)
     async with page.institution.pool.acquire() as conn:
-        view = await overview(
-            conn, page.institution.settings.participant_id, signed_in.customer_id, str(view.wallet["id"])
-        )
+        view = await _view(conn, page, signed_in, str(view.wallet["id"]))
         offered = await payees(conn, view.wallet["id"], "", _biller_of(form.get("payee", "")))
     return _wallet_page(page, signed_in, view, offered, form, reasons=reasons)
 
@@ -158,16 +152,14 @@ async def events(request: Request, wallet: WalletId = "") -> Response:
     page = Page(request)
     async with page.institution.pool.acquire() as conn:
         signed_in = await _require_session(conn, page)
-        await overview(conn, page.institution.settings.participant_id, signed_in.customer_id, wallet)
+        await _view(conn, page, signed_in, wallet)
     news: News = request.app.state.news
 
     async def render() -> dict[str, str] | None:
         async with page.institution.pool.acquire() as conn:
             if await session_of(conn, request.cookies.get(page.session_cookie)) is None:
                 return None
-            view = await overview(
-                conn, page.institution.settings.participant_id, signed_in.customer_id, wallet
-            )
+            view = await _view(conn, page, signed_in, wallet)
         return {
             "balances": page.render("_balances.html", view=view),
             "payments": page.render("_payments.html", view=view),
@@ -207,6 +199,11 @@ async def _require_session(conn: Any, page: Page) -> SignedIn:
     if signed_in is None:
         raise NotSignedIn
     return signed_in
+
+
+async def _view(conn: Any, page: Page, signed_in: SignedIn, wallet: str) -> Overview:
+    """What the customer sees of a wallet of theirs; the first one where none is named."""
+    return await overview(conn, page.institution.settings.participant_id, signed_in.customer_id, wallet)
 
 
 def _biller_of(choice: str) -> str | None:
