@@ -7,7 +7,7 @@ crash in between.
 
 import hashlib
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,10 +47,12 @@ class Page:
     first_attempts: list[Attempt] = field(default_factory=list)
     later_attempts: list[Attempt] = field(default_factory=list)
     spent: dict[str, int] = field(default_factory=dict)
+    changes: list[tuple[str, Sequence[tuple[Any, ...]]]] = field(default_factory=list)
+    """What other rooms write beside the rows, in the same transaction: a statement and its parameters."""
 
     @property
     def is_empty(self) -> bool:
-        return not (self.first_attempts or self.later_attempts)
+        return not (self.first_attempts or self.later_attempts or self.changes)
 
 
 class Journal:
@@ -174,6 +176,8 @@ class Journal:
                     " ON CONFLICT (cap, day) DO UPDATE SET spent_minor = spent_minor + excluded.spent_minor",
                     (cap, now_s // _SECONDS_A_DAY, amount_minor),
                 )
+            for statement, parameters in page.changes:
+                connection.executemany(statement, parameters)
             connection.execute(
                 "INSERT INTO clock VALUES (1, ?)"
                 " ON CONFLICT (only_one) DO UPDATE SET last_seen_s = max(last_seen_s, excluded.last_seen_s)",

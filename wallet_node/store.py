@@ -47,7 +47,9 @@ class Store:
         run("PRAGMA foreign_keys = ON")
         run("PRAGMA trusted_schema = OFF")
         if run("PRAGMA user_version").fetchone()[0] != _SCHEMA_VERSION:
-            schema = files("wallet_node").joinpath("schema.sql").read_text("utf-8")
+            # one file for each room that keeps something
+            parts = sorted(files("wallet_node").joinpath("schema").iterdir(), key=lambda part: part.name)
+            schema = "\n".join(part.read_text("utf-8") for part in parts)
             self.connection.executescript(
                 f"BEGIN IMMEDIATE; {schema} PRAGMA user_version = {_SCHEMA_VERSION}; COMMIT;"
             )
