@@ -116,6 +116,8 @@ TierNumber = Annotated[int, _Whole(0, 255)]
 TierMask = Annotated[int, _Whole(0, 2**256 - 1)]
 HoldingLimit = Annotated[int, _Whole(0, 2**96 - 1)]
 SpendingLimit = Annotated[int, _Whole(0, 2**64 - 1)]
+MomentInSeconds = Annotated[int, _Whole(1, 2**40 - 1)]
+"""Seconds since 1970 (UTC)."""
 
 
 class DuplicateField(FlorinError):

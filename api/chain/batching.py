@@ -49,6 +49,7 @@ class QueuedPayment:
     attempt: int
     valid_before_s: int | None
     nonce_floor: int
+    proof: str | None = None
 
 
 def valid_before(block_time_s: int) -> int:

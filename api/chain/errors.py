@@ -38,6 +38,20 @@ class SignerRefused(FlorinError):
         self.detail = detail
 
 
+class ApprovalPending(FlorinError):
+    """Officers have to approve this at the key-management node first. Nothing was signed; ask again."""
+
+    def __init__(self, operation_id: str, approvals: int, needed: int) -> None:
+        super().__init__(
+            "ApprovalPending",
+            202,
+            f"Operation {operation_id} waits for officers: {approvals} of {needed} have approved it.",
+            operation_id=operation_id,
+            approvals=approvals,
+            needed=needed,
+        )
+
+
 class ForeignChain(FlorinError):
     """The node serves another chain, or another contract, than the one on which the books were built."""
 

@@ -48,14 +48,14 @@ class Registering:
     async def derive(self) -> int:
         """Derive the addresses of one lot of new wallets; how many there were."""
         rows = await self._pool.fetch(
-            """SELECT key_index FROM outbox_registrations
+            """SELECT key_index, credential FROM outbox_registrations
                 WHERE transaction_id IS NULL AND address IS NULL ORDER BY seq LIMIT $1""",
             MAX_RECORDS,
         )
         indices = [row["key_index"] for row in rows]
         if not indices:
             return 0
-        addresses = await self._signer.derive(indices)
+        addresses = await self._signer.derive(indices, [row["credential"] for row in rows])
         institution = await self._own_institution()
         async with transaction(self._pool) as connection:
             # a registration that becomes final is seen here, or sees the address there

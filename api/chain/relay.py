@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from api.chain.alarms import frozen_flows
 from api.chain.batching import MAX_RECORDS
 from api.chain.errors import NonceGap
+from api.chain.mandating import Mandating
 from api.chain.registering import Registering
 from api.chain.settling import Settling
 from api.chain.submitting import Submitting
@@ -47,6 +48,7 @@ class Relay:
         self.head_stale_s = HEAD_STALE_S
         self.gather_s = GATHER_S
         self.registering = Registering(pool, signer)
+        self.mandating = Mandating(pool, signer)
         self.settling = Settling(pool, signer, deployment, sends_access_lists=sends_access_lists)
         self.submitting = Submitting(pool, rpc, signer, deployment)
         self._head: Header | None = None
@@ -67,6 +69,8 @@ class Relay:
 
     async def _go_on(self, head: Header) -> bool:
         did = await self.submitting.submit_prepared(head) > 0
+        did = await self.mandating.revoke() > 0 or did  # before anything more is signed under them
+        did = await self.mandating.register() > 0 or did
         if await self._in_flight() >= MAX_IN_FLIGHT:
             return did
         derived = await self.registering.derive() > 0

@@ -38,7 +38,7 @@ INSTITUTION_KEY: Final = "institution"
 
 _QUEUED = """
 SELECT o.payment_id, o.kind, o.serves_payment_id, o.payer, o.payee, o.amount_minor, o.attempt,
-       o.valid_before_s, COALESCE(a.next_nonce, 0) AS nonce_floor
+       o.valid_before_s, COALESCE(a.next_nonce, 0) AS nonce_floor, o.proof
   FROM outbox_payments o LEFT JOIN chain_accounts a ON a.address = o.payer
  WHERE o.state = 'queued' ORDER BY o.seq LIMIT $1
 """
@@ -132,7 +132,7 @@ class Settling:
             [
                 PaymentToSign(
                     each.payment_id, attempts[each.payment_id], each.payer, each.payee, each.amount_minor,
-                    each.nonce_floor,
+                    each.nonce_floor, each.proof,
                 )
                 for each in asked
             ],

@@ -10,7 +10,7 @@ import msgspec
 from eth_hash.auto import keccak
 
 from api.addresses import address_text
-from api.chain.errors import SignerRefused, SignerUnavailable
+from api.chain.errors import ApprovalPending, SignerRefused, SignerUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PaymentToSign:
-    """One payment's intent. `nonce_floor` is the payer's nonce on chain as far as it is known."""
+    """One payment's intent. `nonce_floor` is the payer's nonce on chain as far as it is known.
+
+    `proof` is the customer's own word, as JSON; it is for the node to judge.
+    """
 
     payment_id: UUID
     attempt: int
@@ -28,6 +31,7 @@ class PaymentToSign:
     payee: bytes
     amount_minor: int
     nonce_floor: int
+    proof: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,20 @@ class SignedTransaction:
 
 
 @dataclass(frozen=True, slots=True)
+class MandateToRegister:
+    """A customer's standing authority as they approved it; `approval` is their assertion, as JSON."""
+
+    mandate_id: UUID
+    payer: bytes
+    payee: bytes
+    cap_minor: int
+    period: str
+    starts_at_s: int
+    expires_at_s: int
+    approval: str
+
+
+@dataclass(frozen=True, slots=True)
 class SignerKeys:
     """The node's named institutional keys, and the policy that it applies."""
 
@@ -103,6 +121,15 @@ class _Result(msgspec.Struct):
 
 class _Results(msgspec.Struct):
     results: list[_Result]
+
+
+class _MandateResult(msgspec.Struct):
+    mandate_id: str
+    refusal: dict[str, Any] | None = None
+
+
+class _MandateResults(msgspec.Struct):
+    results: list[_MandateResult]
 
 
 class SignerClient:
@@ -142,11 +169,15 @@ class SignerClient:
         answer = msgspec.json.decode(await self._request("GET", "/v1/journal"))
         return JournalHead(int(answer["size"]), bytes.fromhex(answer["head"][2:]))
 
-    async def derive(self, indices: Sequence[int]) -> list[bytes]:
-        """The addresses of customer keys, by index; the same index gives the same address for ever."""
-        answer = msgspec.json.decode(
-            await self._request("POST", "/v1/keys:derive", {"indices": list(indices)})
-        )
+    async def derive(self, indices: Sequence[int], credentials: Sequence[str | None] = ()) -> list[bytes]:
+        """The addresses of customer keys, by index; the same index gives the same address for ever.
+
+        `credentials`, one (or None) for each index, are bound to keys that are new, as JSON.
+        """
+        body: dict[str, Any] = {"indices": list(indices)}
+        if any(credentials):
+            body["credentials"] = [_raw(credential) for credential in credentials]
+        answer = msgspec.json.decode(await self._request("POST", "/v1/keys:derive", body))
         addresses = [bytes.fromhex(text[2:]) for text in answer["addresses"]]
         if len(addresses) != len(indices):
             raise SignerUnavailable(f"{len(indices)} keys were asked for, {len(addresses)} came")
@@ -174,6 +205,7 @@ class SignerClient:
                     "payee": "0x" + payment.payee.hex(),
                     "amount_minor": payment.amount_minor,
                     "nonce_floor": payment.nonce_floor,
+                    **({} if payment.proof is None else {"proof": _raw(payment.proof)}),
                 }
                 for payment in payments
             ],
@@ -187,8 +219,41 @@ class SignerClient:
             for payment, result in zip(payments, answer.results, strict=True)
         ]
 
+    async def register_mandates(self, mandates: Sequence[MandateToRegister]) -> list[str | None]:
+        """For each mandate, in order, the code with which the node refuses it, or None: it holds from now
+        on.
+        """
+        body = {
+            "mandates": [
+                {
+                    "mandate_id": str(mandate.mandate_id),
+                    "payer": "0x" + mandate.payer.hex(),
+                    "payee": "0x" + mandate.payee.hex(),
+                    "cap_minor": mandate.cap_minor,
+                    "period": mandate.period,
+                    "starts_at_s": mandate.starts_at_s,
+                    "expires_at_s": mandate.expires_at_s,
+                    "approval": _raw(mandate.approval),
+                }
+                for mandate in mandates
+            ]
+        }
+        answer = msgspec.json.decode(await self._request("POST", "/v1/mandates", body), type=_MandateResults)
+        if [result.mandate_id for result in answer.results] != [str(each.mandate_id) for each in mandates]:
+            raise SignerUnavailable("the results are not those of the mandates that were given")
+        return [None if each.refusal is None else str(each.refusal["code"]) for each in answer.results]
+
+    async def revoke_mandates(self, mandate_ids: Sequence[UUID]) -> None:
+        """No payment is signed under these any more."""
+        await self._request(
+            "POST", "/v1/mandates:revoke", {"mandate_ids": [str(each) for each in mandate_ids]}
+        )
+
     async def sign_transaction(self, transaction: TransactionToSign) -> SignedTransaction:
-        """The signed transaction; the same id gives the same nonce, and the same bytes unless fees rise."""
+        """The signed transaction; the same id gives the same nonce, and the same bytes unless fees rise.
+
+        Raises `ApprovalPending` while officers have to approve it: nothing is signed yet, ask again.
+        """
         body = {
             "transaction_id": str(transaction.transaction_id),
             "key": transaction.key,
@@ -223,10 +288,18 @@ class SignerClient:
             raise SignerUnavailable(type(failure).__name__) from failure
         if status == 200:
             return content
+        if status == 202:
+            pending = msgspec.json.decode(content)
+            raise ApprovalPending(str(pending["operation_id"]), pending["approvals"], pending["needed"])
         code, detail = _problem(content)
         if status in {400, 403, 422}:
             raise SignerRefused(code, detail)
         raise SignerUnavailable(f"HTTP status {status}, {code}: {detail}")
+
+
+def _raw(text: str | None) -> msgspec.Raw | None:
+    """JSON that is passed on as it is."""
+    return None if text is None else msgspec.Raw(text.encode())
 
 
 def _problem(content: bytes) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.chain.alarms import flow_of, freeze, frozen_flows, open_case
 from api.chain.batching import OTHER_GAS, max_fee, priority_fee, raised_fee
-from api.chain.errors import NonceGap, RpcRefused, SignerRefused
+from api.chain.errors import ApprovalPending, NonceGap, RpcRefused, SignerRefused
 from api.chain.failures import refuse_transaction
 from api.chain.signer_client import SignedTransaction, TransactionToSign
 from api.database import run_in_transaction, transaction
@@ -59,7 +59,10 @@ class Submitting:
         self._sent_at: dict[UUID, float] = {}
 
     async def submit_prepared(self, head: Header) -> int:
-        """Sign, store and broadcast the transactions that wait, in order; how many."""
+        """Sign, store and broadcast the transactions that wait, in order; how many.
+
+        A key's calls keep their order: behind one that officers have not approved yet, the others wait.
+        """
         rows = await self._pool.fetch(
             """SELECT id, key_name, kind, data, listed_accounts, gas, valid_before_s, max_fee_per_gas
                  FROM chain_transactions
@@ -69,12 +72,21 @@ class Submitting:
             return 0
         frozen = await frozen_flows(self._pool)
         stored: list[tuple[UUID, bytes]] = []
+        unapproved: set[str] = set()
         for row in rows:
+            if row["key_name"] in unapproved:
+                continue
             # one that was asked for may have its nonce already: holding it back would block all that follow
             # it
             if row["max_fee_per_gas"] is None and flow_of(row["kind"]) in frozen:
                 continue
-            raw = await self._sign_and_store(row, head)
+            try:
+                raw = await self._sign_and_store(row, head)
+            except ApprovalPending as pending:
+                logger.info("transaction %s: %s", row["id"], pending.sentence)
+                unapproved.add(row["key_name"])
+                await self._ask_anew(row["id"])
+                continue
             if raw is not None:
                 stored.append((row["id"], raw))
         await self._broadcast(stored)
@@ -115,8 +127,12 @@ class Submitting:
         return is_waiting
 
     async def _await_lower_fees(self, transaction_id: UUID, detail: str) -> None:
-        """Fees pass: nothing was signed, so the next look asks anew with what the chain wants then."""
+        """Fees pass."""
         logger.warning("transaction %s waits for lower fees: %s", transaction_id, detail)
+        await self._ask_anew(transaction_id)
+
+    async def _ask_anew(self, transaction_id: UUID) -> None:
+        """Nothing was signed, so the next look asks anew with what the chain wants then."""
         async with transaction(self._pool) as connection:
             await connection.execute(
                 """UPDATE chain_transactions SET max_fee_per_gas = NULL

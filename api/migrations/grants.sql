@@ -27,6 +27,8 @@ GRANT INSERT, UPDATE (gas, valid_before_s, state, nonce, hash, replaced_hashes, 
 GRANT INSERT, UPDATE (state, attempt, valid_before_s, nonce, transaction_id, record_index, outcome_code, final_block, final_at)
       ON outbox_payments TO :app_role;
 
+GRANT INSERT, UPDATE (state, outcome_code) ON outbox_mandates TO :app_role;
+
 GRANT INSERT (log, size, root, last_entry_id, peaks, transaction_id) ON chain_anchors TO :app_role;
 
 -- health and reconciliation

@@ -11,6 +11,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+class UnknownPayee(FlorinError):
+    """A reference that names no payee here."""
+
+    def __init__(self) -> None:
+        super().__init__("UnknownPayee", 422, "This bank knows no such payee: check the reference.")
+
+
+class WalletWithoutAddress(FlorinError):
+    """A wallet whose key the signer has not derived yet: nobody can have approved anything for it."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(
+            "WalletWithoutAddress",
+            409,
+            f"The wallet {reference!r} has no address yet: wait until it is ready.",
+            wallet=reference,
+        )
+
+
 class PaymentRefused(FlorinError):
     """A payment that rules refuse: `code` is the first reason's, `reasons` has them all."""
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     "id", "reference", "kind", "payer_wallet_id", "payee_wallet_id", "biller_id", "payee", "amount_minor",
     "currency", "from_wallet_minor", "from_deposit_minor", "note", "refusals", "request_hash", "caller",
+    "mandate_id",
 )  # fmt: skip
 
 
@@ -94,7 +95,16 @@ async def pay_in(
     return outcomes
 
 
-async def preflight(conn: Connection, institution: Institution, request: PaymentRequest) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What would be decided now, and the two addresses, as far as they are known."""
+
+    decision: Decision
+    payer: bytes | None
+    payee: bytes | None
+
+
+async def preflight(conn: Connection, institution: Institution, request: PaymentRequest) -> Preflight:
     """What would be decided now; changes nothing. Raises `UnknownWallet` and `UnknownCurrency`."""
     institution.require_currency(request.currency)
     moment = await queries.moment(conn, institution.settings.participant_id)
@@ -106,7 +116,8 @@ async def preflight(conn: Connection, institution: Institution, request: Payment
     balances = await read_balances(conn, _accounts_of([resolved], chart))
     funds = _funds_of(resolved, chart, lambda account_id: balances[account_id].available_minor)
     situation = await Situation.load(conn, moment, [resolved])
-    return decide(situation.case(request, resolved, funds, is_payee_known=directory.is_payee_known(request)))
+    decision = decide(situation.case(request, resolved, funds, directory))
+    return Preflight(decision, resolved.wallet.address, resolved.payee_address)
 
 
 class _Batch:
@@ -141,11 +152,10 @@ class _Batch:
         if resolved is None:
             return UnknownWallet(str(request.wallet))
         funds = _funds_of(resolved, self._chart, self._posting.available)
-        is_payee_known = self._directory.is_payee_known(request)
-        case = self._situation.case(request, resolved, funds, is_payee_known=is_payee_known)
+        case = self._situation.case(request, resolved, funds, self._directory)
         decision = decide(case)
         if decision.is_accepted:
-            self._accept(request.payment_id, case, decision, resolved)
+            self._accept(request, case, decision, resolved)
         outcome = Outcome(
             request.payment_id,
             tuple(reason.as_json() for reason in decision.reasons),
@@ -156,10 +166,11 @@ class _Batch:
         self._rows.append(_row_of(request, resolved, case, outcome))
         return outcome
 
-    def _accept(self, payment_id: uuid.UUID, case: Case, decision: Decision, resolved: Resolved) -> None:
+    def _accept(self, request: PaymentRequest, case: Case, decision: Decision, resolved: Resolved) -> None:
         """Hold the money and state the intents: a funding of the shortfall first, then the payment itself."""
         assert case.payer is not None, "nothing without a payer on chain is accepted"
         assert case.payee is not None, "nothing without a payee on chain is accepted"
+        payment_id = request.payment_id
         if decision.from_wallet_minor:
             self._posting.reserve(
                 Hold(resolved.wallet.ledger_account_id, decision.from_wallet_minor, payment_id)
@@ -186,7 +197,13 @@ class _Batch:
                 )
         self._intents.append(
             PaymentIntent(
-                payment_id, case.kind, None, case.payer.address, case.payee.address, case.amount_minor
+                payment_id,
+                case.kind,
+                None,
+                case.payer.address,
+                case.payee.address,
+                case.amount_minor,
+                request.proof,
             )
         )
         self._situation.accept(case)
@@ -240,4 +257,5 @@ def _row_of(request: PaymentRequest, resolved: Resolved, case: Case, outcome: Ou
         json.dumps(outcome.reasons) if outcome.reasons else None,
         request.hash,
         request.caller,
+        request.mandate_id,
     )

@@ -47,6 +47,12 @@ SELECT p.id, p.reference, p.kind, {_STATE} AS state, p.payer_wallet_id, p.payee_
 """  # noqa: S608 - put together from constants
 
 
+_MANDATE = """
+SELECT m.mandate_id, m.wallet_id, m.payer, m.payee, m.cap_minor, m.period, m.starts_at_s, m.expires_at_s,
+       m.approval, m.state, m.outcome_code
+  FROM outbox_mandates m
+"""
+
 _PAYMENTS_OF_WALLET = f"""{_PAYMENT}
  WHERE p.id IN (
        (SELECT id FROM payments WHERE payer_wallet_id = $1 ORDER BY created_at DESC LIMIT $2)
@@ -94,6 +100,19 @@ async def billers_named(conn: Connection, references: Collection[str]) -> dict[s
     return {row["reference"]: row for row in rows}
 
 
+async def mandates_named(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Any]:
+    """id -> mandate, for those that exist."""
+    if not ids:
+        return {}
+    rows = await conn.fetch(_MANDATE + "WHERE m.mandate_id = ANY($1)", list(ids))
+    return {row["mandate_id"]: row for row in rows}
+
+
+async def count_mandates(conn: Connection) -> list[Any]:
+    """Mandates counted by state."""
+    return await conn.fetch("SELECT state, count(*) AS count FROM outbox_mandates GROUP BY state")
+
+
 async def decided_payments(conn: Connection, ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Any]:
     """id -> what was decided about it before."""
     rows = await conn.fetch(
@@ -111,6 +130,7 @@ async def moment(conn: Connection, participant_id: int) -> Any:
                   (SELECT reason FROM chain_freezes WHERE flow = 'settle') AS frozen_reason,
                   coalesce((SELECT greatest(head_time_s, final_time_s) FROM chain_cursor), 0) / 86400 AS day,
                   (SELECT institution FROM chain_participants WHERE participant = $1) AS institution,
+                  extract(epoch FROM now())::bigint AS now_s,
                   $1::integer AS participant""",
         participant_id,
     )

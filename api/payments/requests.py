@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+
+from api.payments.schemas import RedemptionBody
 
 if TYPE_CHECKING:
     import uuid
@@ -47,6 +50,9 @@ class PaymentRequest:
     currency: str
     note: str | None
     hash: bytes
+    mandate_id: uuid.UUID | None = None
+    proof: str | None = None
+    """The customer's own word for it, as the signer reads it."""
 
 
 def payment_request(
@@ -56,7 +62,12 @@ def payment_request(
     wallet = body.payer_wallet_reference or body.payer_wallet_id
     assert wallet is not None, "the schema lets exactly one through"
     payee = Payee(body.payee.biller_reference, body.payee.wallet_reference, body.payee.address)
-    content = ("payment", str(wallet), *payee.names(), body.amount_minor, body.currency, body.note)
+    content: tuple[object, ...] = (
+        "payment", str(wallet), *payee.names(), body.amount_minor, body.currency, body.note,
+    )  # fmt: skip
+    proof = _proof_of(body)
+    if proof is not None:
+        content = (*content, proof)
     return PaymentRequest(
         payment_id=institution.id_for("payment", caller, reference),
         caller=caller,
@@ -68,6 +79,8 @@ def payment_request(
         currency=body.currency,
         note=body.note,
         hash=_hash_of(content),
+        mandate_id=body.mandate_id,
+        proof=proof,
     )
 
 
@@ -77,6 +90,10 @@ def transfer_request(
     """A funding or a redemption as its body describes it."""
     wallet = body.wallet_reference or body.wallet_id
     assert wallet is not None, "the schema lets exactly one through"
+    content: tuple[object, ...] = (kind, str(wallet), body.amount_minor)
+    proof = body.proof.as_proof() if isinstance(body, RedemptionBody) and body.proof is not None else None
+    if proof is not None:
+        content = (*content, proof)
     return PaymentRequest(
         payment_id=institution.id_for("payment", caller, reference),
         caller=caller,
@@ -87,8 +104,15 @@ def transfer_request(
         amount_minor=body.amount_minor,
         currency=institution.settings.currency,
         note=None,
-        hash=_hash_of((kind, str(wallet), body.amount_minor)),
+        hash=_hash_of(content),
+        proof=proof,
     )
+
+
+def _proof_of(body: PaymentBody) -> str | None:
+    if body.mandate_id is not None:
+        return json.dumps({"kind": "mandate", "mandate_id": str(body.mandate_id)})
+    return None if body.proof is None else body.proof.as_proof()
 
 
 def _hash_of(content: tuple[object, ...]) -> bytes:

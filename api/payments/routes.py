@@ -9,6 +9,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
+from api.addresses import address_text
+from api.database import transaction
 from api.errors import FlorinError
 from api.idempotency import require_key
 from api.identity.guard import By, GuardedRoute
@@ -18,13 +20,16 @@ from api.identity.once import IDEMPOTENCY_HEADER
 from api.institution import Here, Institution
 from api.ledger.gathering import Gatherer
 from api.ndjson import BulkExchange, bulk_openapi
-from api.payments import billers, service
+from api.payments import billers, mandates, service
 from api.payments.pay import Outcome, pay_all, preflight
 from api.payments.requests import PaymentRequest, payment_request, transfer_request
 from api.payments.schemas import (
     BillerAnswer,
     BillerBody,
     BillersAnswer,
+    MandateAnswer,
+    MandateBody,
+    MandatesSummary,
     PaymentAccepted,
     PaymentAnswer,
     PaymentBody,
@@ -32,6 +37,7 @@ from api.payments.schemas import (
     PaymentLineAnswer,
     PaymentsSummary,
     PreflightAnswer,
+    RedemptionBody,
     TransferBody,
 )
 
@@ -87,15 +93,29 @@ async def pay_many(request: Request, here: Here, by: By) -> Any:
 
 
 @router.post("/payments/preflight", response_model=PreflightAnswer)
-async def preflight_payment(here: Here, by: By, body: PaymentBody) -> Any:
-    """What would be decided about this payment now. Nothing is held or recorded."""
+async def preflight_payment(request: Request, here: Here, by: By, body: PaymentBody) -> Any:
+    """What would be decided about this payment now. Nothing is held or recorded.
+
+    With an `Idempotency-Key`, also what its payer approves to have it made under that key.
+    """
+    key = request.headers.get("idempotency-key")
+    asked = payment_request(here, by.name, "" if key is None else require_key(key), body)
     async with here.pool.acquire() as conn:
-        decision = await preflight(conn, here, payment_request(here, by.name, "", body))
+        found = await preflight(conn, here, asked)
+    to_approve = None
+    if key is not None and found.payer is not None and found.payee is not None:
+        to_approve = {
+            "payment_id": str(asked.payment_id),
+            "payer": address_text(found.payer),
+            "payee": address_text(found.payee),
+            "amount_minor": asked.amount_minor,
+        }
     return {
-        "would_be_accepted": decision.is_accepted,
-        "reasons": [reason.as_json() for reason in decision.reasons],
-        "from_wallet_minor": decision.from_wallet_minor,
-        "from_deposit_minor": decision.from_deposit_minor,
+        "would_be_accepted": found.decision.is_accepted,
+        "reasons": [reason.as_json() for reason in found.decision.reasons],
+        "from_wallet_minor": found.decision.from_wallet_minor,
+        "from_deposit_minor": found.decision.from_deposit_minor,
+        "to_approve": to_approve,
     }
 
 
@@ -131,11 +151,44 @@ async def fund(request: Request, body: TransferBody) -> Response:
 @router.post(
     "/redemptions", status_code=202, response_model=PaymentAccepted, openapi_extra=IDEMPOTENCY_HEADER
 )
-async def redeem(request: Request, body: TransferBody) -> Response:
+async def redeem(request: Request, body: RedemptionBody) -> Response:
     """Move money from the wallet back to the linked account."""
     return await _submit(
         request, lambda here, caller, key: transfer_request(here, caller, key, "redemption", body)
     )
+
+
+@router.post("/mandates", status_code=202, response_model=MandateAnswer, openapi_extra=IDEMPOTENCY_HEADER)
+async def give_mandate(request: Request, here: Here, by: By, body: MandateBody) -> Response:
+    """Give the signer a customer's standing authority for one payee; it counts once it is active."""
+    return await make_one(request, here, by, body, mandates.request_mandates, status=202)
+
+
+@router.post("/mandates:bulk", openapi_extra=bulk_openapi(MandateBody, MandateAnswer))
+async def give_mandates(request: Request, here: Here) -> Any:
+    """Give many: one JSON object a line, in order; safe to repeat."""
+    return make_many(request, here, MandateBody, mandates.request_mandates)
+
+
+@router.get("/mandates:summary", response_model=MandatesSummary)
+async def mandates_summary(here: Here) -> Any:
+    """How many mandates are where."""
+    async with here.pool.acquire() as conn:
+        return await mandates.summary(conn)
+
+
+@router.get("/mandates/{mandate_id}", response_model=MandateAnswer)
+async def mandate(here: Here, mandate_id: uuid.UUID) -> Any:
+    """One mandate."""
+    async with here.pool.acquire() as conn:
+        return await mandates.mandate(conn, mandate_id)
+
+
+@router.post("/mandates/{mandate_id}/revocation", response_model=MandateAnswer)
+async def revoke_mandate(here: Here, mandate_id: uuid.UUID) -> Any:
+    """End a mandate. Nobody has to approve that: it only takes authority away. Safe to repeat."""
+    async with transaction(here.pool) as conn:
+        return await mandates.revoke(conn, mandate_id)
 
 
 @router.post("/billers", status_code=201, response_model=BillerAnswer, openapi_extra=IDEMPOTENCY_HEADER)

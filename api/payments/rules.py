@@ -91,6 +91,18 @@ class Conditions:
     institution_flags: int = REGISTERED
 
 
+@dataclass(frozen=True, slots=True)
+class Mandate:
+    """A standing authority as this bank passed it on to its signer, which alone keeps its cap."""
+
+    state: str
+    payer: bytes
+    payee: bytes
+    cap_minor: int
+    starts_at_s: int
+    expires_at_s: int
+
+
 @dataclass(slots=True)
 class Funds:
     """What a payer can spend now. `deposit_minor` is None without a linked account."""
@@ -122,6 +134,10 @@ class Case:
     """Whether the payee is a wallet of this bank whose address another participant registered first."""
     unsettled_spending_minor: int = 0
     unsettled_receipts_minor: int = 0
+    names_mandate: bool = False
+    """Whether it is asked for under a mandate; `mandate` is None where this bank knows no such."""
+    mandate: Mandate | None = None
+    now_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +160,7 @@ def decide(case: Case) -> Decision:
     reasons = (
         *_of_the_moment(case),
         *_of_the_sides(case),
+        *_of_the_mandate(case),
         *_of_the_limits(case),
         *_of_the_payees_room(case),
         *_of_the_money(case, from_wallet, from_deposit),
@@ -226,6 +243,37 @@ def _of_the_payee(case: Case) -> Iterator[Reason]:
     for flag, code, detail in _PAYEE_REFUSED:
         if case.payee.flags & flag:
             yield Reason(code, detail)
+
+
+_MANDATE_STATES: Final = {
+    "queued": ("MandateNotReady", "The signer does not hold the mandate yet: wait until it is active."),
+    "refused": ("MandateRefused", "The signer refused the mandate: the customer must give another one."),
+    "revoking": ("MandateRevoked", "The mandate was revoked."),
+    "revoked": ("MandateRevoked", "The mandate was revoked."),
+}
+
+
+def _of_the_mandate(case: Case) -> Iterator[Reason]:
+    """What the signer would refuse anyway, said at once."""
+    if not case.names_mandate:
+        return
+    mandate = case.mandate
+    if mandate is None:
+        yield Reason("MandateUnknown", "This bank knows no such mandate: check its id.")
+        return
+    if mandate.state in _MANDATE_STATES:
+        yield Reason(*_MANDATE_STATES[mandate.state])
+    if case.payer is not None and case.payer.address != mandate.payer:
+        yield Reason("MandatePayerMismatch", "The mandate was given for another wallet.")
+    if case.payee is not None and case.payee.address != mandate.payee:
+        yield Reason("MandatePayeeMismatch", "The mandate was given for another payee.")
+    if case.now_s < mandate.starts_at_s:
+        yield Reason("MandateNotYetValid", "The mandate is not valid yet.")
+    if case.now_s >= mandate.expires_at_s:
+        yield Reason("MandateExpired", "The mandate is not valid any more.")
+    if case.amount_minor > mandate.cap_minor:
+        values = {"amount_minor": case.amount_minor, "limit_minor": mandate.cap_minor}
+        yield Reason("MandateCapExceeded", "The amount is above the mandate's cap.", values)
 
 
 def _of_the_limits(case: Case) -> Iterator[Reason]:

@@ -15,10 +15,12 @@ from api.fields import (
     CurrencyCode,
     DisplayName,
     Identifier,
+    MomentInSeconds,
     Note,
     PaymentAmount,
     Reference,
 )
+from api.proofs import AssertionBody
 
 PaymentState = Literal["refused", "accepted", "submitted", "included", "final", "failed"]
 
@@ -47,11 +49,15 @@ class PaymentBody(Body):
     amount_minor: PaymentAmount
     currency: CurrencyCode
     note: Note | None = None
+    mandate_id: Identifier | None = None
+    proof: AssertionBody | None = None
 
     @model_validator(mode="after")
     def _require_one_payer(self) -> PaymentBody:
         if (self.payer_wallet_reference is None) == (self.payer_wallet_id is None):
             raise ValueError("give exactly one of payer_wallet_reference and payer_wallet_id")
+        if self.mandate_id is not None and self.proof is not None:
+            raise ValueError("give a mandate_id or a proof, not both")
         return self
 
 
@@ -73,6 +79,57 @@ class TransferBody(Body):
         if (self.wallet_reference is None) == (self.wallet_id is None):
             raise ValueError("give exactly one of wallet_reference and wallet_id")
         return self
+
+
+class RedemptionBody(TransferBody):
+    """A redemption is spending: above the low-value allowance the customer approves it."""
+
+    proof: AssertionBody | None = None
+
+
+class MandateBody(Body):
+    """A customer's standing authority: up to `cap_minor` to one payee in each UTC day, ISO week or month.
+
+    `mandate_id` is the customer's own choice, since it is part of what `approval` approves.
+    """
+
+    mandate_id: Identifier
+    payer_wallet_reference: Reference | None = None
+    payer_wallet_id: Identifier | None = None
+    payee: PayeeBody
+    cap_minor: PaymentAmount
+    period: Literal["day", "week", "month"]
+    starts_at_s: MomentInSeconds
+    expires_at_s: MomentInSeconds
+    approval: AssertionBody
+
+    @model_validator(mode="after")
+    def _require_one_payer(self) -> MandateBody:
+        if (self.payer_wallet_reference is None) == (self.payer_wallet_id is None):
+            raise ValueError("give exactly one of payer_wallet_reference and payer_wallet_id")
+        if self.expires_at_s <= self.starts_at_s:
+            raise ValueError("expires_at_s is after starts_at_s")
+        return self
+
+
+class MandateAnswer(Answer):
+    """A mandate: `active` once the signer holds it. `code` says why the signer refused it."""
+
+    mandate_id: uuid.UUID
+    state: Literal["requested", "active", "refused", "revoked"]
+    code: str | None
+    payer_wallet_id: uuid.UUID
+    payee: str
+    cap_minor: int
+    period: Literal["day", "week", "month"]
+    starts_at_s: int
+    expires_at_s: int
+
+
+class MandatesSummary(Answer):
+    """Mandates counted by state."""
+
+    states: dict[str, int]
 
 
 class BillerBody(Body):
@@ -108,13 +165,26 @@ class PaymentLineAnswer(Answer):
     reasons: list[ReasonAnswer]
 
 
+class ToApprove(Answer):
+    """What a customer's assertion is about (contracts.customer_approvals.PaymentApproval)."""
+
+    payment_id: uuid.UUID
+    payer: str
+    payee: str
+    amount_minor: int
+
+
 class PreflightAnswer(Answer):
-    """What the decision would be at this moment; nothing is held or recorded."""
+    """What the decision would be at this moment; nothing is held or recorded.
+
+    `to_approve` is there where the request carries the key under which the payment will be asked for.
+    """
 
     would_be_accepted: bool
     reasons: list[dict[str, Any]]
     from_wallet_minor: int
     from_deposit_minor: int
+    to_approve: ToApprove | None
 
 
 class PaymentAnswer(Answer):

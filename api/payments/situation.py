@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from api.payments import queries
-from api.payments.rules import LINKED, Case, ChainAccount, Conditions, Funds, Tier
+from api.payments.rules import LINKED, Case, ChainAccount, Conditions, Funds, Mandate, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -46,7 +46,11 @@ class Directory:
     """Resolves what callers name: wallets and billers. Nothing here can change between two requests."""
 
     def __init__(
-        self, wallets: Iterable[Any], billers: Mapping[str, Any], institution_address: bytes | None
+        self,
+        wallets: Iterable[Any],
+        billers: Mapping[str, Any],
+        mandates: Mapping[uuid.UUID, Any],
+        institution_address: bytes | None,
     ) -> None:
         self._wallets: dict[str | uuid.UUID | bytes, Wallet] = {}
         for row in wallets:
@@ -61,6 +65,13 @@ class Directory:
             if row["address"]:
                 self._wallets[row["address"]] = wallet
         self._billers = billers
+        self._mandates = {
+            mandate_id: Mandate(
+                row["state"], row["payer"], row["payee"], row["cap_minor"], row["starts_at_s"],
+                row["expires_at_s"],
+            )
+            for mandate_id, row in mandates.items()
+        }  # fmt: skip
         self._institution_address = institution_address
 
     @classmethod
@@ -80,7 +91,14 @@ class Directory:
         addresses |= {row["address"] for row in billers.values()}
         wallets = await queries.wallets_named(conn, references, ids)
         wallets += await queries.wallets_at(conn, addresses)
-        return cls(wallets, billers, institution_address)
+        mandates = await queries.mandates_named(
+            conn, {request.mandate_id for request in requests if request.mandate_id is not None}
+        )
+        return cls(wallets, billers, mandates, institution_address)
+
+    def mandate(self, request: PaymentRequest) -> Mandate | None:
+        """The mandate that a request names, where this bank knows it."""
+        return None if request.mandate_id is None else self._mandates.get(request.mandate_id)
 
     def resolve(self, request: PaymentRequest) -> Resolved | None:
         """The parties of a request; None when this bank has no such wallet."""
@@ -118,8 +136,11 @@ class Directory:
 class Situation:
     """Chain and money as they are for the next request of a batch. Load it after the balances are locked."""
 
-    def __init__(self, participant: int, institution_address: bytes | None, conditions: Conditions) -> None:
+    def __init__(
+        self, participant: int, institution_address: bytes | None, conditions: Conditions, now_s: int
+    ) -> None:
         self._participant = participant
+        self._now_s = now_s
         self.institution_address = institution_address
         self.conditions = conditions
         self._held_inventory_minor = 0
@@ -135,7 +156,7 @@ class Situation:
         """What the chain says about every party, and what this bank has accepted that is not final."""
         frozen = moment["frozen_reason"]
         conditions = Conditions(moment["is_paused"], frozen)
-        situation = cls(moment["participant"], moment["institution"], conditions)
+        situation = cls(moment["participant"], moment["institution"], conditions, moment["now_s"])
         payers = {each.wallet.address for each in resolved if each.wallet.address}
         payees = {each.payee_address for each in resolved if each.payee_address}
         own = {moment["institution"]} if moment["institution"] else set()
@@ -164,9 +185,7 @@ class Situation:
         situation._fundings.update(await queries.unsettled_receipts(conn, payers, "funding"))
         return situation
 
-    def case(
-        self, request: PaymentRequest, resolved: Resolved, funds: Funds, *, is_payee_known: bool
-    ) -> Case:
+    def case(self, request: PaymentRequest, resolved: Resolved, funds: Funds, directory: Directory) -> Case:
         """The case of one request, after everything that was accepted before it."""
         wallet_address = resolved.wallet.address
         kind = "redemption" if resolved.is_redemption else request.kind
@@ -185,7 +204,7 @@ class Situation:
             payee=self._accounts.get(payee_address) if payee_address else None,
             payee_bank=self._banks.get(payee_address) if payee_address else None,
             funds=funds,
-            is_payee_known=is_payee_known,
+            is_payee_known=directory.is_payee_known(request),
             is_wallet_own=self._is_own(wallet_address),
             was_wallet_own=resolved.wallet.was_registered,
             is_payee_taken=self._is_taken(resolved.payee_wallet),
@@ -193,6 +212,9 @@ class Situation:
             if payer_address and kind != "funding"
             else 0,
             unsettled_receipts_minor=receipts,
+            names_mandate=request.mandate_id is not None,
+            mandate=directory.mandate(request),
+            now_s=self._now_s,
         )
 
     def _is_own(self, wallet_address: bytes | None) -> bool:

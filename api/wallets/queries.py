@@ -21,7 +21,7 @@ CASE WHEN n.address IS NULL THEN 'requested' WHEN n.participant = $1 THEN 'ready
 _WALLET = f"""
 SELECT w.id, w.reference, w.customer_id, w.account_id, w.currency, w.tier, w.key_index, w.ledger_account_id,
        a.ledger_account_id AS deposit_ledger_account_id, a.reference AS account_reference,
-       r.address, {_STATE} AS state, n.participant AS kept_by,
+       r.address, r.credential, {_STATE} AS state, n.participant AS kept_by,
        r.registered_block IS NOT NULL AS was_registered,
        b.posted_minor, b.posted_minor - b.held_minor AS available_minor
   FROM wallets w

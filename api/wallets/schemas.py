@@ -6,17 +6,23 @@ import uuid
 from typing import Literal
 
 from api.fields import Answer, Body, Reference, TierNumber
+from api.proofs import CredentialBody
 
 WalletState = Literal["requested", "ready", "elsewhere"]
 
 
 class WalletBody(Body):
-    """A wallet to be made for a customer, linked to one of their accounts or (null) to none."""
+    """A wallet to be made for a customer, linked to one of their accounts or (null) to none.
+
+    `credential` is what the customer approves payments with. The signer binds it as it makes the key: without
+    one, only the low-value allowance can be spent until the officers bind another.
+    """
 
     reference: Reference
     customer_reference: Reference
     account_reference: Reference | None = None
     tier: TierNumber
+    credential: CredentialBody | None = None
 
 
 class WalletRequested(Answer):

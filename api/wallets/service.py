@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from api.accounts.errors import UnknownAccount
@@ -175,6 +176,11 @@ async def _insert(
         currency,
         ledger_ids,
     )
+    credentials = {
+        institution.id_for("wallet", body.reference): body.credential.as_json()
+        for body in bodies
+        if body.credential is not None
+    }
     deposits = {account["id"]: account["ledger_account_id"] for account in accounts if account}
     await enqueue_registrations(
         conn,
@@ -186,6 +192,7 @@ async def _insert(
                 flags=int(AccountFlag.LINKED) if row["account_id"] else 0,
                 wallet_ledger_account_id=row["ledger_account_id"],
                 deposit_ledger_account_id=deposits.get(row["account_id"]),
+                credential=credentials.get(row["id"]),
             )
             for row in rows
         ],
@@ -202,6 +209,7 @@ def _outcome(line: WalletBody, known: _Known) -> dict[str, Any] | FlorinError:
         row["customer_id"] == known.customers.get(line.customer_reference)
         and row["account_reference"] == line.account_reference
         and row["tier"] == line.tier
+        and json.loads(row["credential"] or "null") == (line.credential and line.credential.model_dump())
     )
     if not is_same:
         return IdempotencyKeyReused(line.reference, "wallet")

@@ -115,7 +115,7 @@ async def review(request: Request) -> Response:
             return HTMLResponse(page.render("_review.html", decision=None, reasons=[]))
         try:
             asked = _request_of(page, signed_in, view, form)
-            decision = await preflight(conn, page.institution, asked)
+            decision = (await preflight(conn, page.institution, asked)).decision
         except FlorinError as refusal:
             return HTMLResponse(page.render("_review.html", decision=None, reasons=[_reason_of(refusal)]))
     reasons = [reason.as_json() for reason in decision.reasons]
