@@ -22,7 +22,7 @@ from wallet_node.errors import (
     WrongPassphrase,
 )
 from wallet_node.keystore.disk import changing, write
-from wallet_node.keystore.envelopes import FORMAT, FORMAT_1, AESGCM, Envelope, KeyDerivation
+from wallet_node.keystore.envelopes import AESGCM, FORMAT, FORMAT_1, Envelope, KeyDerivation
 from wallet_node.keystore.files import Secrets, create, open_keystore, rotate_kek, unlock
 from wallet_node.keystore.kek import PassphraseKek
 from wallet_node.keystore.software_key import SoftwareKey

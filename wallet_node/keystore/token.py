@@ -25,6 +25,7 @@ from pkcs11.exceptions import (
     PinLenRange,
     PinLocked,
     PKCS11Error,
+    UserAlreadyLoggedIn,
 )
 
 from wallet_node.errors import (
@@ -131,8 +132,9 @@ class Token:
         return data_key
 
     def close(self) -> None:
-        """Log out."""
-        self._session.close()
+        """Log out, if the token is still there."""
+        with suppress(PKCS11Error):
+            self._session.close()
 
     def _asking(self, ask: Callable[[], T]) -> T:
         """Ask the token; after a lost session once more in a new one."""
@@ -180,7 +182,10 @@ class Token:
 def _open(module: Path, label: str, pin: str) -> Any:
     try:
         token = pkcs11.lib(str(module)).get_token(token_label=label)
-        return token.open(rw=True, user_pin=pin)
+        try:
+            return token.open(rw=True, user_pin=pin)
+        except UserAlreadyLoggedIn:  # a login is the process's: another session of it has shown the PIN
+            return token.open(rw=True)
     except (NoSuchToken, MultipleTokensReturned):
         raise TokenMisconfigured(f"there is not exactly one token with the label {label!r}") from None
     except _WRONG_PIN as error:

@@ -123,6 +123,8 @@ class TransitKek:
             connection.request("POST", path, body, headers)
             response = connection.getresponse()
             content = response.read(_LONGEST_ANSWER + 1)
+            if response.length and len(content) <= _LONGEST_ANSWER:
+                raise TimeoutError("the answer was cut short")
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = f"{type(error).__name__} {error}".strip()
             raise KekUnavailable(
