@@ -88,6 +88,12 @@ class SignatureCheckFailed(WalletNodeError):
     status = 500
 
 
+class TokenUnavailable(WalletNodeError):
+    """The PKCS#11 token does not answer; nothing was signed. Send the same request again."""
+
+    status = 503
+
+
 # --- the node must not start --------------------------------------------------------------------------------
 
 
@@ -137,3 +143,90 @@ class JournalBroken(WalletNodeError):
 
 class WrongBackend(WalletNodeError):
     """A slower hashing or signing backend is in use than the one that this release was tested with."""
+
+
+# --- custody: keystores, tokens, external keys --------------------------------------------------------------
+
+
+class KeystoreExists(WalletNodeError):
+    """There is a keystore already; what would replace it needs an empty home."""
+
+
+class KeystoreBusy(WalletNodeError):
+    """Another command changes the keystore at this moment. Repeat this one."""
+
+
+class OutdatedKeystore(WalletNodeError):
+    """A keystore of an earlier format: stop the node and run `init` once, which brings it to today's."""
+
+
+class CustodyMisconfigured(WalletNodeError):
+    """custody.toml is missing, malformed, or lacks what the keystore needs."""
+
+
+class SecretFileUnusable(WalletNodeError):
+    """A file with a PIN, token or passphrase is absent, empty or readable by others."""
+
+
+class KekUnavailable(WalletNodeError):
+    """What wraps the data key cannot be reached or answers nonsense: nothing was changed, ask again."""
+
+
+class KekRefused(WalletNodeError):
+    """What wraps the data key answers, and refuses: a wrong token, an unknown key, an altered ciphertext."""
+
+
+class TokenMisconfigured(WalletNodeError):
+    """The PKCS#11 module or token of custody.toml is not there, or refuses the PIN."""
+
+
+class UnfitTokenKey(WalletNodeError):
+    """A key in the token is missing, ambiguous, extractable, made elsewhere, or not the one recorded."""
+
+
+class KeyNameTaken(WalletNodeError):
+    """The keystore has a key of this name already; an import never replaces one."""
+
+
+class KeyNotExportable(WalletNodeError):
+    """No such key, or it is in a token, which never gives it away."""
+
+
+class KeyFileUnusable(WalletNodeError):
+    """Not an Ethereum V3 key file, or one whose terms no wallet writes."""
+
+
+class WrongKeyFilePassword(WalletNodeError):
+    """The password does not open the key file, or the file was altered."""
+
+
+class KeyAddressDiffers(WalletNodeError):
+    """The key inside a key file belongs to another address than the file, or the caller, says."""
+
+
+class OutputExists(WalletNodeError):
+    """The output is there already; secrets are never written over something."""
+
+
+class SharesUnusable(WalletNodeError):
+    """A share is mistyped, incomplete, or not one of SLIP-39; or the shares do not fit together."""
+
+
+class MixedShares(WalletNodeError):
+    """The shares are of different backups."""
+
+
+class TooFewShares(WalletNodeError):
+    """The shares do not reach the backup's thresholds."""
+
+
+class UnusableSharing(WalletNodeError):
+    """A split that SLIP-39 does not allow, or a passphrase outside printable ASCII."""
+
+
+class MnemonicUnusable(WalletNodeError):
+    """Not a BIP-39 mnemonic: a word or the checksum is wrong."""
+
+
+class OtherSeed(WalletNodeError):
+    """The restored seed is another one than the backup's fingerprint says: the passphrase is wrong."""

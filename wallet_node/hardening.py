@@ -72,7 +72,11 @@ def read_passphrase(variable: str = "FLORIN_WALLET_NODE_PASSPHRASE_FILE") -> byt
     named = os.environ.get(variable)
     if not named:
         raise PassphraseUnusable(f"set {variable} to a file (mode 0600) that holds the passphrase")
-    path = Path(named)
+    return read_passphrase_file(Path(named))
+
+
+def read_passphrase_file(path: Path) -> bytes:
+    """The passphrase in a private file. Raises PassphraseUnusable."""
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise PassphraseUnusable(f"{path.name} is open to other users; chmod 600 it")

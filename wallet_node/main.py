@@ -1,10 +1,12 @@
 """The composition root: `python -m wallet_node.main`.
 
     serve             --home DIR --socket PATH --policy FILE
-    init              --home DIR --keys institution     make the seed and the named keys; repeatable
+    init              --home DIR --keys institution [--token-keys governor] [--kek passphrase|token|transit]
+                                                        make the seed and the named keys; repeatable
     bind              --home DIR --chain-id N --contract 0x.. --domain-name NAME [--notary 0x..]
                                                         the one deployment to sign for; repeatable
     verify-journal    --home DIR                        recompute the hash chain
+    backup, restore, import-key, export-key, rotate-kek see `custody_commands`
 
 Without a command it serves. The passphrase comes from the file that FLORIN_WALLET_NODE_PASSPHRASE_FILE
 names. A policy is a file, or the name of one that ships with the node: `sandbox-no-proof` or
@@ -21,8 +23,7 @@ from pathlib import Path
 
 import msgspec
 
-from wallet_node import hardening
-from wallet_node.addresses import checksummed
+from wallet_node import custody_commands, hardening
 from wallet_node.errors import MalformedRequest, WalletNodeError
 
 _log = logging.getLogger("wallet_node")
@@ -52,24 +53,23 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve on a Unix socket (the default)")
     serve.add_argument("--socket", type=Path, required=True)
     serve.add_argument("--policy", required=True, help="a policy file, or the name of a bundled one")
-    init = commands.add_parser("init", help="make the keystore; repeatable")
-    init.add_argument("--keys", required=True, help="names of institutional keys, separated by commas")
     bind = commands.add_parser("bind", help="set the one deployment that this home signs for; repeatable")
     bind.add_argument("--chain-id", type=int, required=True)
     bind.add_argument("--contract", required=True)
     bind.add_argument("--domain-name", required=True)
     bind.add_argument("--notary", help="without one, the node signs no anchors")
     verify = commands.add_parser("verify-journal", help="recompute the journal's hash chain")
-    for command, run in ((serve, _serve), (init, _init), (bind, _bind), (verify, _verify_journal)):
+    for command, run in ((serve, _serve), (bind, _bind), (verify, _verify_journal)):
         command.add_argument("--home", type=Path, required=True)
         command.set_defaults(run=run)
+    custody_commands.add_to(commands)
     return parser
 
 
 def _serve(options: argparse.Namespace) -> int:
     import uvicorn
 
-    from wallet_node.keystore.files import unlock
+    from wallet_node.keystore.custody import unlock_home
     from wallet_node.node import WalletNode
     from wallet_node.policy import Policy
     from wallet_node.routes import Application
@@ -79,7 +79,7 @@ def _serve(options: argparse.Namespace) -> int:
     home: Path = options.home
     policy = Policy.load(_policy_path(options.policy))
     hardening.require_private(home)
-    secrets = unlock(home / "keystore", hardening.read_passphrase())
+    secrets = unlock_home(home)
     hardening.hold(home)
     node = WalletNode(home, secrets, policy)
     node.test_itself()
@@ -114,34 +114,6 @@ def _serve(options: argparse.Namespace) -> int:
     finally:
         options.socket.unlink(missing_ok=True)
         node.close()
-    return 0
-
-
-def _init(options: argparse.Namespace) -> int:
-    from wallet_node.keystore.files import SEED_ID, create, unlock
-
-    home: Path = options.home
-    names = [name for name in options.keys.split(",") if name]
-    for name in names:
-        if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", name) or name in (
-            SEED_ID,
-            "manifest",
-            "derived",
-            "any",
-            "other",
-        ):
-            raise MalformedRequest(f"{name!r} cannot be the name of a key")
-    passphrase = hardening.read_passphrase()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    home.chmod(0o700)
-    keystore = home / "keystore"
-    # A running node holds the home; asking again for keys that exist must work beside it.
-    secrets = unlock(keystore, passphrase) if (keystore / "manifest.json").exists() else None
-    if secrets is None or not secrets.named.keys() >= set(names):
-        hardening.hold(home)
-        secrets = create(keystore, passphrase, names)
-    addresses = {name: checksummed(secrets.named[name].address) for name in names}
-    sys.stdout.write(msgspec.json.encode({"keys": addresses}).decode() + "\n")
     return 0
 
 

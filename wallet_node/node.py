@@ -61,7 +61,12 @@ class WalletNode:
         refusals = self.policy.evaluate_derivation(max(request.indices)).refusals
         if refusals:
             raise RefusedByNode(refusals)
-        return {"addresses": [checksummed(address) for address in self._keys.derive(request.indices)]}
+        derived = self._keys.derive(request.indices)
+        if derived.changes:
+            with self._store.transaction() as connection:
+                for statement, rows in derived.changes:
+                    connection.executemany(statement, rows)
+        return {"addresses": [checksummed(address) for address in derived.addresses]}
 
     def sign_payments(self, batch: PaymentBatch) -> dict[str, Any]:
         """Sign what policy and the nonce rules allow; answer each payment in its place."""

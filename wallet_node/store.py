@@ -9,7 +9,7 @@ from typing import Any
 
 from wallet_node.errors import JournalUnavailable
 
-_SCHEMA_VERSION = 2  # a file of version 1 gets the table that it lacks
+_SCHEMA_VERSION = 3  # a file of an earlier version gets the tables that it lacks
 
 
 class Store:

@@ -138,16 +138,30 @@ def test_a_missing_key_file_is_named(directory: Path) -> None:
         unlock(directory, PASSPHRASE)
 
 
-def test_a_crash_before_the_manifest_is_written_loses_no_key(tmp_path: Path) -> None:
-    whole = tmp_path / "keystore"
-    create(whole, PASSPHRASE, NAMES, CHEAP)
-    # What a crash leaves: the terms and some keys, no manifest.
-    (whole / "manifest.json").unlink()
-    (whole / "kdf.json").write_bytes(files.msgspec.json.encode(CHEAP))
-    governor = json.loads((whole / "governor.v1.json").read_text())["address"]
-    resumed = create(whole, PASSPHRASE, NAMES)
-    assert resumed.named["governor"].address.hex() == governor
-    assert addresses(unlock(whole, PASSPHRASE)) == addresses(resumed)
+def test_keys_without_their_manifest_are_never_written_over(directory: Path) -> None:
+    (directory / "manifest.json").unlink()
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    with pytest.raises(MissingKey, match="manifest"):
+        create(directory, PASSPHRASE, NAMES)
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+
+
+def test_a_manifest_of_another_keystore_opens_nothing(directory: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    create(other, PASSPHRASE, NAMES, CHEAP)
+    (directory / "manifest.json").write_bytes((other / "manifest.json").read_bytes())
+    with pytest.raises(TamperedKey):
+        unlock(directory, PASSPHRASE)
+
+
+def test_a_list_of_keys_under_another_data_key_is_noticed(directory: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    create(other, PASSPHRASE, NAMES, CHEAP)
+    own = json.loads((directory / "manifest.json").read_text())
+    own["keys"] = json.loads((other / "manifest.json").read_text())["keys"]
+    (directory / "manifest.json").write_text(json.dumps(own))
+    with pytest.raises(TamperedKey):
+        unlock(directory, PASSPHRASE)
 
 
 def test_the_default_terms_are_those_of_rfc_9106() -> None:

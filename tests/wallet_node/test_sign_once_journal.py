@@ -136,8 +136,8 @@ def test_two_rows_swapped_break_the_chain(home: Home) -> None:
         f"INSERT INTO intents SELECT intent_id, domain, signer, nonce + 100, {REST} FROM intents LIMIT 1",
         f"INSERT INTO intents SELECT zeroblob(16), domain, signer, nonce, {REST} FROM intents LIMIT 1",
         f"INSERT INTO journal SELECT 100, {ROW} FROM journal LIMIT 1",
-        "INSERT INTO derived_keys VALUES (0, zeroblob(20))",
-        "INSERT INTO derived_keys SELECT 9, address FROM derived_keys LIMIT 1",
+        "INSERT INTO derived_keys (key_index, address) VALUES (0, zeroblob(20))",
+        "INSERT INTO derived_keys (key_index, address) SELECT 9, address FROM derived_keys LIMIT 1",
         "INSERT INTO deployment VALUES (2, 1, zeroblob(20), 'x')",
     ],
 )

@@ -1,4 +1,4 @@
-"""Encryption at rest: argon2id turns the passphrase into one key, AES-256-GCM seals each secret on its own.
+"""Encryption at rest: AES-256-GCM seals each secret on its own, under a key that argon2id or others guard.
 
 The key id, the version and the address are associated data: a file that is renamed, swapped or edited does
 not open.
@@ -13,6 +13,9 @@ from argon2.low_level import Type, hash_secret_raw
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+FORMAT = "florin-keystore/2"
+FORMAT_1 = "florin-keystore/1"
+
 _Bounded = msgspec.Meta(ge=1, le=64)
 
 
@@ -26,7 +29,7 @@ class KeyDerivation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Literal["argon2id"] = "argon2id"
 
     def key_from(self, passphrase: bytes) -> bytes:
-        """The 32-byte key that opens this store's envelopes. Raises DoesNotOpen on impossible terms."""
+        """The 32-byte key that a passphrase stands for. Raises DoesNotOpen on impossible terms."""
         try:
             return hash_secret_raw(
                 passphrase, self.salt, self.passes, self.memory_kib, self.lanes, hash_len=32, type=Type.ID
@@ -49,22 +52,22 @@ class DoesNotOpen(Exception):
     """Another key, or altered content or claims."""
 
 
-def seal(kek: bytes, key_id: str, version: int, address: str, secret: bytes) -> Envelope:
+def seal(key: bytes, key_id: str, version: int, address: str, secret: bytes) -> Envelope:
     """Encrypt `secret` under a fresh random nonce."""
     nonce = os.urandom(12)
-    claims = _claims(key_id, version, address)
-    return Envelope(key_id, version, address, nonce, AESGCM(kek).encrypt(nonce, secret, claims))
+    claims = _claims(key_id, version, address, FORMAT)
+    return Envelope(key_id, version, address, nonce, AESGCM(key).encrypt(nonce, secret, claims))
 
 
-def open_envelope(kek: bytes, envelope: Envelope) -> bytes:
+def open_envelope(key: bytes, envelope: Envelope, store_format: str = FORMAT) -> bytes:
     """The secret, if everything is as it was sealed. Raises DoesNotOpen."""
-    claims = _claims(envelope.key_id, envelope.version, envelope.address)
+    claims = _claims(envelope.key_id, envelope.version, envelope.address, store_format)
     try:
-        return AESGCM(kek).decrypt(envelope.nonce, envelope.ciphertext, claims)
+        return AESGCM(key).decrypt(envelope.nonce, envelope.ciphertext, claims)
     except (InvalidTag, ValueError):
         raise DoesNotOpen from None
 
 
-def _claims(key_id: str, version: int, address: str) -> bytes:
+def _claims(key_id: str, version: int, address: str, store_format: str) -> bytes:
     # A JSON array keeps the fields apart whatever they contain.
-    return msgspec.json.encode(["florin-keystore/1", key_id, version, address])
+    return msgspec.json.encode([store_format, key_id, version, address])

@@ -1,7 +1,11 @@
 """What a keystore offers, whatever holds the keys: a file, a token, a cloud service."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+K_contra = TypeVar("K_contra", contravariant=True)
 
 
 class SigningKey(Protocol):
@@ -13,8 +17,30 @@ class SigningKey(Protocol):
         ...
 
     def sign_digest(self, digest: bytes) -> bytes:
-        """Sign 32 bytes: r 32 | s 32 | recovery id 1; low-s (EIP-2), and RFC 6979 for software keys."""
+        """Sign 32 bytes: r 32 | s 32 | recovery id 1; low-s (EIP-2). The same digest gives the same bytes,
+        by RFC 6979 for software keys, by remembering for the others.
+        """
         ...
+
+
+class SignatureProvider(Protocol[K_contra]):
+    """Something that holds keys and gives bare signatures; `signing.ProviderKey` makes them what a
+    SigningKey promises.
+    """
+
+    def sign_digest(self, key: K_contra, digest: bytes) -> tuple[int, int]:
+        """(r, s) of the ECDSA signature over 32 bytes, s high or low, not remembered. Raises
+        TokenUnavailable.
+        """
+        ...
+
+
+class Derived(msgspec.Struct, frozen=True):
+    """Addresses in the order asked, and what must be written before anybody hears of them."""
+
+    addresses: list[bytes]
+    changes: list[tuple[str, Sequence[tuple[Any, ...]]]]
+    """Statements and their rows, for the caller's own transaction (`journal.Page.changes`)."""
 
 
 class KeyProvider(Protocol):
@@ -38,8 +64,10 @@ class KeyProvider(Protocol):
         """An institutional key. Raises KeyError."""
         ...
 
-    def derive(self, indices: Sequence[int]) -> list[bytes]:
-        """The addresses of customer keys, in the order asked; each is remembered before it is returned."""
+    def derive(self, indices: Sequence[int]) -> Derived:
+        """The addresses of customer keys. The caller writes the changes before it tells an address; until
+        then no key of this answer signs. A second `derive` of the same indices comes after that.
+        """
         ...
 
     def own_addresses(self, addresses: Collection[bytes]) -> set[bytes]:

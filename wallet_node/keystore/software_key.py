@@ -2,16 +2,36 @@
 
 import sha3
 from coincurve import PrivateKey, PublicKey
+from coincurve.context import GLOBAL_CONTEXT
 
 
 class SoftwareKey:
-    """A SigningKey over coincurve; its signatures are deterministic (RFC 6979) and low-s."""
+    """A SigningKey over coincurve; its signatures are deterministic (RFC 6979), low-s and recoverable as
+    they come, so nothing is left for the layer that other providers need (`signing.ProviderKey`).
+    """
 
     __slots__ = ("_key", "address")
 
-    def __init__(self, secret: bytes) -> None:
-        self._key = PrivateKey(secret)
-        self.address = address_of(self._key.public_key)
+    def __init__(self, secret: bytes, address: bytes | None = None) -> None:
+        """A key of 32 bytes, whose `address` saves a multiplication where it is known for certain. Raises
+        ValueError outside the curve's order.
+        """
+        if address is None:
+            if len(secret) != 32:
+                raise ValueError("a private key has 32 bytes")
+            address = address_of(PublicKey.from_valid_secret(secret))
+        # coincurve's constructor computes two public keys, which signing does not use
+        key = PrivateKey.__new__(PrivateKey)
+        key.secret = secret
+        key.context = GLOBAL_CONTEXT
+        self._key = key
+        self.address = address
+
+    @property
+    def secret(self) -> bytes:
+        """The 32 bytes, for the commands that export a key."""
+        secret: bytes = self._key.secret
+        return secret
 
     def sign_digest(self, digest: bytes) -> bytes:
         signature: bytes = self._key.sign_recoverable(digest, hasher=None)

@@ -28,11 +28,6 @@ CREATE TABLE IF NOT EXISTS policies (
     source BLOB NOT NULL
 ) STRICT;
 
-CREATE TABLE IF NOT EXISTS derived_keys (
-    key_index INTEGER PRIMARY KEY,
-    address BLOB NOT NULL UNIQUE CHECK (length(address) = 20)
-) STRICT;
-
 -- Sign-once: an id has one nonce and one content for ever, and a nonce has one id.
 CREATE TABLE IF NOT EXISTS intents (
     intent_id BLOB PRIMARY KEY CHECK (length(intent_id) = 16),
@@ -79,8 +74,6 @@ CREATE TRIGGER IF NOT EXISTS intents_stay BEFORE UPDATE ON intents BEGIN SELECT 
 CREATE TRIGGER IF NOT EXISTS intents_remain BEFORE DELETE ON intents BEGIN SELECT RAISE(ABORT, 'intents are append-only'); END;
 CREATE TRIGGER IF NOT EXISTS journal_stays BEFORE UPDATE ON journal BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
 CREATE TRIGGER IF NOT EXISTS journal_remains BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END;
-CREATE TRIGGER IF NOT EXISTS derived_keys_stay BEFORE UPDATE ON derived_keys BEGIN SELECT RAISE(ABORT, 'derived keys are append-only'); END;
-CREATE TRIGGER IF NOT EXISTS derived_keys_remain BEFORE DELETE ON derived_keys BEGIN SELECT RAISE(ABORT, 'derived keys are append-only'); END;
 CREATE TRIGGER IF NOT EXISTS deployment_stays BEFORE UPDATE ON deployment BEGIN SELECT RAISE(ABORT, 'a home serves one deployment'); END;
 CREATE TRIGGER IF NOT EXISTS deployment_remains BEFORE DELETE ON deployment BEGIN SELECT RAISE(ABORT, 'a home serves one deployment'); END;
 CREATE TRIGGER IF NOT EXISTS bound_contracts_stay BEFORE UPDATE ON bound_contracts BEGIN SELECT RAISE(ABORT, 'a home serves one deployment'); END;
