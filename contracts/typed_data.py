@@ -2,7 +2,8 @@
 
 A packed payment (PlainPayments.sol) has a function of its own: its type's hash is computed once, so that a
 digest is two keccaks. What is signed seldom is a TypedMessage: Permit and the authorisations
-(contracts.authorizations), AccountMove (contracts.memberships).
+(contracts.authorizations), AccountMove (contracts.memberships), what customers approve
+(contracts.customer_approvals).
 """
 
 from collections.abc import Callable
@@ -13,7 +14,13 @@ from typing import Any, ClassVar
 from eth_hash.auto import keccak
 from sha3 import keccak_256
 
-from contracts.words import encode_address, encode_bytes32, encode_word
+from contracts.words import (
+    encode_address,
+    encode_bytes16,
+    encode_bytes32,
+    encode_signed_word,
+    encode_word,
+)
 
 DOMAIN_TYPEHASH = keccak(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -150,11 +157,23 @@ def fan_out_typed_data(
     return full_message(domain, "FanOut", FAN_OUT_TYPES["FanOut"], message)
 
 
+_ENCODERS: dict[str, Callable[[Any], bytes]] = {
+    "address": encode_address,
+    "bytes": keccak,
+    "bytes16": encode_bytes16,
+    "bytes32": encode_bytes32,
+    "int256": encode_signed_word,
+    "string": lambda text: keccak(text.encode()),
+    "uint256": encode_word,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class TypedMessage:
     """A structure that is signed: a dataclass named as its EIP-712 type, with its members in their order.
 
-    Values are 20 bytes for an address, 32 for bytes32, and unsigned integers.
+    Values are 20 bytes for an address, 16 or 32 for bytes16 and bytes32, any number for bytes, text for a
+    string, and integers.
     """
 
     MEMBERS: ClassVar[tuple[str, ...]]
@@ -162,19 +181,20 @@ class TypedMessage:
 
     def digest(self, separator: bytes) -> bytes:
         """Return the 32 bytes that are signed. ``separator`` is PaymentDomain.separator."""
+        return keccak(b"\x19\x01" + separator + self.struct_hash())
+
+    def struct_hash(self) -> bytes:
+        """EIP-712 §hashStruct."""
         type_hash = keccak(f"{type(self).__name__}({','.join(self.MEMBERS)})".encode())
-        struct_hash = keccak(type_hash + self.words())
-        return keccak(b"\x19\x01" + separator + struct_hash)
+        return keccak(type_hash + self.words())
 
     def words(self) -> bytes:
-        """Return the members as EIP-712 §encodeData does, which is also how call data has them."""
-        encoders: dict[str, Callable[[Any], bytes]] = {
-            "address": encode_address,
-            "bytes32": encode_bytes32,
-            "uint256": encode_word,
-        }
+        """Return the members as EIP-712 §encodeData does.
+
+        Call data has them so, too, but for bytes and strings: of those this is the hash.
+        """
         return b"".join(
-            encoders[member.split()[0]](value)
+            _ENCODERS[member.split()[0]](value)
             for member, value in zip(self.MEMBERS, astuple(self), strict=True)
         )
 

@@ -6,11 +6,23 @@ def encode_word(value: int) -> bytes:
     return value.to_bytes(32, "big")
 
 
+def encode_signed_word(value: int) -> bytes:
+    """Encode a signed integer as two's complement."""
+    return value.to_bytes(32, "big", signed=True)
+
+
 def encode_address(address: bytes) -> bytes:
     """Encode an address. Raises ValueError unless it has 20 bytes."""
     if len(address) != 20:
         raise ValueError("an address has 20 bytes")
     return bytes(12) + address
+
+
+def encode_bytes16(value: bytes) -> bytes:
+    """Encode an id, which fills its word from the left. Raises ValueError unless it has 16 bytes."""
+    if len(value) != 16:
+        raise ValueError("an id has 16 bytes")
+    return value + bytes(16)
 
 
 def encode_bytes32(value: bytes) -> bytes:

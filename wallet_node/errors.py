@@ -89,6 +89,12 @@ class WrongDeployment(WalletNodeError):
     status = 403
 
 
+class CredentialMalformed(WalletNodeError):
+    """A customer's or officer's credential with a public key that is no usable point, or not base64url."""
+
+    status = 400
+
+
 class RefusedByNode(WalletNodeError):
     """A transaction or derivation that is not allowed; carries the first refusal's own code."""
 
