@@ -22,6 +22,6 @@ def complete(template: bytes, officers: Sequence[Officer]) -> bytes:
         "  - " + msgspec.json.encode({k: v for k, v in msgspec.to_builtins(officer).items() if v}).decode()
         for officer in officers
     ]
-    completed = template.rstrip() + "\n\nofficers:\n".encode() + "\n".join(lines).encode() + b"\n"
+    completed = template.rstrip() + b"\n\nofficers:\n" + "\n".join(lines).encode() + b"\n"
     Policy(completed)
     return completed
