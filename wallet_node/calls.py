@@ -15,6 +15,7 @@ from wallet_node.keystore.provider import KeyProvider
 from wallet_node.nonces import Content, Fees, Signing, allocate_nonce, decide_transaction_attempt
 from wallet_node.policy import Policy, TransactionFacts
 from wallet_node.signing import verify
+from wallet_node.spending import Spending
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,11 @@ class SignedTransaction:
 class TransactionSigner:
     """Signs the enumerated calls of institutional keys."""
 
-    def __init__(self, keys: KeyProvider, journal: Journal, policy: Policy) -> None:
+    def __init__(self, keys: KeyProvider, journal: Journal, policy: Policy, spending: Spending) -> None:
         self._keys = keys
         self._journal = journal
         self._policy = policy
+        self._spending = spending
 
     def sign(self, intent: Transaction, deployment: Deployment, clock_s: int) -> SignedTransaction:
         """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed."""
@@ -46,16 +48,18 @@ class TransactionSigner:
         domain = self._journal.domain(deployment.chain_id, b"", TRANSACTION)
         fees = Fees(intent.max_fee_per_gas, intent.max_priority_fee_per_gas)
         known = self._journal.known([intent_id]).get(intent_id)
+        now_s = self._journal.now_s(clock_s)
         if known is None:
-            refusals = self._refusals(intent, deployment, data, listed)
+            refusals = self._refusals(intent, deployment, data, listed, now_s, is_first_signature=True)
             decided = self._first_signing(intent, content, domain, fees, refusals)
         else:
             repeated = decide_transaction_attempt(known, content, domain, fees)
             if isinstance(repeated, Refusal):
                 raise RefusedByNode((repeated,))
-            refusals = self._refusals(intent, deployment, data, listed) if repeated.is_new else ()
-            if refusals:
-                raise RefusedByNode(refusals)
+            if repeated.is_new:
+                refusals = self._refusals(intent, deployment, data, listed, now_s, is_first_signature=False)
+                if refusals:
+                    raise RefusedByNode(refusals)
             decided = repeated
         assert isinstance(decided.terms, Fees)
         unsigned = UnsignedTransaction(
@@ -73,7 +77,7 @@ class TransactionSigner:
         if decided.is_new:
             entry = Attempt(intent_id, domain, decided.nonce, content, decided.attempt, decided.terms, digest)
             page = Page(first_attempts=[entry]) if known is None else Page(later_attempts=[entry])
-            self._journal.write(page, self._journal.now_s(clock_s))
+            self._journal.write(page, now_s)
         return self._signed(intent.key, unsigned, digest)
 
     def _first_signing(
@@ -92,7 +96,14 @@ class TransactionSigner:
         return Signing(nonce, 1, fees, is_new=True)
 
     def _refusals(
-        self, intent: Transaction, deployment: Deployment, data: bytes, listed: bytes
+        self,
+        intent: Transaction,
+        deployment: Deployment,
+        data: bytes,
+        listed: bytes,
+        now_s: int,
+        *,
+        is_first_signature: bool,
     ) -> tuple[Refusal, ...]:
         facts = TransactionFacts(
             key=intent.key,
@@ -101,8 +112,15 @@ class TransactionSigner:
             value_wei=intent.value,
             gas=intent.gas,
             max_fee_per_gas_wei=intent.max_fee_per_gas,
+            now_s=now_s,
+            is_first_signature=is_first_signature,
         )
-        refusals = self._policy.evaluate_transaction(facts).refusals
+        spending = self._spending.open(self._policy.transaction_caps(intent.key), now_s)
+        decision = self._policy.evaluate_transaction(facts, spending.spent)
+        refusals = decision.refusals
+        if decision.quorum is not None:
+            detail = f"it needs the approvals of the quorum {decision.quorum!r}"
+            refusals = (*refusals, Refusal("ApprovalsRequired", detail))
         if intent.max_priority_fee_per_gas > intent.max_fee_per_gas:
             detail = "max_priority_fee_per_gas is above max_fee_per_gas"
             refusals = (*refusals, Refusal("PriorityFeeTooHigh", detail))

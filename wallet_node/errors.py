@@ -189,6 +189,10 @@ class MalformedPolicy(WalletNodeError):
     """The policy file has an unknown or duplicate field, a wrong type or an unusable rule."""
 
 
+class PolicyNotApproved(WalletNodeError):
+    """The policy file is not the one in force, and no quorum has approved it."""
+
+
 class JournalBroken(WalletNodeError):
     """The journal's hash chain does not hold: a row was altered, removed or reordered."""
 

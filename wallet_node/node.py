@@ -17,6 +17,7 @@ from wallet_node.keystore.files import Secrets
 from wallet_node.payments import PaymentSigner, Signed, answer_fields
 from wallet_node.policy import Policy
 from wallet_node.signing import self_test
+from wallet_node.spending import Spending
 from wallet_node.store import Store
 
 
@@ -32,8 +33,9 @@ class WalletNode:
         self._keys = FileKeyProvider(secrets, self._store)
         self._journal = Journal(self._store, policy.digest, policy.source)
         self._deployment = BoundDeployment(home, self._store)
-        self._payments = PaymentSigner(self._keys, self._journal, policy)
-        self._transactions = TransactionSigner(self._keys, self._journal, policy)
+        spending = Spending(self._store)
+        self._payments = PaymentSigner(self._keys, self._journal, policy, spending)
+        self._transactions = TransactionSigner(self._keys, self._journal, policy, spending)
         self.is_sound = False
         self.signatures: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()

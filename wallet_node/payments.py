@@ -21,8 +21,9 @@ from wallet_node.nonces import (
     allocate_nonce,
     decide_payment_attempt,
 )
-from wallet_node.policy import ANY, DERIVED, OTHER, PaymentFacts, Policy
+from wallet_node.policy import ANY, DERIVED, OTHER, CapKey, Decision, PaymentFacts, Policy
 from wallet_node.signing import compact, verify
+from wallet_node.spending import Reservations, Spending
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ class _Desk:
     known: dict[bytes, KnownIntent]
     keys: dict[bytes, tuple[str, SigningKey]]
     own_payees: set[bytes]
-    spent_minor: dict[str, int]
+    spending: Reservations
     page: Page = field(default_factory=Page)
     next_nonces: dict[bytes, int] = field(default_factory=dict)
 
@@ -65,10 +66,12 @@ class _Ready(msgspec.Struct, frozen=True):
 class PaymentSigner:
     """Signs payments of customers' keys and of the institution's own."""
 
-    def __init__(self, keys: KeyProvider, journal: Journal, policy: Policy) -> None:
+    def __init__(self, keys: KeyProvider, journal: Journal, policy: Policy, spending: Spending) -> None:
         self._keys = keys
         self._journal = journal
         self._policy = policy
+        self._spending = spending
+        spending.know(policy.ledgers)
 
     def sign(self, batch: PaymentBatch, deployment: Deployment, clock_s: int) -> list[Signed | Refused]:
         """The answers in the order asked. Raises JournalUnavailable (nothing signed) or
@@ -77,7 +80,13 @@ class PaymentSigner:
         desk = self._load(batch, deployment, clock_s)
         decided = [self._decide(desk, payment) for payment in batch.payments]
         if not desk.page.is_empty:
-            self._journal.write(desk.page, desk.now_s)
+            desk.page.changes += desk.spending.changes()
+            try:
+                self._journal.write(desk.page, desk.now_s)
+            except BaseException:
+                self._spending.forget()
+                raise
+            desk.spending.keep()
         return _sign_all(decided)
 
     def _load(self, batch: PaymentBatch, deployment: Deployment, clock_s: int) -> _Desk:
@@ -95,8 +104,16 @@ class PaymentSigner:
             known=self._journal.known({identifier_bytes(payment.payment_id) for payment in batch.payments}),
             keys=keys,
             own_payees=self._keys.own_addresses(payees),
-            spent_minor=self._journal.spent_on(now_s),
+            spending=self._spending.open(self._caps(keys), now_s),
         )
+
+    def _caps(self, keys: dict[bytes, tuple[str, SigningKey]]) -> set[CapKey]:
+        caps: set[CapKey] = set()
+        for payer, (role, _) in keys.items():
+            shared, for_each_wallet = self._policy.payment_caps(role)
+            caps.update(shared)
+            caps.update((ledger, payer) for ledger in for_each_wallet)
+        return caps
 
     def _payers(self, addresses: set[bytes]) -> dict[bytes, tuple[str, SigningKey]]:
         found: dict[bytes, tuple[str, SigningKey]] = {}
@@ -140,9 +157,11 @@ class PaymentSigner:
     def _first_signing(self, desk: _Desk, payment: Payment, content: Content, role: str) -> Signing | Refused:
         reasons = list(_plain_rules(content))
         reasons += self._validity(desk)
-        facts = PaymentFacts(role, self._payee_role(desk, role, content.counterparty), content.amount, True)
-        decision = self._policy.evaluate_payment(facts, desk.spent_minor)
+        decision = self._judge(desk, content, role, is_first_signature=True)
         reasons += decision.refusals
+        if decision.quorum is not None:
+            detail = f"it needs the approvals of the quorum {decision.quorum!r}"
+            reasons.append(Refusal("ApprovalsRequired", detail))
         own_next = desk.next_nonces.get(content.signer)
         if own_next is None:
             own_next = self._journal.next_nonce(desk.domain, content.signer)
@@ -157,9 +176,7 @@ class PaymentSigner:
         if reasons or isinstance(nonce, Refusal):
             return Refused(tuple(reasons))
         desk.next_nonces[content.signer] = nonce + 1
-        for cap in decision.reserves:
-            desk.spent_minor[cap] = desk.spent_minor.get(cap, 0) + content.amount
-            desk.page.spent[cap] = desk.page.spent.get(cap, 0) + content.amount
+        desk.spending.reserve(decision.reserves, content.amount)
         return Signing(nonce, payment.attempt, desk.terms, is_new=True)
 
     def _repeated_signing(
@@ -169,14 +186,22 @@ class PaymentSigner:
         if isinstance(decided, Refusal):
             return Refused((decided,))
         if decided.is_new:
-            facts = PaymentFacts(
-                role, self._payee_role(desk, role, content.counterparty), content.amount, False
-            )
-            decision = self._policy.evaluate_payment(facts, desk.spent_minor)
+            decision = self._judge(desk, content, role, is_first_signature=False)
             reasons = (*self._validity(desk), *decision.refusals)
             if reasons:
                 return Refused(reasons)
         return decided
+
+    def _judge(self, desk: _Desk, content: Content, role: str, *, is_first_signature: bool) -> Decision:
+        facts = PaymentFacts(
+            payer=content.signer,
+            payer_role=role,
+            payee_role=self._payee_role(desk, role, content.counterparty),
+            amount_minor=content.amount,
+            now_s=desk.now_s,
+            is_first_signature=is_first_signature,
+        )
+        return self._policy.evaluate_payment(facts, desk.spending.spent)
 
     def _payee_role(self, desk: _Desk, payer_role: str, payee: bytes) -> str:
         if not self._policy.looks_at_payee(payer_role):

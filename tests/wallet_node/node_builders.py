@@ -31,7 +31,7 @@ STRANGER = "0x" + "ab" * 20
 
 POLICIES = files("wallet_node").joinpath("policies")
 NO_PROOF = POLICIES.joinpath("sandbox-no-proof.yaml").read_bytes()
-CENTRAL_BANK = POLICIES.joinpath("sandbox-central-bank.yaml").read_bytes()
+NO_QUORUM = POLICIES.joinpath("sandbox-no-quorum.yaml").read_bytes()
 
 
 class Clock:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from http_calls import call
-from node_builders import CENTRAL_BANK, Home, batch, customers, payment, transaction
+from node_builders import NO_QUORUM, Home, batch, customers, payment, transaction
 
 from wallet_node.journal import verify
 from wallet_node.limits import body_bytes
@@ -229,7 +229,7 @@ async def test_a_node_that_did_not_pass_its_self_test_is_not_ready(home: Home) -
 
 
 async def test_a_central_bank_derives_no_customer_key(home: Home) -> None:
-    node = home.open(CENTRAL_BANK, names=("governor",))
+    node = home.open(NO_QUORUM, names=("governor",))
     status, _, problem = await call(node, "POST", "/v1/keys:derive", b'{"indices": [0]}')
     assert (status, problem["code"]) == (403, "NoRuleAllows")
     assert node.keys()["derived"] == 0

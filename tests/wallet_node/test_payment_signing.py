@@ -37,7 +37,7 @@ from wallet_node.keystore.software_key import SoftwareKey
 from wallet_node.node import WalletNode
 from wallet_node.signing import compact, expand
 
-CAPPED = NO_PROOF.replace(b"daily_cap_minor: 500000000000", b"daily_cap_minor: 1000")
+CAPPED = NO_PROOF.replace(b"day_minor: 500000000000", b"day_minor: 1000")
 assert CAPPED != NO_PROOF
 
 
@@ -64,7 +64,7 @@ def bank_address() -> str:
 def stored(home: Home) -> list[Any]:
     """Everything the store holds, to show that nothing changed."""
     connection = home.opened[-1]._store.connection
-    tables = ("intents", "journal", "spending", "derived_keys", "deployment", "domains")
+    tables = ("intents", "journal", "rolling_spending", "derived_keys", "deployment", "domains")
     return [connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]
 
 
@@ -334,11 +334,13 @@ def test_repeating_and_later_attempts_do_not_use_a_cap_again(home: Home) -> None
     assert "signature" in sign(node, batch(asked | {"attempt": 2}, valid_before_s=VALID_BEFORE_S + 1))[0]
 
 
-def test_a_daily_cap_starts_anew_on_the_next_day_but_not_when_the_clock_is_set_back(home: Home) -> None:
+def test_a_daily_cap_lets_go_of_what_is_a_day_past_but_not_when_the_clock_is_set_back(home: Home) -> None:
     node = home.open(CAPPED)
     payee = customers(node, 1)[0]
     assert fund(node, payee, 1000) == ["signed"]
     home.clock.now_s += 86_400
+    assert fund(node, payee, 1) == ["DailyCapExceeded"]
+    home.clock.now_s += 3_600
     assert fund(node, payee, 1000, 1) == ["signed", "DailyCapExceeded"]
     home.clock.now_s -= 3 * 86_400
     assert fund(node, payee, 1) == ["DailyCapExceeded"]

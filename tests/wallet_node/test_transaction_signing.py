@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from eth_account import Account
 from node_builders import (
-    CENTRAL_BANK,
     CHAIN_ID,
     CONTRACT,
     DOMAIN_NAME,
     INSTITUTION_SECRET,
+    NO_QUORUM,
     NOTARY,
     STRANGER,
     Home,
@@ -109,7 +109,7 @@ def test_integers_have_no_leading_zeros_in_any_field(value: int) -> None:
 
 
 def test_nonces_grow_by_one_for_each_key(home: Home) -> None:
-    node = home.open(CENTRAL_BANK, names=("governor", "issuer", "pauser"))
+    node = home.open(NO_QUORUM, names=("governor", "issuer", "pauser"))
     tier = "0x" + SELECTORS["setTier(uint8,uint96,uint64,uint64)"].hex()
     allowance = "0x" + SELECTORS["increaseMintAllowance(uint16,uint256)"].hex()
     asked = [("governor", tier), ("issuer", allowance), ("governor", tier), ("issuer", allowance)]

@@ -1,0 +1,50 @@
+-- What waits for officers, what they said about it, and the policy that they put in force.
+
+CREATE TABLE IF NOT EXISTS operations (
+    operation_id BLOB PRIMARY KEY CHECK (length(operation_id) = 16),
+    kind TEXT NOT NULL,
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    description TEXT NOT NULL,
+    quorum TEXT NOT NULL,
+    initiator TEXT NOT NULL,
+    proposed_at_s INTEGER NOT NULL,
+    expires_at_s INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('pending', 'executed', 'withdrawn', 'expired')),
+    ended_at_s INTEGER CHECK ((ended_at_s IS NULL) = (state = 'pending'))
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS operations_pending ON operations (expires_at_s) WHERE state = 'pending';
+
+-- verb: 1 approves, 2 withdraws. One statement speaks of one operation only, whatever its digest.
+CREATE TABLE IF NOT EXISTS operation_statements (
+    operation_id BLOB NOT NULL REFERENCES operations,
+    officer TEXT NOT NULL,
+    verb INTEGER NOT NULL CHECK (verb IN (1, 2)),
+    policy_hash BLOB NOT NULL CHECK (length(policy_hash) = 32),
+    expires_at_s INTEGER NOT NULL,
+    stated_at_s INTEGER NOT NULL,
+    statement_hash BLOB NOT NULL CHECK (length(statement_hash) = 32),
+    PRIMARY KEY (officer, statement_hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS operation_statements_of ON operation_statements (operation_id);
+
+CREATE TABLE IF NOT EXISTS officer_sign_counts (
+    credential_id TEXT PRIMARY KEY,
+    sign_count INTEGER NOT NULL CHECK (sign_count >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS active_policy (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    policy_hash BLOB NOT NULL CHECK (length(policy_hash) = 32),
+    active_since_s INTEGER NOT NULL
+) STRICT;
+
+CREATE TRIGGER IF NOT EXISTS operations_end_once BEFORE UPDATE ON operations
+WHEN old.state <> 'pending' BEGIN SELECT RAISE(ABORT, 'an operation ends once'); END;
+CREATE TRIGGER IF NOT EXISTS operations_stay BEFORE UPDATE OF operation_id, kind, digest, description, initiator, proposed_at_s, expires_at_s ON operations
+BEGIN SELECT RAISE(ABORT, 'an operation is what was proposed'); END;
+CREATE TRIGGER IF NOT EXISTS operations_remain BEFORE DELETE ON operations BEGIN SELECT RAISE(ABORT, 'operations are append-only'); END;
+CREATE TRIGGER IF NOT EXISTS operation_statements_stay BEFORE UPDATE ON operation_statements BEGIN SELECT RAISE(ABORT, 'statements are append-only'); END;
+CREATE TRIGGER IF NOT EXISTS operation_statements_remain BEFORE DELETE ON operation_statements BEGIN SELECT RAISE(ABORT, 'statements are append-only'); END;
+CREATE TRIGGER IF NOT EXISTS active_policy_remains BEFORE DELETE ON active_policy BEGIN SELECT RAISE(ABORT, 'a home has an active policy for ever'); END;
