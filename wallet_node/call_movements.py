@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from contracts.accounts import AccountFlag
 from contracts.batch import MalformedBatch
-from contracts.call_reading import MalformedCall, UnknownCall, functions_of, read_call
+from contracts.call_reading import Function, MalformedCall, UnknownCall, functions_of, read_call
 from contracts.settlement import MalformedCycle
 from wallet_node.addresses import checksummed
 from wallet_node.batch_movements import settle, settle_fan_out, settle_grouped
@@ -54,13 +54,10 @@ def call_movements(target: str, setting: Setting, data: bytes) -> Movements | Re
     known = _CALLS.get(target)
     if known is None:
         return Refusal("UnknownCall", "nothing can be read that is sent to an address of no bound contract")
-    artifacts, readers = known
+    functions, readers = known
     try:
-        call = read_call(functions_of(*artifacts), data)
-        reader = readers.get(call.signature)
-        if reader is None:
-            return Refusal("UnknownCall", f"{call.signature} is nothing that this node reads")
-        return reader(setting, call.arguments)
+        call = read_call(functions, data)
+        return readers[call.signature](setting, call.arguments)
     except UnknownCall as error:
         return Refusal("UnknownCall", f"{error} on the {target}")
     except (MalformedCall, MalformedBatch, MalformedCycle) as error:
@@ -70,6 +67,14 @@ def call_movements(target: str, setting: Setting, data: bytes) -> Movements | Re
 def readable_signatures(target: str) -> frozenset[str]:
     """The functions of a contract that decode."""
     return frozenset(_CALLS[target][1])
+
+
+def _called(
+    *artifacts: str, readers: dict[str, Reader]
+) -> tuple[Mapping[bytes, Function], dict[str, Reader]]:
+    """The functions that have a reader, by selector: no view, and nothing that is never signed."""
+    functions = functions_of(*artifacts)
+    return {selector: each for selector, each in functions.items() if each.signature in readers}, readers
 
 
 # --- payments of the single path ----------------------------------------------------------------------------
@@ -244,9 +249,9 @@ _CURRENCY_CALLS: dict[str, Reader] = {
     ),
 }
 
-_CALLS: dict[str, tuple[tuple[str, ...], dict[str, Reader]]] = {
-    CURRENCY: (("DigitalCurrency", "Administration"), _CURRENCY_CALLS),
-    NOTARY: (("Notary",), NOTARY_CALLS),
-    SETTLEMENT: (("Settlement",), SETTLEMENT_CALLS),
-    TRADES: (("Trades",), TRADES_CALLS),
+_CALLS = {
+    CURRENCY: _called("DigitalCurrency", "Administration", readers=_CURRENCY_CALLS),
+    NOTARY: _called("Notary", readers=NOTARY_CALLS),
+    SETTLEMENT: _called("Settlement", readers=SETTLEMENT_CALLS),
+    TRADES: _called("Trades", readers=TRADES_CALLS),
 }

@@ -196,7 +196,8 @@ def describe(movement: Movement) -> str:
     words["amount"] = "nothing" if movement.amount_minor is None else _amount(movement.amount_minor)
     words["until"] = "" if movement.until_s is None else f", until {_time(movement.until_s)}"
     words["by"] = "" if movement.until_s is None else f" (to be submitted by {_time(movement.until_s)})"
-    return _SENTENCES[movement.kind].format_map(words)
+    sentence = _SENTENCES[movement.kind].format_map(words)
+    return sentence[0].upper() + sentence[1:]
 
 
 def movement_fields(movement: Movement) -> dict[str, Any]:
