@@ -108,6 +108,60 @@ class RefusedByNode(WalletNodeError):
         return self.reasons[0].code
 
 
+class UnknownTypedData(WalletNodeError):
+    """An EIP-712 document that is not exactly one of the structures that this node signs."""
+
+    status = 400
+
+
+class MalformedTransaction(WalletNodeError):
+    """A field of a transaction is missing, unknown, not canonical, or contradicts another one."""
+
+    status = 400
+
+
+class LegacyTransaction(WalletNodeError):
+    """Only EIP-1559 transactions are signed: with type 0x2 and both fees."""
+
+    status = 400
+
+
+class AccessListDiffers(WalletNodeError):
+    """The access list is not the one that this node writes itself for that call; leave it out."""
+
+    status = 403
+
+
+class UnknownAccount(WalletNodeError):
+    """No key of this node has that address."""
+
+    status = 404
+
+
+class UnknownMethod(WalletNodeError):
+    """A JSON-RPC method that this node does not answer; it has no chain behind it to ask."""
+
+    status = 404
+
+
+class NonceConflict(WalletNodeError):
+    """The nonce stands for another content already, or is below the next one."""
+
+    status = 409
+
+
+class BlindSignatureRefused(WalletNodeError):
+    """Bytes that nobody can read are never signed."""
+
+    status = 403
+
+
+class ApprovalPending(WalletNodeError):
+    """Officers must approve first; ask the same again when they have."""
+
+    status = 403
+
+
 # --- the node cannot serve now ------------------------------------------------------------------------------
 
 

@@ -2,21 +2,21 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from wallet_node.addresses import checksummed
 from wallet_node.calls import TransactionSigner
-from wallet_node.deployment import BoundDeployment
+from wallet_node.deployment import BoundDeployment, Deployment
 from wallet_node.errors import Refusal, RefusedByNode, SignatureCheckFailed
-from wallet_node.intents import Derivation, PaymentBatch, Transaction, address_bytes
-from wallet_node.journal import Journal
+from wallet_node.intents import Derivation, PaymentBatch, Transaction, address_bytes, identifier_bytes
+from wallet_node.journal import TRANSACTION, Journal
 from wallet_node.keystore.file_provider import FileKeyProvider
 from wallet_node.keystore.files import Secrets
 from wallet_node.payments import PaymentSigner, Signed, answer_fields
 from wallet_node.policy import Policy
-from wallet_node.signing import self_test
+from wallet_node.signing import public_key, self_test
 from wallet_node.spending import Spending
 from wallet_node.store import Store
 
@@ -53,6 +53,30 @@ class WalletNode:
             "derived": self._keys.derived_count,
             "policy": {"name": self.policy.name, "hash": "0x" + self.policy.digest.hex()},
         }
+
+    @property
+    def named_keys(self) -> Mapping[str, bytes]:
+        """The addresses of institutional keys, by name."""
+        return self._keys.named
+
+    def public_key(self, name: str) -> bytes:
+        """The 64 bytes of an institutional key's point. Raises KeyError."""
+        return public_key(self._keys.named_key(name))
+
+    @property
+    def deployment(self) -> Deployment:
+        """What this node signs for. Raises NotBound."""
+        return self._deployment.require()
+
+    def nonce_for(self, space: str, intent_id: str, signer: bytes) -> tuple[bool, int]:
+        """Whether an id has its nonce, and that; or else the lowest that it could get."""
+        deployment = self._deployment.require()
+        known = self._journal.known([identifier_bytes(intent_id)])
+        if known:
+            return True, next(iter(known.values())).nonce
+        contract = b"" if space == TRANSACTION else deployment.contract
+        domain = self._journal.domain(deployment.chain_id, contract, space)
+        return False, self._journal.next_nonce(domain, signer)
 
     def journal(self) -> dict[str, Any]:
         """How long the journal is and its head, for whoever keeps them elsewhere."""

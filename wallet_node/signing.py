@@ -81,6 +81,16 @@ def self_test(key: SigningKey) -> None:
     verify(tested, digest, tested.sign_digest(digest))
 
 
+def public_key(key: SigningKey) -> bytes:
+    """The 64 bytes x | y of a key's point, wherever the key is: recovered from its self-test signature."""
+    digest: bytes = sha3.keccak_256(_SELF_TEST).digest()
+    signature = key.sign_digest(digest)
+    verify(key, digest, signature)
+    point = coincurve.PublicKey.from_signature_and_message(signature, digest, hasher=None)
+    uncompressed: bytes = point.format(compressed=False)
+    return uncompressed[1:]
+
+
 def require_backends() -> None:
     """Raise WrongBackend unless signing is coincurve's libsecp256k1 and hashing is safe-pysha3's C."""
     keccak(b"")
