@@ -34,7 +34,7 @@ def test_what_reads_at_all_is_what_would_be_written(text: str) -> None:
     if WRITTEN.fullmatch(text):
         assert base64url.encode(base64url.decode(text)) == text
     else:
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError):
             base64url.decode(text)
 
 
