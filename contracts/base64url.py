@@ -3,7 +3,9 @@
 import binascii
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-_FROM_URL = bytes.maketrans(b"-_", b"+/")
+_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")  # what the other alphabet has besides is foreign here
+# What a text of 4n + 2 or 4n + 3 characters can end in: the bits that are left over are 0.
+_LAST = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 
 
 def encode(data: bytes) -> str:
@@ -14,8 +16,9 @@ def encode(data: bytes) -> str:
 def decode(text: str) -> bytes:
     """The bytes of a text. Raises ValueError for any other text than `encode` gives."""
     written = text.encode("ascii").translate(_FROM_URL)
-    data = binascii.a2b_base64(written + b"=" * (-len(written) % 4))
-    # The decoder skips foreign characters and ignores left-over bits: what reads back the same had neither.
-    if encode(data) != text:
-        raise ValueError("not base64url without padding")
-    return data
+    over = len(written) % 4
+    if over:
+        if text[-1] not in _LAST.get(over, ()):
+            raise ValueError("not base64url without padding")
+        written += b"=="[: 4 - over]
+    return binascii.a2b_base64(written, strict_mode=True)

@@ -49,7 +49,6 @@ _REFUSED_FLAGS = {
 
 _ECDSA = ec.ECDSA(SHA256())
 _P256 = ec.SECP256R1()
-_FIELD_P256 = 2**256 - 2**224 + 2**192 + 2**96 - 1
 _FIELD_25519 = 2**255 - 19
 _D_25519 = -121665 * pow(121666, -1, _FIELD_25519) % _FIELD_25519
 # The y coordinates of the eight points of small order: under such a key a signature is good for any message.
@@ -241,10 +240,8 @@ def _es256_key(public_key: bytes) -> ec.EllipticCurvePublicKey:
     """Raises ValueError for a point that is not on the curve. Reading one costs a tenth of verifying."""
     if len(public_key) != 64:
         raise ValueError("an ES256 key has 64 bytes, x and y")
-    x, y = int.from_bytes(public_key[:32]), int.from_bytes(public_key[32:])
-    if max(x, y) >= _FIELD_P256:  # the library would reduce it, and a point would have two encodings
-        raise ValueError("a coordinate is not below the field's prime")
-    return ec.EllipticCurvePublicNumbers(x, y, _P256).public_key()
+    # not by way of EllipticCurvePublicNumbers, which accepts coordinates beyond the field's prime
+    return ec.EllipticCurvePublicKey.from_encoded_point(_P256, b"\x04" + public_key)
 
 
 @lru_cache(maxsize=_CACHED_KEYS)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from customer_desk import Desk
 from node_builders import Home
 
 
@@ -14,3 +15,10 @@ def home(tmp_path: Path) -> Iterator[Home]:
     made = Home(path).bind()
     yield made
     made.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path)
+    yield made
+    made.store.close()
