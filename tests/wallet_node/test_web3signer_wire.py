@@ -17,12 +17,14 @@ from node_builders import (
     CONTRACT,
     DOMAIN,
     INSTITUTION_SECRET,
+    NO_PROOF,
     NOW_S,
     STRANGER,
     VALID_BEFORE_S,
     Home,
     batch,
     customers,
+    known_secrets,
     payment,
     sign,
     sign_one,
@@ -37,7 +39,9 @@ from wallet_node.errors import BlindSignatureRefused, MethodNotAllowed, NonceCon
 from wallet_node.intents import Transaction
 from wallet_node.keystore.software_key import SoftwareKey, recover
 from wallet_node.node import WalletNode
+from wallet_node.policy import Policy
 from wallet_node.signing import compact
+from wallet_node.transaction_json import parse_transaction, transaction_intent
 from wallet_node.typed_documents import document_of
 from wallet_node.typed_intents import CancelAuthorization, Permit, TypedIntent, digest, nonce_use
 from wallet_node.web3signer import MOST_CALLS, Web3SignerWire
@@ -172,19 +176,11 @@ def test_the_nodes_other_callers_share_the_row_of_nonces(wire: Web3SignerWire, n
 
 
 def test_an_id_that_another_caller_took_under_another_nonce_is_a_conflict(
-    wire: Web3SignerWire, node: WalletNode, home: Home
+    wire: Web3SignerWire, node: WalletNode
 ) -> None:
     sign_one(node, transaction(MINT))
-    known: list[str] = []
-
-    class Listening(WalletNode):
-        def nonce_for(self, space: str, intent_id: str, signer: bytes) -> tuple[bool, int]:
-            known.append(intent_id)
-            return super().nonce_for(space, intent_id, signer)
-
-    node.__class__ = Listening
-    assert code(wire) == "NonceConflict"
-    taken = transaction(MINT, transaction_id=known[0])
+    derived = transaction_intent(parse_transaction(asked(), CHAIN_ID), "institution", CHAIN_ID, b"")
+    taken = transaction(MINT, transaction_id=derived.transaction_id)
     assert sign_one(node, taken)["nonce"] == 1
     assert code(wire) == "NonceConflict", "the id has the nonce 1, and 0 was asked for"
 
@@ -270,8 +266,8 @@ def test_a_transaction_that_waits_for_officers_says_so(home: Home) -> None:
         def sign_transaction(self, intent: Transaction) -> dict[str, Any]:
             return {"state": "pending", "operation_id": intent.transaction_id, "approvals": 1, "needed": 2}
 
-    node = home.open()
-    node.__class__ = Awaiting
+    node = Awaiting(home.path, known_secrets(), Policy(NO_PROOF), home.clock)
+    home.opened.append(node)
     wire = Web3SignerWire(node)
     assert error(wire, "eth_signTransaction", asked()) == (
         200,
