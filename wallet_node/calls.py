@@ -10,11 +10,26 @@ from contracts.transactions import Transaction as UnsignedTransaction
 from wallet_node.deployment import CURRENCY, NOTARY, Deployment
 from wallet_node.errors import Refusal, RefusedByNode
 from wallet_node.intents import MAXIMUM_INTEGER, Transaction, address_bytes, identifier_bytes
-from wallet_node.journal import TRANSACTION, Attempt, Journal, Page
+from wallet_node.journal import Journal
+from wallet_node.journal_entries import AttemptRefused, IdRefused, TransactionSigned, reasons_of
+from wallet_node.journal_pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider
-from wallet_node.nonces import Content, Fees, Signing, allocate_nonce, decide_transaction_attempt
+from wallet_node.nonces import (
+    TRANSACTION,
+    Content,
+    Fees,
+    KnownIntent,
+    RefusedIntent,
+    Signing,
+    Space,
+    allocate_nonce,
+    decide_transaction_attempt,
+)
 from wallet_node.policy import Policy, TransactionFacts
 from wallet_node.signing import verify
+
+_ABOUT_FEES = {"FeeTooHigh", "PriorityFeeTooHigh"}
+"""Refusals of an attempt and not of what it is for: the same id may be asked for again with lower fees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +51,33 @@ class TransactionSigner:
 
     def sign(self, intent: Transaction, deployment: Deployment, clock_s: int) -> SignedTransaction:
         """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed."""
-        address = self._keys.named.get(intent.key)
-        if address is None:
-            raise RefusedByNode((Refusal("UnknownKey", f"this node has no key named {intent.key!r}"),))
         data, listed = bytes.fromhex(intent.data[2:]), bytes.fromhex(intent.listed_accounts[2:])
+        address = self._keys.named.get(intent.key, b"")
         calldata_hash = hash_call(intent.gas, data, listed)
         content = Content(address, address_bytes(intent.to), intent.value, calldata_hash)
         intent_id = identifier_bytes(intent.transaction_id)
-        domain = self._journal.domain(deployment.chain_id, b"", TRANSACTION)
+        space = Space(deployment.chain_id, b"", TRANSACTION)
         fees = Fees(intent.max_fee_per_gas, intent.max_priority_fee_per_gas)
         known = self._journal.known([intent_id]).get(intent_id)
-        if known is None:
+        if isinstance(known, RefusedIntent):
+            raise RefusedByNode(known.reasons)
+        decided: Signing | tuple[Refusal, ...]
+        if not address:
+            decided = (Refusal("UnknownKey", f"this node has no key named {intent.key!r}"),)
+        elif known is None:
             refusals = self._refusals(intent, deployment, data, listed)
-            decided = self._first_signing(intent, content, domain, fees, refusals)
+            decided = self._first_signing(intent, content, space, fees, refusals)
         else:
-            repeated = decide_transaction_attempt(known, content, domain, fees)
-            if isinstance(repeated, Refusal):
-                raise RefusedByNode((repeated,))
-            refusals = self._refusals(intent, deployment, data, listed) if repeated.is_new else ()
-            if refusals:
-                raise RefusedByNode(refusals)
-            decided = repeated
+            repeated = decide_transaction_attempt(known, content, space, fees)
+            refusals = (
+                ()
+                if isinstance(repeated, Refusal) or not repeated.is_new
+                else self._refusals(intent, deployment, data, listed)
+            )
+            decided = (repeated,) if isinstance(repeated, Refusal) else refusals or repeated
+        if not isinstance(decided, Signing):
+            self._journal_refusal(intent_id, content, known, decided, clock_s)
+            raise RefusedByNode(decided)
         assert isinstance(decided.terms, Fees)
         unsigned = UnsignedTransaction(
             chain_id=deployment.chain_id,
@@ -71,25 +92,43 @@ class TransactionSigner:
         )
         digest = unsigned.signing_hash
         if decided.is_new:
-            entry = Attempt(intent_id, domain, decided.nonce, content, decided.attempt, decided.terms, digest)
-            page = Page(first_attempts=[entry]) if known is None else Page(later_attempts=[entry])
+            row = Row(
+                intent_id,
+                TransactionSigned(space, content, decided.nonce, decided.attempt, decided.terms, digest),
+            )
+            page = Page(first_attempts=[row]) if known is None else Page(later_attempts=[row])
             self._journal.write(page, self._journal.now_s(clock_s))
         return self._signed(intent.key, unsigned, digest)
 
     def _first_signing(
-        self, intent: Transaction, content: Content, domain: int, fees: Fees, refusals: tuple[Refusal, ...]
-    ) -> Signing:
+        self, intent: Transaction, content: Content, space: Space, fees: Fees, refusals: tuple[Refusal, ...]
+    ) -> Signing | tuple[Refusal, ...]:
         nonce = allocate_nonce(
-            self._journal.next_nonce(domain, content.signer),
+            self._journal.next_nonce(space, content.signer),
             intent.nonce_floor,
             self._policy.file.nonces.longest_transaction_jump,
             MAXIMUM_INTEGER,
         )
         if isinstance(nonce, Refusal):
-            raise RefusedByNode((*refusals, nonce))
-        if refusals:
-            raise RefusedByNode(refusals)
-        return Signing(nonce, 1, fees, is_new=True)
+            return (*refusals, nonce)
+        return refusals or Signing(nonce, 1, fees, is_new=True)
+
+    def _journal_refusal(
+        self,
+        intent_id: bytes,
+        content: Content,
+        known: KnownIntent | None,
+        refusals: tuple[Refusal, ...],
+        clock_s: int,
+    ) -> None:
+        if known is not None:
+            row = Row(intent_id, AttemptRefused(TRANSACTION, content, reasons_of(refusals)))
+            page = Page(refused_attempts=[row])
+        elif {each.code for each in refusals} <= _ABOUT_FEES:
+            return
+        else:
+            page = Page(refused=[Row(intent_id, IdRefused(TRANSACTION, content, reasons_of(refusals)))])
+        self._journal.write(page, self._journal.now_s(clock_s))
 
     def _refusals(
         self, intent: Transaction, deployment: Deployment, data: bytes, listed: bytes
@@ -116,7 +155,7 @@ class TransactionSigner:
         call = decode_anchor(data)
         if call is None or call.log != SIGNER_LOG:
             return True
-        return self._journal.head_at(call.size) == call.root
+        return call.size > 0 and self._journal.root_at(call.size) == call.root
 
     def _signed(self, name: str, unsigned: UnsignedTransaction, digest: bytes) -> SignedTransaction:
         key = self._keys.named_key(name)

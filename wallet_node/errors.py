@@ -48,6 +48,12 @@ class BodyTooLarge(WalletNodeError):
     status = 413
 
 
+class NotInJournal(WalletNodeError):
+    """The journal has no such row, or never had so many; ask /v1/journal for its size."""
+
+    status = 404
+
+
 class WrongDeployment(WalletNodeError):
     """The request names another chain, contract or domain than the node is bound to."""
 
@@ -132,7 +138,11 @@ class MalformedPolicy(WalletNodeError):
 
 
 class JournalBroken(WalletNodeError):
-    """The journal's hash chain does not hold: a row was altered, removed or reordered."""
+    """The journal does not hold: a row was altered, removed or reordered, or its end is not there."""
+
+
+class StoreOfOtherVersion(WalletNodeError):
+    """The store's file was made by another version of this program."""
 
 
 class WrongBackend(WalletNodeError):

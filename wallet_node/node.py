@@ -53,8 +53,25 @@ class WalletNode:
         }
 
     def journal(self) -> dict[str, Any]:
-        """How long the journal is and its head, for whoever keeps them elsewhere."""
-        return {"size": self._journal.length, "head": "0x" + self._journal.head.hex()}
+        """How many rows the journal has and their Merkle root, for whoever keeps them elsewhere."""
+        size = self._journal.length
+        return {"size": size, "root": "0x" + self._journal.proofs.root_at(size).hex()}
+
+    def journal_inclusion(self, sequence: int, size: int) -> dict[str, Any]:
+        """Row `sequence` and its proof in the tree of `size` rows. Raises NotInJournal."""
+        proof = self._journal.proofs.inclusion_proof(sequence, size)
+        return {
+            "row": _hex(self._journal.proofs.rows(sequence, 1)[0]),
+            "proof": [_hex(each) for each in proof],
+        }
+
+    def journal_consistency(self, first: int, second: int) -> dict[str, Any]:
+        """The proof that the tree of `first` rows begins that of `second`. Raises NotInJournal."""
+        return {"proof": [_hex(each) for each in self._journal.proofs.consistency_proof(first, second)]}
+
+    def journal_rows(self, first: int, count: int) -> dict[str, Any]:
+        """Rows from `first` on as they are hashed, at most 1,000; none beyond the last."""
+        return {"rows": [_hex(each) for each in self._journal.proofs.rows(first, count)]}
 
     def derive(self, request: Derivation) -> dict[str, Any]:
         """Addresses of customer keys; repeating gives the same. Raises RefusedByNode."""
@@ -136,3 +153,7 @@ class WalletNode:
     def close(self) -> None:
         """Close the store."""
         self._store.close()
+
+
+def _hex(value: bytes) -> str:
+    return "0x" + value.hex()

@@ -11,13 +11,19 @@ from contracts.typed_data import PaymentDomain, payment_digest
 from wallet_node.deployment import Deployment
 from wallet_node.errors import Refusal
 from wallet_node.intents import MAXIMUM_PAYMENT_NONCE, Payment, PaymentBatch, address_bytes, identifier_bytes
-from wallet_node.journal import PAYMENT, Attempt, Journal, Page
+from wallet_node.journal import Journal
+from wallet_node.journal_entries import AttemptRefused, IdRefused, PaymentSigned, reasons_of
+from wallet_node.journal_pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider, SigningKey
 from wallet_node.nonces import (
+    PAYMENT,
     Content,
+    Known,
     KnownIntent,
     PaymentTerms,
+    RefusedIntent,
     Signing,
+    Space,
     allocate_nonce,
     decide_payment_attempt,
 )
@@ -42,16 +48,16 @@ class Refused(msgspec.Struct, frozen=True):
 class _Desk:
     """What one request has loaded and decided so far; nothing of it outlives a failed write."""
 
-    domain: int
+    space: Space
     separator: bytes
     terms: PaymentTerms
     now_s: int
-    known: dict[bytes, KnownIntent]
+    known: dict[bytes, Known]
     keys: dict[bytes, tuple[str, SigningKey]]
     own_payees: set[bytes]
     spent_minor: dict[str, int]
+    next_nonces: dict[bytes, int]
     page: Page = field(default_factory=Page)
-    next_nonces: dict[bytes, int] = field(default_factory=dict)
 
 
 class _Ready(msgspec.Struct, frozen=True):
@@ -85,8 +91,9 @@ class PaymentSigner:
         keys = self._payers({address_bytes(payment.payer) for payment in batch.payments})
         looked_at = {payer for payer, (role, _) in keys.items() if self._policy.looks_at_payee(role)}
         payees = {address_bytes(p.payee) for p in batch.payments if address_bytes(p.payer) in looked_at}
+        space = Space(deployment.chain_id, deployment.contract, PAYMENT)
         return _Desk(
-            domain=self._journal.domain(deployment.chain_id, deployment.contract, PAYMENT),
+            space=space,
             separator=PaymentDomain(
                 deployment.domain_name, deployment.chain_id, deployment.contract
             ).separator,
@@ -96,6 +103,7 @@ class PaymentSigner:
             keys=keys,
             own_payees=self._keys.own_addresses(payees),
             spent_minor=self._journal.spent_on(now_s),
+            next_nonces=self._journal.next_nonces(space, keys),
         )
 
     def _payers(self, addresses: set[bytes]) -> dict[bytes, tuple[str, SigningKey]]:
@@ -109,31 +117,33 @@ class PaymentSigner:
         return found
 
     def _decide(self, desk: _Desk, payment: Payment) -> _Ready | Refused:
-        payer = desk.keys.get(address_bytes(payment.payer))
-        if payer is None:
-            return Refused((Refusal("UnknownPayer", f"{payment.payer} is not a key of this node"),))
-        role, key = payer
-        content = Content(key.address, address_bytes(payment.payee), payment.amount_minor)
         intent_id = identifier_bytes(payment.payment_id)
+        content = Content(address_bytes(payment.payer), address_bytes(payment.payee), payment.amount_minor)
         known = desk.known.get(intent_id)
+        if isinstance(known, RefusedIntent):
+            return Refused(known.reasons)
+        payer = desk.keys.get(content.signer)
+        if payer is None:
+            detail = f"{payment.payer} is not a key of this node"
+            return _refuse(desk, intent_id, content, known, (Refusal("UnknownPayer", detail),))
+        role, key = payer
         if known is None:
             decided = self._first_signing(desk, payment, content, role)
         else:
             decided = self._repeated_signing(desk, payment, content, role, known)
         if isinstance(decided, Refused):
-            return decided
+            return _refuse(desk, intent_id, content, known, decided.reasons)
+        assert isinstance(decided.terms, PaymentTerms)
         digest = payment_digest(
             desk.separator, content.counterparty, content.amount, decided.nonce, desk.terms.valid_before_s
         )
         if decided.is_new:
-            entry = Attempt(
-                intent_id, desk.domain, decided.nonce, content, decided.attempt, decided.terms, digest
-            )
+            signed = PaymentSigned(desk.space, content, decided.nonce, decided.attempt, decided.terms, digest)
             if known is None:
-                known = desk.known[intent_id] = KnownIntent(content, desk.domain, decided.nonce)
-                desk.page.first_attempts.append(entry)
+                known = desk.known[intent_id] = KnownIntent(content, desk.space, decided.nonce)
+                desk.page.first_attempts.append(Row(intent_id, signed))
             else:
-                desk.page.later_attempts.append(entry)
+                desk.page.later_attempts.append(Row(intent_id, signed))
             known.attempts[decided.attempt] = decided.terms
         return _Ready(key, decided.nonce, digest)
 
@@ -143,11 +153,8 @@ class PaymentSigner:
         facts = PaymentFacts(role, self._payee_role(desk, role, content.counterparty), content.amount, True)
         decision = self._policy.evaluate_payment(facts, desk.spent_minor)
         reasons += decision.refusals
-        own_next = desk.next_nonces.get(content.signer)
-        if own_next is None:
-            own_next = self._journal.next_nonce(desk.domain, content.signer)
         nonce = allocate_nonce(
-            own_next,
+            desk.next_nonces[content.signer],
             payment.nonce_floor,
             self._policy.file.nonces.longest_payment_jump,
             MAXIMUM_PAYMENT_NONCE,
@@ -165,7 +172,7 @@ class PaymentSigner:
     def _repeated_signing(
         self, desk: _Desk, payment: Payment, content: Content, role: str, known: KnownIntent
     ) -> Signing | Refused:
-        decided = decide_payment_attempt(known, content, desk.domain, payment.attempt, desk.terms)
+        decided = decide_payment_attempt(known, content, desk.space, payment.attempt, desk.terms)
         if isinstance(decided, Refusal):
             return Refused((decided,))
         if decided.is_new:
@@ -195,6 +202,20 @@ class PaymentSigner:
                 "ValidBeforeTooFar", f"{desk.terms.valid_before_s} is after {latest_s}, the latest allowed"
             ),
         )
+
+
+def _refuse(
+    desk: _Desk, intent_id: bytes, content: Content, known: KnownIntent | None, reasons: tuple[Refusal, ...]
+) -> Refused:
+    """Journal a refusal: an id seen for the first time stays refused, another one keeps what it has."""
+    if known is None:
+        row = Row(intent_id, IdRefused(PAYMENT, content, reasons_of(reasons)))
+        desk.page.refused.append(row)
+        desk.known[intent_id] = RefusedIntent(reasons)
+    else:
+        row = Row(intent_id, AttemptRefused(PAYMENT, content, reasons_of(reasons)))
+        desk.page.refused_attempts.append(row)
+    return Refused(reasons)
 
 
 def _plain_rules(content: Content) -> Sequence[Refusal]:
