@@ -21,15 +21,16 @@ import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from wallet_node.customer_proof import RelyingParty
 from wallet_node.errors import Refusal
 from wallet_node.officers import officer_key
-from wallet_node.policy_file import Credential, Officer, Quorum, RelyingPartyTerms
+from wallet_node.policy_file import Credential, Officer, Quorum
 
 APPROVE, WITHDRAW = 1, 2
 _STATEMENT = b"florin-operation/1\0"
 _OPERATION = b"florin-operation-digest/1\0"
 
-VerifyAssertion = Callable[[Any, Credential, bytes, RelyingPartyTerms, int], "int | Refusal"]
+VerifyAssertion = Callable[[Any, Credential, bytes, RelyingParty, int], "int | Refusal"]
 """(assertion, credential, challenge, relying party, last sign count) -> the new sign count, or why not."""
 State = Literal["pending", "executed", "withdrawn", "expired"]
 
@@ -147,7 +148,7 @@ def verify_statement(
     statement: Statement,
     signed: bytes,
     *,
-    relying_party: RelyingPartyTerms | None,
+    relying_party: RelyingParty | None,
     last_sign_count: int,
     verify_assertion: VerifyAssertion,
 ) -> int | Refusal:

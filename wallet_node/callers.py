@@ -144,6 +144,6 @@ def require_sound(callers: Sequence[Caller]) -> None:
             raise MalformedPolicy(f"callers: {caller.name} repeats a verb or a user")
 
 
-def declared(policy_file: object) -> Sequence[Caller]:
-    """The callers that a policy file names, else the default ones."""
-    return getattr(policy_file, "callers", ()) or DEFAULT_CALLERS
+def declared(callers: Sequence[Caller]) -> Sequence[Caller]:
+    """The callers that a policy names, else the default ones."""
+    return callers or DEFAULT_CALLERS

@@ -4,18 +4,41 @@ import hashlib
 from dataclasses import dataclass
 from itertools import pairwise
 
+import msgspec
+
 from contracts.access_lists import access_list
 from contracts.notary import SIGNER_LOG, decode_anchor
 from contracts.transactions import Transaction as UnsignedTransaction
+from wallet_node.call_movements import transaction_movements
 from wallet_node.deployment import CURRENCY, NOTARY, Deployment
 from wallet_node.errors import Refusal, RefusedByNode
-from wallet_node.intents import MAXIMUM_INTEGER, Transaction, address_bytes, identifier_bytes
-from wallet_node.journal import TRANSACTION, Attempt, Journal, Page
+from wallet_node.fields import MAXIMUM_INTEGER, address_bytes, identifier_bytes
+from wallet_node.intents import Transaction
+from wallet_node.journal import Journal
+from wallet_node.journal_entries import AttemptRefused, IdRefused, TransactionSigned, reasons_of
+from wallet_node.journal_pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider
-from wallet_node.nonces import Content, Fees, Signing, allocate_nonce, decide_transaction_attempt
+from wallet_node.movements import Movements, Setting, total_minor
+from wallet_node.nonces import (
+    TRANSACTION,
+    Content,
+    Fees,
+    KnownIntent,
+    RefusedIntent,
+    Signing,
+    Space,
+    allocate_nonce,
+    decide_transaction_attempt,
+)
+from wallet_node.officers_desk import OfficersDesk, Waiting
 from wallet_node.policy import Policy, TransactionFacts
 from wallet_node.signing import verify
-from wallet_node.spending import Spending
+from wallet_node.spending import Reservations, Spending
+
+_ABOUT_FEES = {"FeeTooHigh", "PriorityFeeTooHigh"}
+"""Refusals of an attempt and not of what it is for: the same id may be asked for again with lower fees."""
+
+_LONGEST_DATA_SHOWN = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,114 +50,185 @@ class SignedTransaction:
     transaction_hash: bytes
 
 
+@dataclass(slots=True)
+class _Desk:
+    """One request, and what has been decided of it so far."""
+
+    intent: Transaction
+    deployment: Deployment
+    policy: Policy
+    now_s: int
+    intent_id: bytes
+    space: Space
+    content: Content
+    data: bytes
+    listed: bytes
+    moved: Movements | Refusal
+    reservations: Reservations
+    page: Page
+
+    @property
+    def target(self) -> str:
+        return self.deployment.target(self.content.counterparty)
+
+    def facts(self, *, is_first_signature: bool) -> TransactionFacts:
+        """What the policy looks at."""
+        return TransactionFacts(
+            key=self.intent.key,
+            target=self.target,
+            selector=self.data[:4],
+            value_wei=self.intent.value,
+            gas=self.intent.gas,
+            max_fee_per_gas_wei=self.intent.max_fee_per_gas,
+            now_s=self.now_s,
+            amount_minor=None if isinstance(self.moved, Refusal) else total_minor(self.moved),
+            is_first_signature=is_first_signature,
+        )
+
+
 class TransactionSigner:
     """Signs the enumerated calls of institutional keys."""
 
-    def __init__(self, keys: KeyProvider, journal: Journal, policy: Policy, spending: Spending) -> None:
+    def __init__(
+        self, keys: KeyProvider, journal: Journal, spending: Spending, officers: OfficersDesk
+    ) -> None:
         self._keys = keys
         self._journal = journal
-        self._policy = policy
         self._spending = spending
+        self._officers = officers
 
-    def sign(self, intent: Transaction, deployment: Deployment, clock_s: int) -> SignedTransaction:
+    def sign(
+        self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int
+    ) -> SignedTransaction | Waiting:
         """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed."""
-        address = self._keys.named.get(intent.key)
-        if address is None:
-            raise RefusedByNode((Refusal("UnknownKey", f"this node has no key named {intent.key!r}"),))
-        data, listed = bytes.fromhex(intent.data[2:]), bytes.fromhex(intent.listed_accounts[2:])
-        calldata_hash = hash_call(intent.gas, data, listed)
-        content = Content(address, address_bytes(intent.to), intent.value, calldata_hash)
-        intent_id = identifier_bytes(intent.transaction_id)
-        domain = self._journal.domain(deployment.chain_id, b"", TRANSACTION)
-        fees = Fees(intent.max_fee_per_gas, intent.max_priority_fee_per_gas)
-        known = self._journal.known([intent_id]).get(intent_id)
-        now_s = self._journal.now_s(clock_s)
-        if known is None:
-            refusals = self._refusals(intent, deployment, data, listed, now_s, is_first_signature=True)
-            decided = self._first_signing(intent, content, domain, fees, refusals)
+        desk = self._load(intent, deployment, policy, clock_s)
+        known = self._journal.known([desk.intent_id]).get(desk.intent_id)
+        if isinstance(known, RefusedIntent):
+            raise RefusedByNode(known.reasons)
+        decided: Signing | Waiting | tuple[Refusal, ...]
+        if not desk.content.signer:
+            decided = (Refusal("UnknownKey", f"this node has no key named {intent.key!r}"),)
+        elif known is None:
+            decided = self._first_signing(desk)
         else:
-            repeated = decide_transaction_attempt(known, content, domain, fees)
-            if isinstance(repeated, Refusal):
-                raise RefusedByNode((repeated,))
-            if repeated.is_new:
-                refusals = self._refusals(intent, deployment, data, listed, now_s, is_first_signature=False)
-                if refusals:
-                    raise RefusedByNode(refusals)
-            decided = repeated
-        assert isinstance(decided.terms, Fees)
-        unsigned = UnsignedTransaction(
-            chain_id=deployment.chain_id,
-            nonce=decided.nonce,
-            max_priority_fee_per_gas=decided.terms.max_priority_fee_per_gas,
-            max_fee_per_gas=decided.terms.max_fee_per_gas,
-            gas=intent.gas,
-            to=content.counterparty,
-            value=intent.value,
-            data=data,
-            access_list=access_list(content.counterparty, address, _split(listed)),
-        )
+            decided = self._repeated_signing(desk, known)
+        if isinstance(decided, Waiting):
+            self._write(desk)
+            return decided
+        if not isinstance(decided, Signing):
+            _refuse(desk, known, decided)
+            self._write(desk)
+            raise RefusedByNode(decided)
+        unsigned = _unsigned(desk, decided)
         digest = unsigned.signing_hash
         if decided.is_new:
-            entry = Attempt(intent_id, domain, decided.nonce, content, decided.attempt, decided.terms, digest)
-            page = Page(first_attempts=[entry]) if known is None else Page(later_attempts=[entry])
-            self._journal.write(page, now_s)
+            assert isinstance(decided.terms, Fees)
+            row = Row(
+                desk.intent_id,
+                TransactionSigned(
+                    desk.space, desk.content, decided.nonce, decided.attempt, decided.terms, digest
+                ),
+            )
+            (desk.page.first_attempts if known is None else desk.page.later_attempts).append(row)
+            desk.page.changes += desk.reservations.changes()
+            self._write(desk)
+            desk.reservations.keep()
         return self._signed(intent.key, unsigned, digest)
 
-    def _first_signing(
-        self, intent: Transaction, content: Content, domain: int, fees: Fees, refusals: tuple[Refusal, ...]
-    ) -> Signing:
+    def _load(self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int) -> _Desk:
+        now_s = self._journal.now_s(clock_s)
+        address, to = self._keys.named.get(intent.key, b""), address_bytes(intent.to)
+        data, listed = bytes.fromhex(intent.data[2:]), bytes.fromhex(intent.listed_accounts[2:])
+        return _Desk(
+            intent=intent,
+            deployment=deployment,
+            policy=policy,
+            now_s=now_s,
+            intent_id=identifier_bytes(intent.transaction_id),
+            space=Space(deployment.chain_id, b"", TRANSACTION),
+            content=Content(address, to, intent.value, hash_call(intent.gas, data, listed)),
+            data=data,
+            listed=listed,
+            moved=transaction_movements(deployment.target(to), Setting(address, to), data, intent.value),
+            reservations=self._spending.open(set(policy.transaction_caps(intent.key)), now_s),
+            page=Page(),
+        )
+
+    def _first_signing(self, desk: _Desk) -> Signing | Waiting | tuple[Refusal, ...]:
+        decision = desk.policy.evaluate_transaction(
+            desk.facts(is_first_signature=True), desk.reservations.spent
+        )
+        refusals = (*decision.refusals, *self._refusals(desk))
+        if isinstance(desk.moved, Refusal):
+            refusals = (*refusals, desk.moved)
         nonce = allocate_nonce(
-            self._journal.next_nonce(domain, content.signer),
-            intent.nonce_floor,
-            self._policy.file.nonces.longest_transaction_jump,
+            self._journal.next_nonce(desk.space, desk.content.signer),
+            desk.intent.nonce_floor,
+            desk.policy.file.nonces.longest_transaction_jump,
             MAXIMUM_INTEGER,
         )
         if isinstance(nonce, Refusal):
-            raise RefusedByNode((*refusals, nonce))
+            return (*refusals, nonce)
         if refusals:
-            raise RefusedByNode(refusals)
-        return Signing(nonce, 1, fees, is_new=True)
-
-    def _refusals(
-        self,
-        intent: Transaction,
-        deployment: Deployment,
-        data: bytes,
-        listed: bytes,
-        now_s: int,
-        *,
-        is_first_signature: bool,
-    ) -> tuple[Refusal, ...]:
-        facts = TransactionFacts(
-            key=intent.key,
-            target=deployment.target(address_bytes(intent.to)),
-            selector=data[:4],
-            value_wei=intent.value,
-            gas=intent.gas,
-            max_fee_per_gas_wei=intent.max_fee_per_gas,
-            now_s=now_s,
-            is_first_signature=is_first_signature,
-        )
-        spending = self._spending.open(self._policy.transaction_caps(intent.key), now_s)
-        decision = self._policy.evaluate_transaction(facts, spending.spent)
-        refusals = decision.refusals
+            return refusals
         if decision.quorum is not None:
-            detail = f"it needs the approvals of the quorum {decision.quorum!r}"
-            refusals = (*refusals, Refusal("ApprovalsRequired", detail))
+            asked = self._ask_officers(desk, decision.quorum)
+            if asked:
+                return asked
+        desk.reservations.reserve(decision.reserves, desk.facts(is_first_signature=True).amount_minor or 0)
+        return Signing(nonce, 1, _fees(desk.intent), is_new=True)
+
+    def _repeated_signing(self, desk: _Desk, known: KnownIntent) -> Signing | tuple[Refusal, ...]:
+        decided = decide_transaction_attempt(known, desk.content, desk.space, _fees(desk.intent))
+        if isinstance(decided, Refusal):
+            return (decided,)
+        if not decided.is_new:
+            return decided
+        decision = desk.policy.evaluate_transaction(
+            desk.facts(is_first_signature=False), desk.reservations.spent
+        )
+        return (*decision.refusals, *self._refusals(desk)) or decided
+
+    def _ask_officers(self, desk: _Desk, quorum: str) -> Waiting | tuple[Refusal, ...]:
+        assert not isinstance(desk.moved, Refusal), "what cannot be read was refused before"
+        intent = desk.intent
+        more: dict[str, object] = {"key": intent.key, "to": intent.to, "value": intent.value}
+        more |= {"gas": intent.gas, "listed_accounts": intent.listed_accounts}
+        if len(desk.data) <= _LONGEST_DATA_SHOWN:
+            more["data"] = intent.data
+        return self._officers.ask_to_sign(
+            desk.page,
+            desk.policy,
+            desk.now_s,
+            desk.intent_id,
+            kind=TRANSACTION,
+            content=msgspec.msgpack.encode((desk.space, desk.content)),
+            movements=desk.moved,
+            quorum=quorum,
+            more=more,
+        )
+
+    def _refusals(self, desk: _Desk) -> tuple[Refusal, ...]:
+        """What the node refuses whatever the policy says."""
+        intent, refusals = desk.intent, _refuse_list(desk.target, desk.listed)
         if intent.max_priority_fee_per_gas > intent.max_fee_per_gas:
             detail = "max_priority_fee_per_gas is above max_fee_per_gas"
-            refusals = (*refusals, Refusal("PriorityFeeTooHigh", detail))
-        if facts.target == NOTARY and not self._is_own_journal_or_other(data):
+            refusals = (Refusal("PriorityFeeTooHigh", detail), *refusals)
+        if desk.target == NOTARY and not self._is_own_journal_or_other(desk.data):
             detail = "what is to be anchored of the signer's journal is not this node's journal"
             refusals = (*refusals, Refusal("JournalDiffers", detail))
-        return (*refusals, *_refuse_list(facts.target, listed))
+        return refusals
 
     def _is_own_journal_or_other(self, data: bytes) -> bool:
         """The node knows its own journal: of that log it anchors nothing else, whoever asks."""
         call = decode_anchor(data)
         if call is None or call.log != SIGNER_LOG:
             return True
-        return self._journal.head_at(call.size) == call.root
+        return call.size > 0 and self._journal.root_at(call.size) == call.root
+
+    def _write(self, desk: _Desk) -> None:
+        if not desk.page.is_empty:
+            self._journal.write(desk.page, desk.now_s)
 
     def _signed(self, name: str, unsigned: UnsignedTransaction, digest: bytes) -> SignedTransaction:
         key = self._keys.named_key(name)
@@ -152,6 +246,36 @@ def hash_call(gas: int, data: bytes, listed: bytes) -> bytes:
     """
     head = b"" if not listed else b"\xff" * 8 + len(listed).to_bytes(8) + listed
     return hashlib.sha256(head + gas.to_bytes(8) + data).digest()
+
+
+def _fees(intent: Transaction) -> Fees:
+    return Fees(intent.max_fee_per_gas, intent.max_priority_fee_per_gas)
+
+
+def _unsigned(desk: _Desk, decided: Signing) -> UnsignedTransaction:
+    assert isinstance(decided.terms, Fees)
+    content = desk.content
+    return UnsignedTransaction(
+        chain_id=desk.deployment.chain_id,
+        nonce=decided.nonce,
+        max_priority_fee_per_gas=decided.terms.max_priority_fee_per_gas,
+        max_fee_per_gas=decided.terms.max_fee_per_gas,
+        gas=desk.intent.gas,
+        to=content.counterparty,
+        value=desk.intent.value,
+        data=desk.data,
+        access_list=access_list(content.counterparty, content.signer, _split(desk.listed)),
+    )
+
+
+def _refuse(desk: _Desk, known: KnownIntent | None, refusals: tuple[Refusal, ...]) -> None:
+    """An id seen for the first time stays refused, but for its fees; another one keeps what it has."""
+    reasons = reasons_of(refusals)
+    if known is not None:
+        row = Row(desk.intent_id, AttemptRefused(TRANSACTION, desk.content, reasons))
+        desk.page.refused_attempts.append(row)
+    elif not {each.code for each in refusals} <= _ABOUT_FEES:
+        desk.page.refused.append(Row(desk.intent_id, IdRefused(TRANSACTION, desk.content, reasons)))
 
 
 def _refuse_list(target: str, listed: bytes) -> tuple[Refusal, ...]:

@@ -17,7 +17,7 @@ from wallet_node.customer_proof import (
 )
 from wallet_node.customers import CustomerView
 from wallet_node.errors import CredentialMalformed, Refusal
-from wallet_node.intents import Address, Identifier, address_bytes, identifier_bytes
+from wallet_node.fields import Address, Identifier, address_bytes, identifier_bytes
 from wallet_node.proof_decisions import Disproved, ProofTerms, ProvedByAssertion, decide_approval
 
 MOST_CREDENTIALS = 16

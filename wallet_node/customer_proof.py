@@ -23,7 +23,7 @@ from contracts import base64url
 from contracts.customer_approvals import Credential
 from wallet_node import strict_json
 from wallet_node.errors import CredentialMalformed, MalformedRequest, Refusal
-from wallet_node.intents import Identifier, Time
+from wallet_node.fields import Identifier, Time
 
 ES256, ED25519 = -7, -8
 """COSE algorithms: ECDSA on P-256 with SHA-256, and EdDSA on edwards25519."""

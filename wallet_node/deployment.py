@@ -13,7 +13,7 @@ import msgspec
 
 from wallet_node import strict_json
 from wallet_node.errors import AlreadyBound, MalformedRequest, NotBound, WrongDeployment
-from wallet_node.intents import Address, ChainId, DomainName, address_bytes
+from wallet_node.fields import Address, ChainId, DomainName, address_bytes
 from wallet_node.keystore.disk import sync_directory
 from wallet_node.policy import OTHER
 from wallet_node.store import Store

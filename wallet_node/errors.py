@@ -83,6 +83,12 @@ class RateLimited(WalletNodeError):
         self.headers = ((b"retry-after", str(retry_after_s).encode()),)
 
 
+class NotInJournal(WalletNodeError):
+    """The journal has no such row, or never had so many; ask /v1/journal for its size."""
+
+    status = 404
+
+
 class WrongDeployment(WalletNodeError):
     """The request names another chain, contract or domain than the node is bound to."""
 
@@ -248,7 +254,11 @@ class PolicyNotApproved(WalletNodeError):
 
 
 class JournalBroken(WalletNodeError):
-    """The journal's hash chain does not hold: a row was altered, removed or reordered."""
+    """The journal does not hold: a row was altered, removed or reordered, or its end is not there."""
+
+
+class StoreOfOtherVersion(WalletNodeError):
+    """The store's file was made by another version of this program."""
 
 
 class WrongBackend(WalletNodeError):

@@ -6,8 +6,16 @@ from typing import Any
 
 import msgspec
 
-from wallet_node.errors import Refusal
-from wallet_node.policy import Part, PaymentFacts, Policy, Spent, TransactionFacts
+from wallet_node.call_movements import transaction_movements
+from wallet_node.deployment import Deployment
+from wallet_node.errors import MalformedRequest, Refusal
+from wallet_node.fields import address_bytes
+from wallet_node.intents import ExplainRequest, Payment, Transaction
+from wallet_node.journal import Journal
+from wallet_node.keystore.provider import KeyProvider
+from wallet_node.movements import Kind, Movement, Movements, Setting, describe, total_minor
+from wallet_node.policy import DERIVED, OTHER, Part, PaymentFacts, Policy, Spent, TransactionFacts
+from wallet_node.spending import Spending
 
 
 class UsedCap(msgspec.Struct, frozen=True):
@@ -83,3 +91,73 @@ def _readable(facts: PaymentFacts | TransactionFacts) -> dict[str, Any]:
 
 def _subject(subject: bytes) -> str:
     return "0x" + subject.hex() if subject else "institution"
+
+
+class Explainer:
+    """Puts together what the policy looks at, as the signers do, and asks it for every rule's part."""
+
+    def __init__(self, keys: KeyProvider, journal: Journal, spending: Spending) -> None:
+        self._keys = keys
+        self._journal = journal
+        self._spending = spending
+
+    def explain(
+        self, request: ExplainRequest, deployment: Deployment, policy: Policy, clock_s: int
+    ) -> dict[str, Any]:
+        """The explanation as JSON. Raises MalformedRequest unless there is exactly one intent.
+
+        A proof is taken to hold: whether it does is not the policy's question.
+        """
+        now_s = self._journal.now_s(clock_s)
+        facts: PaymentFacts | TransactionFacts
+        if request.payment is not None and request.transaction is None:
+            facts = self._payment_facts(request.payment, now_s)
+            shared, for_each_wallet = policy.payment_caps(facts.payer_role)
+            caps = {*shared, *((ledger, facts.payer) for ledger in for_each_wallet)}
+            moved: Movements | Refusal = (
+                Movement(Kind.PAYMENT, facts.payer, address_bytes(request.payment.payee), facts.amount_minor),
+            )
+        elif request.transaction is not None and request.payment is None:
+            facts, moved = self._call_facts(request.transaction, deployment, now_s)
+            caps = set(policy.transaction_caps(facts.key))
+        else:
+            raise MalformedRequest("explain has either a payment or a transaction")
+        explanation = explain(policy, facts, self._spending.open(caps, now_s).spent)
+        says = [moved.detail] if isinstance(moved, Refusal) else [describe(each) for each in moved[:50]]
+        return {**msgspec.to_builtins(explanation), "moves": says}
+
+    def _payment_facts(self, payment: Payment, now_s: int) -> PaymentFacts:
+        payer, payee = address_bytes(payment.payer), address_bytes(payment.payee)
+        return PaymentFacts(
+            payer=payer,
+            payer_role=self._role(payer),
+            payee_role=self._role(payee),
+            amount_minor=payment.amount_minor,
+            now_s=now_s,
+            has_proof=payment.proof is not None,
+        )
+
+    def _call_facts(
+        self, intent: Transaction, deployment: Deployment, now_s: int
+    ) -> tuple[TransactionFacts, Movements | Refusal]:
+        to, data = address_bytes(intent.to), bytes.fromhex(intent.data[2:])
+        target = deployment.target(to)
+        caller = self._keys.named.get(intent.key, b"")
+        moved = transaction_movements(target, Setting(caller, to), data, intent.value)
+        facts = TransactionFacts(
+            key=intent.key,
+            target=target,
+            selector=data[:4],
+            value_wei=intent.value,
+            gas=intent.gas,
+            max_fee_per_gas_wei=intent.max_fee_per_gas,
+            now_s=now_s,
+            amount_minor=None if isinstance(moved, Refusal) else total_minor(moved),
+        )
+        return facts, moved
+
+    def _role(self, address: bytes) -> str:
+        name = self._keys.name_of(address)
+        if name is not None:
+            return name
+        return DERIVED if self._keys.own_addresses([address]) else OTHER

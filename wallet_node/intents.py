@@ -4,46 +4,34 @@ There is no intent that carries a bare digest. Addresses and data are hex text a
 it.
 """
 
-from functools import lru_cache
 from typing import Annotated
 
 import msgspec
 
-from contracts.access_lists import MAX_LISTED_ACCOUNTS
-
-MAXIMUM_BATCH = 1_000
-MAXIMUM_AMOUNT_MINOR = 2**40 - 1  # five bytes of a packed record
-MAXIMUM_PAYMENT_NONCE = 2**32 - 2  # four bytes, and the contract stores nonce + 1 in as many
-MAXIMUM_TIME_S = 2**40 - 1
-MAXIMUM_INTEGER = 2**63 - 1
-MAXIMUM_KEY_INDEX = 2**31 - 1
-MAXIMUM_DATA_BYTES = 1_500_000
-
-# \Z and not $: $ also matches before a trailing newline.
-Address = Annotated[str, msgspec.Meta(pattern=r"\A0x[0-9a-fA-F]{40}\Z")]
-Identifier = Annotated[
-    str, msgspec.Meta(pattern=r"\A[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
-]
-KeyName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")]
-HexData = Annotated[
-    str, msgspec.Meta(pattern=r"\A0x(?:[0-9a-fA-F]{2})*\Z", max_length=2 + 2 * MAXIMUM_DATA_BYTES)
-]
-PackedAddresses = Annotated[
-    str,
-    msgspec.Meta(pattern=r"\A0x(?:[0-9a-fA-F]{40})*\Z", max_length=2 + 40 * MAX_LISTED_ACCOUNTS),
-]
-Amount = Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_AMOUNT_MINOR)]
-Time = Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_TIME_S)]
-Attempt = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
-PaymentNonce = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
-Integer = Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_INTEGER)]
-ChainId = Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_INTEGER)]
-KeyIndex = Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_KEY_INDEX)]
-DomainName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+from wallet_node.customer_proof import CredentialFields, Proof
+from wallet_node.fields import (
+    MAXIMUM_BATCH,
+    MAXIMUM_INTEGER,
+    Address,
+    Amount,
+    Attempt,
+    DomainName,
+    HexData,
+    Identifier,
+    Integer,
+    KeyIndex,
+    KeyName,
+    PackedAddresses,
+    PaymentNonce,
+    Time,
+)
 
 
 class Payment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One payment to sign. `nonce_floor` is the payer's nonce on chain as the caller last saw it."""
+    """One payment to sign. `nonce_floor` is the payer's nonce on chain as the caller last saw it.
+
+    `proof` is the customer's own word for it; without one, the policy's low-value allowance has to do.
+    """
 
     payment_id: Identifier
     attempt: Attempt
@@ -51,6 +39,7 @@ class Payment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payee: Address
     amount_minor: Amount
     nonce_floor: PaymentNonce
+    proof: Proof | None = None
 
 
 class PaymentBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -84,17 +73,24 @@ class Transaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Derivation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Customer keys to derive, by index."""
+    """Customer keys to derive, by index, each with its customer's first credential (or none).
+
+    A credential is bound as its key is derived for the first time, and at no other time.
+    """
 
     indices: Annotated[tuple[KeyIndex, ...], msgspec.Meta(min_length=1, max_length=MAXIMUM_BATCH)]
+    credentials: Annotated[tuple[CredentialFields | None, ...], msgspec.Meta(max_length=MAXIMUM_BATCH)] = ()
 
 
-@lru_cache(maxsize=65_536)
-def address_bytes(address: str) -> bytes:
-    """The 20 bytes of an already checked address."""
-    return bytes.fromhex(address[2:])
+class PolicyChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole text of a policy that is to come into force, once the quorum for it has approved."""
+
+    operation_id: Identifier
+    source: Annotated[str, msgspec.Meta(min_length=1, max_length=262_144)]
 
 
-def identifier_bytes(identifier: str) -> bytes:
-    """The 16 bytes of an already checked UUID."""
-    return bytes.fromhex(identifier.replace("-", ""))
+class ExplainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One intent whose decision is to be explained: a payment or a transaction."""
+
+    payment: Payment | None = None
+    transaction: Transaction | None = None

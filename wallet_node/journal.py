@@ -1,141 +1,113 @@
-"""The sign-once record: what was signed, under which nonce and policy; hash-chained, durable before signing.
+"""The sign-once record: every decision in one row, hash-chained and a Merkle log, durable before signing.
 
-A batch is written in one transaction with one fsync; only then is anything signed. Signatures are not
-stored: they are deterministic (RFC 6979), so the same attempt gives the same bytes for ever, also after a
-crash in between.
+What one request adds is a page. Pages are appended in one open transaction, where later requests see them,
+and made durable by one commit, which is one fsync; only then is anything signed. `write` does both for one
+page, `JournalGroup` shares the commit among requests. Signatures are not stored: they are deterministic (RFC
+6979), so the same attempt gives the same bytes for ever, also after a crash in between.
 """
 
 import hashlib
-import struct
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import sqlite3
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
 
-import msgspec
-
-from wallet_node.errors import JournalBroken
-from wallet_node.nonces import Content, Fees, KnownIntent, PaymentTerms
+from contracts.merkle import LEAF_PREFIX
+from wallet_node.allocator import Allocator
+from wallet_node.errors import JournalBroken, JournalUnavailable
+from wallet_node.journal_entries import (
+    GENESIS,
+    AttemptRefused,
+    Entry,
+    NonceRepaired,
+    PolicyActivated,
+    Signed,
+    encode,
+)
+from wallet_node.journal_pages import Commit, Page, Row
+from wallet_node.journal_proofs import Growth, JournalProofs
+from wallet_node.known_intents import read_known
+from wallet_node.nonces import Known, Space
 from wallet_node.store import Store
 
-PAYMENT = "payment"
-TRANSACTION = "transaction"
-_SECONDS_A_DAY = 86_400
-_GENESIS = bytes(32)
-_CACHED_NONCES = 100_000
-_VALUES_IN_ONE_QUERY = 1_000
-
-_ROW = struct.Struct(">Q16sQQQQ32s32sQ")
-_INTENT = struct.Struct(">Q20sQ20sQ")
-
-
-class Attempt(msgspec.Struct, frozen=True):
-    """One attempt about to be journaled. `content` and `domain` repeat the intent's, to be hashed with it."""
-
-    intent_id: bytes
-    domain: int
-    nonce: int
-    content: Content
-    attempt: int
-    terms: PaymentTerms | Fees
-    digest: bytes
+_SECONDS_A_DAY: Final = 86_400
+_ADD_SPENT: Final = (
+    "INSERT INTO spending VALUES (?, ?, ?)"
+    " ON CONFLICT (cap, day) DO UPDATE SET spent_minor = spent_minor + excluded.spent_minor"
+)
+_SET_TIP: Final = (
+    "INSERT INTO tip VALUES (1, ?, ?, ?) ON CONFLICT (only_one) DO UPDATE"
+    " SET size = excluded.size, leaf = excluded.leaf, last_seen_s = excluded.last_seen_s"
+)
 
 
-@dataclass(slots=True)
-class Page:
-    """What one request adds to the journal: gathered while deciding, then written at once."""
+@dataclass(frozen=True, slots=True)
+class _Tip:
+    """Where the log stands."""
 
-    first_attempts: list[Attempt] = field(default_factory=list)
-    later_attempts: list[Attempt] = field(default_factory=list)
-    spent: dict[str, int] = field(default_factory=dict)
-    changes: list[tuple[str, Sequence[tuple[Any, ...]]]] = field(default_factory=list)
-    """What other rooms write beside the rows, in the same transaction: a statement and its parameters."""
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.first_attempts or self.later_attempts or self.changes)
+    size: int
+    leaf: bytes
+    growth: Growth
+    last_seen_s: int
+    policy_hash: bytes
 
 
 class Journal:
-    """Reads and appends. The one writer of its file, so next nonces and the chain's head can be cached."""
+    """Reads and appends. The one writer of its file, so that nonces and the log's end can be cached."""
 
     def __init__(self, store: Store, policy_hash: bytes, policy_source: bytes) -> None:
+        """`policy_hash` is the SHA-256 of `policy_source`. Raises JournalBroken when the end does not fit."""
         self._store = store
-        self._policy_hash = policy_hash
-        self._next_nonces: dict[tuple[int, bytes], int] = {}
-        self._sequence, self._head = self._last_row()
-        self._last_seen_s: int = sum(row[0] for row in store.query("SELECT last_seen_s FROM clock"))
-        if self._store.query("SELECT 1 FROM policies WHERE policy_hash = ?", (policy_hash,)) == []:
+        self._allocator = Allocator(store)
+        self._appended = self._committed = _read_tip(store, policy_hash)
+        self._open: Commit | None = None
+        self.proofs = JournalProofs(store, lambda: self.length)
+        store.settle = self.commit
+        if store.query("SELECT 1 FROM policies WHERE policy_hash = ?", (policy_hash,)) == []:
             with store.transaction() as connection:
                 connection.execute("INSERT INTO policies VALUES (?, ?)", (policy_hash, policy_source))
 
+    # ------------------------------------------------------------------------------------------ reading
+
     @property
     def length(self) -> int:
-        """How many rows the journal has."""
-        return self._sequence
+        """How many rows are durable."""
+        return self._committed.size
 
     @property
-    def head(self) -> bytes:
-        """The hash of the last row, which commits to all of them; 32 zero bytes before the first."""
-        return self._head
+    def policy_hash(self) -> bytes:
+        """The policy that decides the next row."""
+        return self._appended.policy_hash
 
-    def head_at(self, length: int) -> bytes | None:
-        """The head as it was when the journal had so many rows; None where it never had."""
-        if not 0 < length <= self._sequence:
-            return None
-        return heads_at(self._store, [length])[length]
-
-    def domain(self, chain_id: int, contract: bytes, space: str) -> int:
-        """The number of (chain, contract, space), given out at first use."""
-        key = (chain_id, contract, space)
-        wanted = "SELECT domain FROM domains WHERE chain_id = ? AND contract = ? AND space = ?"
-        found = self._store.query(wanted, key)
-        if not found:
-            with self._store.transaction() as connection:
-                connection.execute("INSERT INTO domains (chain_id, contract, space) VALUES (?, ?, ?)", key)
-            found = self._store.query(wanted, key)
-        number: int = found[0][0]
-        return number
+    def root_at(self, size: int) -> bytes | None:
+        """The Merkle root as it was when the journal had so many rows; None where it never had."""
+        return self.proofs.root_at(size) if 0 <= size <= self.length else None
 
     def now_s(self, clock_s: int) -> int:
         """max(clock, last seen): a clock set back does not bring an earlier day back."""
-        return max(clock_s, self._last_seen_s)
+        return max(clock_s, self._appended.last_seen_s)
 
-    def known(self, intent_ids: Collection[bytes]) -> dict[bytes, KnownIntent]:
-        """Those of `intent_ids` that have their nonce already, with all their attempts."""
-        ids = list(intent_ids)
-        rows = self._store.query_in(
-            "SELECT intent_id, domain, signer, nonce, counterparty, amount, calldata_hash"
-            " FROM intents WHERE intent_id IN (#)",
-            ids,
-        )
-        if not rows:
-            return {}
-        found = {
-            intent_id: KnownIntent(Content(signer, counterparty, amount, calldata_hash), domain, nonce)
-            for intent_id, domain, signer, nonce, counterparty, amount, calldata_hash in rows
-        }
-        attempts = self._store.query_in(
-            "SELECT intent_id, attempt, valid_before_s, max_fee_per_gas, max_priority_fee_per_gas"
-            " FROM journal WHERE intent_id IN (#) ORDER BY intent_id, attempt",
-            ids,
-        )
-        for intent_id, attempt, valid_before_s, max_fee, priority_fee in attempts:
-            found[intent_id].attempts[attempt] = _terms(valid_before_s, max_fee, priority_fee)
-        return found
+    def known(self, intent_ids: Collection[bytes]) -> dict[bytes, Known]:
+        """Those of `intent_ids` that were decided already: with a nonce and all attempts, or refused."""
+        return read_known(self._store, intent_ids)
 
-    def next_nonce(self, domain: int, signer: bytes) -> int:
-        """One above the highest nonce ever given to this signer in this domain; 0 at first."""
-        key = (domain, signer)
-        cached = self._next_nonces.get(key)
-        if cached is None:
-            highest = self._store.query(
-                "SELECT max(nonce) FROM intents WHERE domain = ? AND signer = ?", key
-            )[0][0]
-            cached = 0 if highest is None else highest + 1
-            if len(self._next_nonces) >= _CACHED_NONCES:
-                self._next_nonces.clear()
-            self._next_nonces[key] = cached
-        return cached
+    def next_nonces(self, space: Space, signers: Collection[bytes]) -> dict[bytes, int]:
+        """For each signer one above the highest nonce ever given to it in this space; 0 at first."""
+        return self._allocator.next_nonces(space, signers)
+
+    def next_nonce(self, space: Space, signer: bytes) -> int:
+        """One above the highest nonce ever given to this signer in this space; 0 at first."""
+        return self._allocator.next_nonces(space, [signer])[signer]
+
+    def authorized_by(self, space: Space, signer: bytes, nonce: bytes) -> bytes | None:
+        """The id that has this random nonce (EIP-3009), if any."""
+        return self._allocator.authorized_by(space, signer, nonce)
+
+    def activated_policy(self) -> bytes | None:
+        """The hash of the policy that a row activated last, if ever one did."""
+        found = self._store.query("SELECT policy_hash FROM activations ORDER BY sequence DESC LIMIT 1")
+        return found[0][0] if found else None
 
     def spent_on(self, now_s: int) -> dict[str, int]:
         """What each daily cap has used on the day of `now_s` (UTC)."""
@@ -145,150 +117,187 @@ class Journal:
             )
         )
 
+    # ------------------------------------------------------------------------------------------ writing
+
     def write(self, page: Page, now_s: int) -> None:
-        """Append a page in one transaction, durable on return; or raise JournalUnavailable, nothing added."""
-        sequence, head = self._sequence, self._head
-        rows = []
-        for attempt in (*page.first_attempts, *page.later_attempts):
-            sequence += 1
-            terms = _columns(attempt.terms)
-            head = _chain(head, sequence, attempt, self._policy_hash, now_s)
-            rows.append(
-                (
-                    sequence,
-                    attempt.intent_id,
-                    attempt.attempt,
-                    *terms,
-                    attempt.digest,
-                    self._policy_hash,
-                    now_s,
-                    head,
-                )
-            )
-        with self._store.transaction() as connection:
-            connection.executemany(
-                "INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?)", map(_intent_row, page.first_attempts)
-            )
-            connection.executemany("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            for cap, amount_minor in page.spent.items():
-                connection.execute(
-                    "INSERT INTO spending VALUES (?, ?, ?)"
-                    " ON CONFLICT (cap, day) DO UPDATE SET spent_minor = spent_minor + excluded.spent_minor",
-                    (cap, now_s // _SECONDS_A_DAY, amount_minor),
-                )
-            for statement, parameters in page.changes:
-                connection.executemany(statement, parameters)
-            connection.execute(
-                "INSERT INTO clock VALUES (1, ?)"
-                " ON CONFLICT (only_one) DO UPDATE SET last_seen_s = max(last_seen_s, excluded.last_seen_s)",
-                (now_s,),
-            )
-        self._sequence, self._head = sequence, head
-        self._last_seen_s = max(self._last_seen_s, now_s)
-        for attempt in page.first_attempts:
-            self._next_nonces[attempt.domain, attempt.content.signer] = attempt.nonce + 1
+        """Append a page, durable on return; or raise JournalUnavailable, nothing of it added.
 
-    def _last_row(self) -> tuple[int, bytes]:
-        rows = self._store.query("SELECT sequence, row_hash FROM journal ORDER BY sequence DESC LIMIT 1", ())
-        return rows[0] if rows else (0, _GENESIS)
+        What was appended before becomes durable with it.
+        """
+        commit = self.append(page, now_s)
+        self.commit()
+        commit.require()
 
+    def append(self, page: Page, now_s: int) -> Commit:
+        """Add a page to the open transaction: what is decided next sees it, `commit` makes it durable.
 
-def verify(store: Store) -> tuple[int, bytes]:
-    """Recompute the whole chain: the number of rows and the head, or JournalBroken at the first bad row.
+        Nothing may be signed before the commit that is returned is over and its `require` passes. Raises
+        JournalUnavailable, nothing of the page added; where the file itself fails, every page of the commit
+        fails.
+        """
+        commit = self._open or self._begin()
+        try:
+            if commit.pages:  # a savepoint copies every page of the file that changes; the first needs none
+                self._store.connection.execute("SAVEPOINT page")
+            tip = self._insert(page, now_s)
+            if commit.pages:
+                self._store.connection.execute("RELEASE page")
+        except BaseException as error:
+            self._undo(commit, error)
+            if isinstance(error, sqlite3.Error):
+                raise _unavailable(error) from error
+            raise
+        self._appended = tip
+        commit.pages += 1
+        return commit
 
-    It proves that no row was altered, removed from the middle or reordered. That the end is complete, only
-    a head kept elsewhere can prove: compare it with the one returned.
-    """
-    store.connection.execute("BEGIN")  # one view of the file, also while a node writes to it
-    try:
-        length, head = _verify_rows(store)
-        journaled = store.query("SELECT count(DISTINCT intent_id) FROM journal")[0][0]
-        recorded = store.query("SELECT count(*) FROM intents")[0][0]
-    finally:
-        store.connection.execute("COMMIT")
-    if journaled != recorded:
-        raise JournalBroken(f"{recorded} intents have a nonce but {journaled} were journaled")
-    return length, head
+    def commit(self) -> None:
+        """Make durable what was appended. Whether that worked, each page's commit tells."""
+        commit, tip = self._open, self._appended
+        if commit is None:
+            return
+        try:
+            self._store.connection.execute(_SET_TIP, (tip.size, tip.leaf, tip.last_seen_s))
+            self._store.connection.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back(commit, error)
+            if not isinstance(error, sqlite3.Error):
+                raise
+        else:
+            self._committed, self._open = tip, None
+            commit.is_over = True
 
+    def _begin(self) -> Commit:
+        try:
+            self._store.connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
+        self._open = Commit()
+        return self._open
 
-def heads_at(store: Store, lengths: Collection[int]) -> dict[int, bytes]:
-    """The head at each of these lengths, as far as the journal has been so long.
+    def _undo(self, commit: Commit, error: BaseException) -> None:
+        """Take back one page; or all of the commit, where it is the only one or the file takes back more."""
+        connection = self._store.connection
+        if commit.pages and connection.in_transaction:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK TO page")
+                connection.execute("RELEASE page")
+                self._allocator.forget()
+                return
+        self._roll_back(commit, error)
 
-    It is what the rows say of themselves: `verify` proves that they say the truth.
-    """
-    wanted = list(lengths)
-    found: dict[int, bytes] = {}
-    for at in range(0, len(wanted), _VALUES_IN_ONE_QUERY):
-        part = wanted[at : at + _VALUES_IN_ONE_QUERY]
-        found |= dict(store.query_in("SELECT sequence, row_hash FROM journal WHERE sequence IN (#)", part))
-    return found
+    def _roll_back(self, commit: Commit, error: BaseException) -> None:
+        self._open, self._appended = None, self._committed
+        commit.failure, commit.is_over = _unavailable(error), True
+        self._allocator.forget()
+        if self._store.connection.in_transaction:
+            self._store.connection.execute("ROLLBACK")
 
+    def _insert(self, page: Page, now_s: int) -> _Tip:
+        page.refused_attempts = self._news(page.refused_attempts)
+        before, insert = self._appended, self._store.insert
+        rows, leaves = _hashed(page, before, now_s)
+        growth = before.growth.copy()
+        insert("journal", 2, rows)
+        insert("subtrees", 3, growth.extend(leaves))
+        activated = self._insert_index(page, before.size + 1)
+        for cap, amount_minor in page.spent.items():
+            self._store.connection.execute(_ADD_SPENT, (cap, now_s // _SECONDS_A_DAY, amount_minor))
+        for statement, parameters in page.changes:
+            self._store.connection.executemany(statement, parameters)
+        return _Tip(
+            before.size + len(rows),
+            leaves[-1] if leaves else before.leaf,
+            growth,
+            max(before.last_seen_s, now_s) if rows else before.last_seen_s,
+            activated or before.policy_hash,
+        )
 
-def _verify_rows(store: Store) -> tuple[int, bytes]:
-    rows: Iterable[tuple[Any, ...]] = store.connection.execute(
-        "SELECT sequence, journal.intent_id, attempt, valid_before_s, max_fee_per_gas,"
-        " max_priority_fee_per_gas, digest, policy_hash, recorded_at_s, row_hash,"
-        " domain, signer, nonce, counterparty, amount, calldata_hash"
-        " FROM journal LEFT JOIN intents USING (intent_id) ORDER BY sequence"
-    )
-    length, head = 0, _GENESIS
-    for row in rows:
-        sequence, intent_id, attempt, *terms, digest, policy_hash, recorded_at_s, row_hash = row[:10]
-        domain, signer, nonce, counterparty, amount, calldata_hash = row[10:]
-        length += 1
-        if sequence != length:
-            raise JournalBroken(f"row {length} is missing: the next one is {sequence}")
-        if domain is None:
-            raise JournalBroken(f"row {sequence} stands for an intent that is not recorded")
-        content = Content(signer, counterparty, amount, calldata_hash)
-        entry = Attempt(intent_id, domain, nonce, content, attempt, _terms(*terms), digest)
-        head = _chain(head, sequence, entry, policy_hash, recorded_at_s)
-        if head != row_hash:
-            raise JournalBroken(f"row {sequence} does not hash to what it records")
-    return length, head
+    def _insert_index(self, page: Page, first: int) -> bytes | None:
+        """Where each id's rows are, in the order of `Page.rows` from sequence `first` on.
 
+        Returns the policy that the page activated, if any.
+        """
+        insert, at = self._store.insert, first
+        self._allocator.give(
+            (sequence, row.intent_id, _signed(row)) for sequence, row in enumerate(page.first_attempts, at)
+        )
+        at += len(page.first_attempts)
+        insert("attempts", 3, _attempts(page.later_attempts, at))
+        at += len(page.later_attempts)
+        insert("repairs", 3, _attempts(page.repairs, at))
+        at += len(page.repairs)
+        refused = [(row.intent_id, sequence, None, None) for sequence, row in enumerate(page.refused, at)]
+        insert("intents", 4, refused)
+        at += len(page.refused)
+        attempts = enumerate(page.refused_attempts, at)
+        insert("refused_attempts", 3, [(row.intent_id, _codes(row), sequence) for sequence, row in attempts])
+        at += len(page.refused_attempts)
+        activations = [
+            (sequence, row.decision.activated)
+            for sequence, row in enumerate(page.notes, at)
+            if isinstance(row.decision, PolicyActivated)
+        ]
+        insert("activations", 2, activations)
+        return activations[-1][1] if activations else None
 
-def _intent_row(entry: Attempt) -> tuple[Any, ...]:
-    content = entry.content
-    return (
-        entry.intent_id,
-        entry.domain,
-        content.signer,
-        entry.nonce,
-        content.counterparty,
-        content.amount,
-        content.calldata_hash,
-    )
-
-
-def _chain(head: bytes, sequence: int, entry: Attempt, policy_hash: bytes, recorded_at_s: int) -> bytes:
-    """SHA-256(previous | row); every field but the last has a fixed width: no row can be read two ways."""
-    valid_before_s, max_fee, priority_fee = _columns(entry.terms)
-    content = entry.content
-    row = _ROW.pack(
-        sequence,
-        entry.intent_id,
-        entry.attempt,
-        valid_before_s or 0,
-        max_fee or 0,
-        priority_fee or 0,
-        entry.digest,
-        policy_hash,
-        recorded_at_s,
-    )
-    intent = _INTENT.pack(entry.domain, content.signer, entry.nonce, content.counterparty, content.amount)
-    return hashlib.sha256(head + row + intent + content.calldata_hash).digest()
-
-
-def _terms(valid_before_s: int | None, max_fee: int | None, priority_fee: int | None) -> PaymentTerms | Fees:
-    if valid_before_s is not None:
-        return PaymentTerms(valid_before_s)
-    assert max_fee is not None
-    assert priority_fee is not None
-    return Fees(max_fee, priority_fee)
+    def _news(self, rows: Sequence[Row]) -> list[Row]:
+        """Refused attempts that were not refused for the same reasons before."""
+        kept: dict[tuple[bytes, str], Row] = {}
+        for row in rows:
+            kept.setdefault((row.intent_id, _codes(row)), row)
+        if kept:
+            ids = list({intent_id for intent_id, _ in kept})
+            for before in self._store.query_in(
+                "SELECT intent_id, codes FROM refused_attempts WHERE intent_id IN (#)", ids
+            ):
+                kept.pop(before, None)
+        return list(kept.values())
 
 
-def _columns(terms: PaymentTerms | Fees) -> tuple[int | None, int | None, int | None]:
-    if isinstance(terms, PaymentTerms):
-        return terms.valid_before_s, None, None
-    return None, terms.max_fee_per_gas, terms.max_priority_fee_per_gas
+def _read_tip(store: Store, policy_hash: bytes) -> _Tip:
+    found = store.query("SELECT size, leaf, last_seen_s FROM tip")
+    size, leaf, last_seen_s = found[0] if found else (0, GENESIS, 0)
+    last = store.query("SELECT sequence, entry FROM journal ORDER BY sequence DESC LIMIT 1")
+    if (last[0][0] if last else 0) != size:
+        raise JournalBroken(f"row {size}, the last one written, is not the last one in the file")
+    if last and hashlib.sha256(LEAF_PREFIX + last[0][1]).digest() != leaf:
+        raise JournalBroken(f"row {size}, the last one, is not what was written")
+    return _Tip(size, leaf, Growth.read(store, size), last_seen_s, policy_hash)
+
+
+def _hashed(page: Page, tip: _Tip, now_s: int) -> tuple[list[tuple[int, bytes]], list[bytes]]:
+    """A page's rows as they are stored, each with the leaf of the one before it; and all their leaves."""
+    sequence, leaf, policy_hash = tip.size, tip.leaf, tip.policy_hash
+    rows, leaves = [], []
+    for row in page.rows:
+        sequence += 1
+        entry = encode(
+            Entry(1, sequence, leaf, now_s, policy_hash, row.proof_hash, row.intent_id, row.decision)
+        )
+        leaf = hashlib.sha256(LEAF_PREFIX + entry).digest()
+        rows.append((sequence, entry))
+        leaves.append(leaf)
+    return rows, leaves
+
+
+def _signed(row: Row) -> Signed:
+    assert isinstance(row.decision, Signed)
+    return row.decision
+
+
+def _attempts(rows: Sequence[Row], first: int) -> list[tuple[bytes, int, int]]:
+    made = []
+    for sequence, row in enumerate(rows, first):
+        assert isinstance(row.decision, Signed | NonceRepaired)
+        made.append((row.intent_id, row.decision.attempt, sequence))
+    return made
+
+
+def _codes(row: Row) -> str:
+    assert isinstance(row.decision, AttemptRefused)
+    return " ".join(each.code for each in row.decision.reasons)
+
+
+def _unavailable(error: BaseException) -> JournalUnavailable:
+    return JournalUnavailable(f"the store could not be written: {error}; nothing was signed")

@@ -7,7 +7,7 @@
                                                         make the seed and the named keys; repeatable
     bind              --home DIR --chain-id N --contract 0x.. --domain-name NAME [--notary 0x..]
                                                         the one deployment to sign for; repeatable
-    verify-journal    --home DIR                        recompute the hash chain
+    verify-journal    --home DIR [--anchor SIZE:ROOT]   recompute the journal, and compare it with anchors
     backup, restore, import-key, export-key, rotate-kek see `custody_commands`
 
 Without a command it serves. The passphrase comes from the file that FLORIN_WALLET_NODE_PASSPHRASE_FILE
@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 
 from wallet_node import custody_commands, endpoints, hardening
-from wallet_node.errors import MalformedRequest, WalletNodeError
+from wallet_node.errors import WalletNodeError
 
 _log = logging.getLogger("wallet_node")
 
@@ -60,7 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     bind.add_argument("--contract", required=True)
     bind.add_argument("--domain-name", required=True)
     bind.add_argument("--notary", help="without one, the node signs no anchors")
-    verify = commands.add_parser("verify-journal", help="recompute the journal's hash chain")
+    verify = commands.add_parser("verify-journal", help="recompute the journal from its rows")
+    verify.add_argument(
+        "--anchor", action="append", default=[], metavar="SIZE:ROOT", help="what was anchored; repeatable"
+    )
     for command, run in ((serve, _serve), (bind, _bind), (verify, _verify_journal)):
         command.add_argument("--home", type=Path, required=True)
         command.set_defaults(run=run)
@@ -86,7 +89,7 @@ def _serve(options: argparse.Namespace) -> int:
     hardening.hold(home)
     node = WalletNode(home, secrets, policy)
     node.test_itself()
-    application = Application(node, callers=lambda: declared(node.policy.file))
+    application = Application(node, callers=lambda: declared(node.policy.file.callers))
     state = node.readiness()
     _log.info(
         "ready: policy %s (%s), %d institutional keys, %d derived keys, %d journal rows, bound: %s",
@@ -123,16 +126,12 @@ def _bind(options: argparse.Namespace) -> int:
 
 
 def _verify_journal(options: argparse.Namespace) -> int:
-    from wallet_node.journal import verify
-    from wallet_node.store import Store
+    from wallet_node.verification import parse_anchor, verify_file
 
-    path = options.home / "journal.sqlite3"
-    if not path.exists():
-        raise MalformedRequest(f"there is no journal in {options.home}")
-    store = Store(path)
-    length, head = verify(store)
-    store.close()
-    sys.stdout.write(msgspec.json.encode({"rows": length, "head": head.hex()}).decode() + "\n")
+    anchors = dict(map(parse_anchor, options.anchor))
+    verified = verify_file(options.home / "journal.sqlite3", anchors)
+    told = {"rows": verified.rows, "root": "0x" + verified.root.hex(), "anchors": len(anchors)}
+    sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
     return 0
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from wallet_node.customer_proof import Approval
 from wallet_node.errors import Refusal
-from wallet_node.intents import MAXIMUM_BATCH, MAXIMUM_INTEGER, Address, Identifier, Time
+from wallet_node.fields import MAXIMUM_BATCH, MAXIMUM_INTEGER, Address, Identifier, Time
 from wallet_node.nonces import Content
 
 SECONDS_A_DAY = 86_400

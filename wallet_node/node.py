@@ -6,19 +6,31 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from wallet_node import policy_change
 from wallet_node.addresses import checksummed
 from wallet_node.calls import TransactionSigner
+from wallet_node.consent import Consent
+from wallet_node.credential_changes import CredentialChangeRequest
 from wallet_node.deployment import BoundDeployment, Deployment
 from wallet_node.errors import Refusal, RefusedByNode, SignatureCheckFailed
-from wallet_node.intents import Derivation, PaymentBatch, Transaction, address_bytes, identifier_bytes
-from wallet_node.journal import TRANSACTION, Journal
+from wallet_node.explaining import Explainer
+from wallet_node.fields import address_bytes, identifier_bytes
+from wallet_node.intents import Derivation, ExplainRequest, PaymentBatch, PolicyChange, Transaction
+from wallet_node.journal import Journal
+from wallet_node.journal_pages import Page
 from wallet_node.keystore.file_provider import FileKeyProvider
 from wallet_node.keystore.files import Secrets
-from wallet_node.payments import PaymentSigner, Signed, answer_fields
+from wallet_node.mandates import MandateRegistrations, MandateRevocations
+from wallet_node.nonces import TRANSACTION, KnownIntent, Space
+from wallet_node.officers_desk import Done, OfficersDesk, OfficerStatement, Waiting, proposal
+from wallet_node.payments import PaymentSigner, Refused, Signed, answer_fields
 from wallet_node.policy import Policy
 from wallet_node.signing import public_key, self_test
 from wallet_node.spending import Spending
 from wallet_node.store import Store
+
+Answer = dict[str, Any]
+_ACCEPTED = 202
 
 
 class WalletNode:
@@ -27,15 +39,20 @@ class WalletNode:
     def __init__(
         self, home: Path, secrets: Secrets, policy: Policy, clock: Callable[[], float] = time.time
     ) -> None:
+        """Raises PolicyNotApproved when `policy` is not the one in force."""
         self.policy = policy
         self._clock = clock
         self._store = Store(home / "journal.sqlite3")
+        policy_change.require_active(self._store, policy, self._now())
         self._keys = FileKeyProvider(secrets, self._store)
         self._journal = Journal(self._store, policy.digest, policy.source)
         self._deployment = BoundDeployment(home, self._store)
         spending = Spending(self._store)
-        self._payments = PaymentSigner(self._keys, self._journal, policy, spending)
-        self._transactions = TransactionSigner(self._keys, self._journal, policy, spending)
+        self._officers = OfficersDesk(self._store, self._journal)
+        self._payments = PaymentSigner(self._keys, self._store, self._journal, spending, self._officers)
+        self._transactions = TransactionSigner(self._keys, self._journal, spending, self._officers)
+        self._consent = Consent(self._keys, self._store, self._journal, self._officers)
+        self._explainer = Explainer(self._keys, self._journal, spending)
         self.is_sound = False
         self.signatures: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
@@ -46,7 +63,9 @@ class WalletNode:
             self_test(self._keys.named_key(name))
         self.is_sound = True
 
-    def keys(self) -> dict[str, Any]:
+    # ------------------------------------------------------------------------------------------ reading
+
+    def keys(self) -> Answer:
         """What this node can sign with, and under which policy."""
         return {
             "keys": {name: checksummed(address) for name, address in self._keys.named.items()},
@@ -72,66 +91,19 @@ class WalletNode:
         """Whether an id has its nonce, and that; or else the lowest that it could get."""
         deployment = self._deployment.require()
         known = self._journal.known([identifier_bytes(intent_id)])
-        if known:
-            return True, next(iter(known.values())).nonce
+        for found in known.values():
+            if isinstance(found, KnownIntent) and isinstance(found.nonce, int):
+                return True, found.nonce
         contract = b"" if space == TRANSACTION else deployment.contract
-        domain = self._journal.domain(deployment.chain_id, contract, space)
-        return False, self._journal.next_nonce(domain, signer)
+        return False, self._journal.next_nonce(Space(deployment.chain_id, contract, space), signer)
 
-    def journal(self) -> dict[str, Any]:
-        """How long the journal is and its head, for whoever keeps them elsewhere."""
-        return {"size": self._journal.length, "head": "0x" + self._journal.head.hex()}
+    def journal(self) -> Answer:
+        """How long the journal is and its root, for whoever keeps them elsewhere."""
+        root = self._journal.root_at(self._journal.length)
+        assert root is not None, "the journal has been as long as it is"
+        return {"size": self._journal.length, "root": "0x" + root.hex()}
 
-    def derive(self, request: Derivation) -> dict[str, Any]:
-        """Addresses of customer keys; repeating gives the same. Raises RefusedByNode."""
-        refusals = self.policy.evaluate_derivation(max(request.indices)).refusals
-        if refusals:
-            raise RefusedByNode(refusals)
-        derived = self._keys.derive(request.indices)
-        if derived.changes:
-            with self._store.transaction() as connection:
-                for statement, rows in derived.changes:
-                    connection.executemany(statement, rows)
-        return {"addresses": [checksummed(address) for address in derived.addresses]}
-
-    def sign_payments(self, batch: PaymentBatch) -> dict[str, Any]:
-        """Sign what policy and the nonce rules allow; answer each payment in its place."""
-        deployment = self._deployment.require_same(
-            batch.chain_id, address_bytes(batch.contract), batch.domain_name
-        )
-        try:
-            answers = self._payments.sign(batch, deployment, int(self._clock()))
-        except SignatureCheckFailed:
-            self.is_sound = False
-            raise
-        signed = 0
-        for answer in answers:
-            if isinstance(answer, Signed):
-                signed += 1
-            else:
-                self.refusals[answer.reasons[0].code] += 1
-        self.signatures["payment"] += signed
-        return {"results": list(map(answer_fields, batch.payments, answers))}
-
-    def sign_transaction(self, intent: Transaction) -> dict[str, Any]:
-        """Sign one call. Raises RefusedByNode with every reason."""
-        deployment = self._deployment.require()
-        if intent.chain_id != deployment.chain_id:
-            detail = f"this node signs for chain {deployment.chain_id} only"
-            raise RefusedByNode((Refusal("WrongDeployment", detail),))
-        try:
-            signed = self._transactions.sign(intent, deployment, int(self._clock()))
-        except SignatureCheckFailed:
-            self.is_sound = False
-            raise
-        self.signatures["transaction"] += 1
-        return {
-            "nonce": signed.nonce,
-            "raw": "0x" + signed.raw.hex(),
-            "hash": "0x" + signed.transaction_hash.hex(),
-        }
-
-    def readiness(self) -> dict[str, Any]:
+    def readiness(self) -> Answer:
         """Ready when every expected key is loaded and the self-test verified."""
         return {
             "ready": self.is_sound,
@@ -142,6 +114,143 @@ class WalletNode:
             "policy": self.policy.name,
         }
 
+    # ------------------------------------------------------------------------------------------ signing
+
+    def sign_payments(self, batch: PaymentBatch) -> Answer:
+        """Sign what policy, proofs and the nonce rules allow; answer each payment in its place."""
+        deployment = self._deployment.require_same(
+            batch.chain_id, address_bytes(batch.contract), batch.domain_name
+        )
+        try:
+            answers = self._payments.sign(batch, deployment, self.policy, self._now())
+        except SignatureCheckFailed:
+            self.is_sound = False
+            raise
+        signed = 0
+        for answer in answers:
+            if isinstance(answer, Signed):
+                signed += 1
+            elif isinstance(answer, Refused):
+                self.refusals[answer.reasons[0].code] += 1
+        self.signatures["payment"] += signed
+        return {"results": list(map(answer_fields, batch.payments, answers))}
+
+    def sign_transaction(self, intent: Transaction) -> Answer | tuple[int, Answer]:
+        """Sign one call; 202 while officers have to approve it. Raises RefusedByNode with every reason."""
+        deployment = self._deployment.require()
+        if intent.chain_id != deployment.chain_id:
+            detail = f"this node signs for chain {deployment.chain_id} only"
+            raise RefusedByNode((Refusal("WrongDeployment", detail),))
+        try:
+            signed = self._transactions.sign(intent, deployment, self.policy, self._now())
+        except SignatureCheckFailed:
+            self.is_sound = False
+            raise
+        if isinstance(signed, Waiting):
+            return _ACCEPTED, signed.fields()
+        self.signatures["transaction"] += 1
+        return {
+            "nonce": signed.nonce,
+            "raw": "0x" + signed.raw.hex(),
+            "hash": "0x" + signed.transaction_hash.hex(),
+        }
+
+    # ------------------------------------------------------------------------------------------ customers
+
+    def derive(self, request: Derivation) -> Answer:
+        """Addresses of customer keys; repeating gives the same. Raises RefusedByNode."""
+        return {"addresses": self._consent.derive(request, self.policy, self._now())}
+
+    def register_mandates(self, request: MandateRegistrations) -> Answer:
+        """Keep what customers have authorised; answer each mandate in its place."""
+        deployment = self._deployment.require()
+        results = self._consent.register(request, deployment, self.policy, self._now())
+        for result in results:
+            if "refusal" in result:
+                self.refusals[result["refusal"]["code"]] += 1
+        return {"results": results}
+
+    def revoke_mandates(self, request: MandateRevocations) -> Answer:
+        """No payment is signed under these any more; an id that is not known never will be."""
+        self._consent.revoke(request, self._now())
+        return {"revoked": len(set(request.mandate_ids))}
+
+    def change_credential(self, request: CredentialChangeRequest) -> Answer | tuple[int, Answer]:
+        """Bind a credential to a wallet, unbind one, or both; 202 while officers have to approve it."""
+        waiting = self._consent.change(request, self._deployment.require(), self.policy, self._now())
+        return {"change_id": request.change_id} if waiting is None else (_ACCEPTED, waiting.fields())
+
+    # ------------------------------------------------------------------------------------------ officers
+
+    def operations(self) -> Answer:
+        """What waits for officers, with what they see and sign."""
+        return self._officers.pending(self.policy, self._now())
+
+    def approve_operation(self, said: OfficerStatement) -> Answer:
+        """Take an officer's approval. Raises RefusedByNode with every reason."""
+        return self._officers.approve(said, self.policy, self._now())
+
+    def withdraw_operation(self, said: OfficerStatement) -> Answer:
+        """Take an officer's withdrawal. Raises RefusedByNode with every reason."""
+        return self._officers.withdraw(said, self.policy, self._now())
+
+    def change_policy(self, request: PolicyChange) -> Answer | tuple[int, Answer]:
+        """Put another policy in force; 202 while officers have to approve it.
+
+        Raises RefusedByNode with every reason. From the answer on, everything is decided by the new one.
+        """
+        source = request.source.encode()
+        in_force = {"policy": {"name": self.policy.name, "hash": "0x" + self.policy.digest.hex()}}
+        operation_id = identifier_bytes(request.operation_id)
+        if source == self.policy.source:
+            return in_force
+        decided = policy_change.decide_policy_change(self.policy, source)
+        if not isinstance(decided, Policy):
+            raise RefusedByNode(decided)
+        quorum = self.policy.file.changes.policy
+        assert quorum is not None, "decided: somebody can change the policy"
+        now_s = self._journal.now_s(self._now())
+        page = Page()
+        description: dict[str, object] = {
+            "says": [
+                f"The policy {self.policy.name} {self.policy.file.version} is replaced by"
+                f" {decided.name} {decided.file.version}."
+            ],
+            "policy_hash": "0x" + decided.digest.hex(),
+            "source": request.source,
+        }
+        asked = self._officers.ask(
+            page,
+            self.policy,
+            now_s,
+            proposal(
+                operation_id,
+                policy_change.POLICY_CHANGE,
+                policy_change.content_of(source),
+                description,
+                quorum,
+            ),
+        )
+        if asked == ():
+            page.activate(operation_id, decided.digest, decided.source)
+            page.changes += policy_change.activation(decided, now_s)
+        if not page.is_empty:
+            self._journal.write(page, now_s)
+        if isinstance(asked, Waiting):
+            return _ACCEPTED, asked.fields()
+        if isinstance(asked, Done) or asked:
+            done = Refusal("OperationExecuted", "this change was made before; propose another one anew")
+            raise RefusedByNode((done,) if isinstance(asked, Done) else asked)
+        self.policy = decided
+        return {"policy": {"name": decided.name, "hash": "0x" + decided.digest.hex()}}
+
+    def explain(self, request: ExplainRequest) -> Answer:
+        """What would be decided about an intent now, and each rule's part in it. Nothing is signed."""
+        return self._explainer.explain(request, self._deployment.require(), self.policy, self._now())
+
     def close(self) -> None:
         """Close the store."""
         self._store.close()
+
+    def _now(self) -> int:
+        return int(self._clock())

@@ -5,7 +5,8 @@ import uuid
 
 from wallet_node.deployment import Deployment
 from wallet_node.errors import UnknownTypedData
-from wallet_node.intents import Payment, PaymentBatch, address_bytes
+from wallet_node.fields import address_bytes
+from wallet_node.intents import Payment, PaymentBatch
 from wallet_node.typed_documents import PaymentDocument
 
 _IDENTIFIER_PREFIX = b"florin-web3signer-payment/1\0"

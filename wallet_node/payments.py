@@ -8,22 +8,45 @@ from typing import Any
 import msgspec
 
 from contracts.typed_data import PaymentDomain, payment_digest
+from wallet_node import customers
+from wallet_node.customer_proof import AssertionProof, MandateProof
+from wallet_node.customers import CustomerView
 from wallet_node.deployment import Deployment
 from wallet_node.errors import Refusal
-from wallet_node.intents import MAXIMUM_PAYMENT_NONCE, Payment, PaymentBatch, address_bytes, identifier_bytes
-from wallet_node.journal import PAYMENT, Attempt, Journal, Page
+from wallet_node.fields import MAXIMUM_PAYMENT_NONCE, address_bytes, identifier_bytes
+from wallet_node.intents import Payment, PaymentBatch
+from wallet_node.journal import Journal
+from wallet_node.journal_entries import AttemptRefused, IdRefused, PaymentSigned, reasons_of
+from wallet_node.journal_pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider, SigningKey
+from wallet_node.movements import Kind, Movement
 from wallet_node.nonces import (
+    PAYMENT,
     Content,
+    Known,
     KnownIntent,
     PaymentTerms,
+    RefusedIntent,
     Signing,
+    Space,
     allocate_nonce,
     decide_payment_attempt,
 )
+from wallet_node.officers_desk import OfficersDesk, Waiting
 from wallet_node.policy import ANY, DERIVED, OTHER, CapKey, Decision, PaymentFacts, Policy
+from wallet_node.proof_decisions import (
+    UNPROVED,
+    Disproved,
+    ProofTerms,
+    Proved,
+    ProvedByAssertion,
+    ProvedByMandate,
+    Unproved,
+    decide_proof,
+)
 from wallet_node.signing import compact, verify
 from wallet_node.spending import Reservations, Spending
+from wallet_node.store import Store
 
 
 class Signed(msgspec.Struct, frozen=True):
@@ -34,25 +57,32 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Every reason why a payment was not signed; the first one is its code."""
+    """Every reason why a payment was not signed; the first one is its code. `proof_hash`: of what was given."""
 
     reasons: tuple[Refusal, ...]
+    proof_hash: bytes = b""
+
+
+Answer = Signed | Refused | Waiting
 
 
 @dataclass(slots=True)
 class _Desk:
     """What one request has loaded and decided so far; nothing of it outlives a failed write."""
 
-    domain: int
+    policy: Policy
+    space: Space
     separator: bytes
     terms: PaymentTerms
     now_s: int
-    known: dict[bytes, KnownIntent]
+    known: dict[bytes, Known]
     keys: dict[bytes, tuple[str, SigningKey]]
     own_payees: set[bytes]
-    spending: Reservations
+    reservations: Reservations
+    view: CustomerView
+    proof_terms: ProofTerms | None
+    next_nonces: dict[bytes, int]
     page: Page = field(default_factory=Page)
-    next_nonces: dict[bytes, int] = field(default_factory=dict)
 
 
 class _Ready(msgspec.Struct, frozen=True):
@@ -66,54 +96,49 @@ class _Ready(msgspec.Struct, frozen=True):
 class PaymentSigner:
     """Signs payments of customers' keys and of the institution's own."""
 
-    def __init__(self, keys: KeyProvider, journal: Journal, policy: Policy, spending: Spending) -> None:
+    def __init__(
+        self, keys: KeyProvider, store: Store, journal: Journal, spending: Spending, officers: OfficersDesk
+    ) -> None:
         self._keys = keys
+        self._store = store
         self._journal = journal
-        self._policy = policy
         self._spending = spending
-        spending.know(policy.ledgers)
+        self._officers = officers
 
-    def sign(self, batch: PaymentBatch, deployment: Deployment, clock_s: int) -> list[Signed | Refused]:
+    def sign(self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int) -> list[Answer]:
         """The answers in the order asked. Raises JournalUnavailable (nothing signed) or
         SignatureCheckFailed.
         """
-        desk = self._load(batch, deployment, clock_s)
+        desk = self._load(batch, deployment, policy, clock_s)
         decided = [self._decide(desk, payment) for payment in batch.payments]
+        desk.page.changes += desk.reservations.changes()
+        desk.page.changes += desk.view.changes
         if not desk.page.is_empty:
-            desk.page.changes += desk.spending.changes()
-            try:
-                self._journal.write(desk.page, desk.now_s)
-            except BaseException:
-                self._spending.forget()
-                raise
-            desk.spending.keep()
+            self._journal.write(desk.page, desk.now_s)
+            desk.reservations.keep()
         return _sign_all(decided)
 
-    def _load(self, batch: PaymentBatch, deployment: Deployment, clock_s: int) -> _Desk:
+    def _load(self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int) -> _Desk:
         now_s = self._journal.now_s(clock_s)
         keys = self._payers({address_bytes(payment.payer) for payment in batch.payments})
-        looked_at = {payer for payer, (role, _) in keys.items() if self._policy.looks_at_payee(role)}
+        looked_at = {payer for payer, (role, _) in keys.items() if policy.looks_at_payee(role)}
         payees = {address_bytes(p.payee) for p in batch.payments if address_bytes(p.payer) in looked_at}
+        space = Space(deployment.chain_id, deployment.contract, PAYMENT)
+        separator = PaymentDomain(deployment.domain_name, deployment.chain_id, deployment.contract).separator
         return _Desk(
-            domain=self._journal.domain(deployment.chain_id, deployment.contract, PAYMENT),
-            separator=PaymentDomain(
-                deployment.domain_name, deployment.chain_id, deployment.contract
-            ).separator,
+            policy=policy,
+            space=space,
+            separator=separator,
             terms=PaymentTerms(batch.valid_before_s),
             now_s=now_s,
             known=self._journal.known({identifier_bytes(payment.payment_id) for payment in batch.payments}),
             keys=keys,
             own_payees=self._keys.own_addresses(payees),
-            spending=self._spending.open(self._caps(keys), now_s),
+            reservations=self._spending.open(_caps(policy, keys), now_s),
+            view=_consent(self._store, batch, now_s),
+            proof_terms=ProofTerms.of(policy, separator),
+            next_nonces=self._journal.next_nonces(space, keys),
         )
-
-    def _caps(self, keys: dict[bytes, tuple[str, SigningKey]]) -> set[CapKey]:
-        caps: set[CapKey] = set()
-        for payer, (role, _) in keys.items():
-            shared, for_each_wallet = self._policy.payment_caps(role)
-            caps.update(shared)
-            caps.update((ledger, payer) for ledger in for_each_wallet)
-        return caps
 
     def _payers(self, addresses: set[bytes]) -> dict[bytes, tuple[str, SigningKey]]:
         found: dict[bytes, tuple[str, SigningKey]] = {}
@@ -125,74 +150,92 @@ class PaymentSigner:
         found.update((address, (DERIVED, key)) for address, key in derived.items())
         return found
 
-    def _decide(self, desk: _Desk, payment: Payment) -> _Ready | Refused:
-        payer = desk.keys.get(address_bytes(payment.payer))
-        if payer is None:
-            return Refused((Refusal("UnknownPayer", f"{payment.payer} is not a key of this node"),))
-        role, key = payer
-        content = Content(key.address, address_bytes(payment.payee), payment.amount_minor)
+    def _decide(self, desk: _Desk, payment: Payment) -> _Ready | Refused | Waiting:
         intent_id = identifier_bytes(payment.payment_id)
+        content = Content(address_bytes(payment.payer), address_bytes(payment.payee), payment.amount_minor)
         known = desk.known.get(intent_id)
+        if isinstance(known, RefusedIntent):
+            return Refused(known.reasons)
+        payer = desk.keys.get(content.signer)
+        if payer is None:
+            detail = f"{payment.payer} is not a key of this node"
+            return _refuse(desk, intent_id, content, known, Refused((Refusal("UnknownPayer", detail),)))
+        role, key = payer
+        proof_hash = b""
         if known is None:
-            decided = self._first_signing(desk, payment, content, role)
+            first = self._first_signing(desk, payment, content, role)
+            if isinstance(first, Waiting):
+                return first
+            decided, proof_hash = first
         else:
             decided = self._repeated_signing(desk, payment, content, role, known)
         if isinstance(decided, Refused):
-            return decided
+            return _refuse(desk, intent_id, content, known, decided)
+        assert isinstance(decided.terms, PaymentTerms)
         digest = payment_digest(
             desk.separator, content.counterparty, content.amount, decided.nonce, desk.terms.valid_before_s
         )
         if decided.is_new:
-            entry = Attempt(
-                intent_id, desk.domain, decided.nonce, content, decided.attempt, decided.terms, digest
-            )
+            signed = PaymentSigned(desk.space, content, decided.nonce, decided.attempt, decided.terms, digest)
             if known is None:
-                known = desk.known[intent_id] = KnownIntent(content, desk.domain, decided.nonce)
-                desk.page.first_attempts.append(entry)
+                known = desk.known[intent_id] = KnownIntent(content, desk.space, decided.nonce)
+                desk.page.first_attempts.append(Row(intent_id, signed, proof_hash))
             else:
-                desk.page.later_attempts.append(entry)
+                desk.page.later_attempts.append(Row(intent_id, signed))
             known.attempts[decided.attempt] = decided.terms
         return _Ready(key, decided.nonce, digest)
 
-    def _first_signing(self, desk: _Desk, payment: Payment, content: Content, role: str) -> Signing | Refused:
+    def _first_signing(
+        self, desk: _Desk, payment: Payment, content: Content, role: str
+    ) -> tuple[Signing | Refused, bytes] | Waiting:
+        """What is decided, and the hash of the proof that allowed it."""
+        intent_id = identifier_bytes(payment.payment_id)
         reasons = list(_plain_rules(content))
-        reasons += self._validity(desk)
-        decision = self._judge(desk, content, role, is_first_signature=True)
+        reasons += _validity(desk)
+        proved = _prove(desk, intent_id, payment, content)
+        if isinstance(proved, Disproved):
+            reasons += proved.reasons
+        is_proved = isinstance(proved, ProvedByAssertion | ProvedByMandate)
+        decision = self._judge(desk, content, role, is_first_signature=True, has_proof=is_proved)
         reasons += decision.refusals
-        if decision.quorum is not None:
-            detail = f"it needs the approvals of the quorum {decision.quorum!r}"
-            reasons.append(Refusal("ApprovalsRequired", detail))
-        own_next = desk.next_nonces.get(content.signer)
-        if own_next is None:
-            own_next = self._journal.next_nonce(desk.domain, content.signer)
         nonce = allocate_nonce(
-            own_next,
+            desk.next_nonces[content.signer],
             payment.nonce_floor,
-            self._policy.file.nonces.longest_payment_jump,
+            desk.policy.file.nonces.longest_payment_jump,
             MAXIMUM_PAYMENT_NONCE,
         )
         if isinstance(nonce, Refusal):
             reasons.append(nonce)
+        if not reasons and decision.quorum is not None:
+            asked = self._ask_officers(desk, intent_id, content, decision.quorum)
+            if isinstance(asked, Waiting):
+                return asked
+            reasons += asked
+        proof_hash = b"" if isinstance(proved, Unproved) else proved.proof_hash
         if reasons or isinstance(nonce, Refusal):
-            return Refused(tuple(reasons))
+            return Refused(tuple(reasons), proof_hash), proof_hash
         desk.next_nonces[content.signer] = nonce + 1
-        desk.spending.reserve(decision.reserves, content.amount)
-        return Signing(nonce, payment.attempt, desk.terms, is_new=True)
+        desk.reservations.reserve(decision.reserves, content.amount)
+        if isinstance(proved, ProvedByAssertion | ProvedByMandate):
+            proved.record(desk.view)
+        return Signing(nonce, payment.attempt, desk.terms, is_new=True), proof_hash
 
     def _repeated_signing(
         self, desk: _Desk, payment: Payment, content: Content, role: str, known: KnownIntent
     ) -> Signing | Refused:
-        decided = decide_payment_attempt(known, content, desk.domain, payment.attempt, desk.terms)
+        decided = decide_payment_attempt(known, content, desk.space, payment.attempt, desk.terms)
         if isinstance(decided, Refusal):
             return Refused((decided,))
         if decided.is_new:
-            decision = self._judge(desk, content, role, is_first_signature=False)
-            reasons = (*self._validity(desk), *decision.refusals)
+            decision = self._judge(desk, content, role, is_first_signature=False, has_proof=False)
+            reasons = (*_validity(desk), *decision.refusals)
             if reasons:
                 return Refused(reasons)
         return decided
 
-    def _judge(self, desk: _Desk, content: Content, role: str, *, is_first_signature: bool) -> Decision:
+    def _judge(
+        self, desk: _Desk, content: Content, role: str, *, is_first_signature: bool, has_proof: bool
+    ) -> Decision:
         facts = PaymentFacts(
             payer=content.signer,
             payer_role=role,
@@ -200,26 +243,91 @@ class PaymentSigner:
             amount_minor=content.amount,
             now_s=desk.now_s,
             is_first_signature=is_first_signature,
+            has_proof=has_proof,
         )
-        return self._policy.evaluate_payment(facts, desk.spending.spent)
+        return desk.policy.evaluate_payment(facts, desk.reservations.spent)
+
+    def _ask_officers(
+        self, desk: _Desk, intent_id: bytes, content: Content, quorum: str
+    ) -> Waiting | tuple[Refusal, ...]:
+        movement = Movement(Kind.PAYMENT, content.signer, content.counterparty, content.amount)
+        return self._officers.ask_to_sign(
+            desk.page,
+            desk.policy,
+            desk.now_s,
+            intent_id,
+            kind=PAYMENT,
+            content=msgspec.msgpack.encode((desk.space, content)),
+            movements=(movement,),
+            quorum=quorum,
+        )
 
     def _payee_role(self, desk: _Desk, payer_role: str, payee: bytes) -> str:
-        if not self._policy.looks_at_payee(payer_role):
+        if not desk.policy.looks_at_payee(payer_role):
             return ANY
         name = self._keys.name_of(payee)
         if name is not None:
             return name
         return DERIVED if payee in desk.own_payees else OTHER
 
-    def _validity(self, desk: _Desk) -> tuple[Refusal, ...]:
-        latest_s = desk.now_s + self._policy.file.longest_validity_s
-        if desk.terms.valid_before_s <= latest_s:
-            return ()
-        return (
-            Refusal(
-                "ValidBeforeTooFar", f"{desk.terms.valid_before_s} is after {latest_s}, the latest allowed"
-            ),
-        )
+
+def _caps(policy: Policy, keys: dict[bytes, tuple[str, SigningKey]]) -> set[CapKey]:
+    caps: set[CapKey] = set()
+    for payer, (role, _) in keys.items():
+        shared, for_each_wallet = policy.payment_caps(role)
+        caps.update(shared)
+        caps.update((ledger, payer) for ledger in for_each_wallet)
+    return caps
+
+
+def _consent(store: Store, batch: PaymentBatch, now_s: int) -> CustomerView:
+    """What customers gave for the payments that carry a proof."""
+    wallets, mandates = set(), set()
+    for payment in batch.payments:
+        if isinstance(payment.proof, AssertionProof):
+            wallets.add(address_bytes(payment.payer))
+        elif isinstance(payment.proof, MandateProof):
+            mandates.add(identifier_bytes(payment.proof.mandate_id))
+    return customers.load(store, now_s, wallets, mandates)
+
+
+def _prove(
+    desk: _Desk, intent_id: bytes, payment: Payment, content: Content
+) -> Proved | Unproved | Disproved:
+    if payment.proof is None:
+        return UNPROVED
+    if desk.proof_terms is None:
+        detail = "the policy names no customer_proof, so no proof can be judged"
+        return Disproved((Refusal("ProofNotExpected", detail),))
+    return decide_proof(intent_id, content, payment.proof, desk.view, desk.proof_terms)
+
+
+def _refuse(
+    desk: _Desk,
+    intent_id: bytes,
+    content: Content,
+    known: KnownIntent | None,
+    refused: Refused,
+) -> Refused:
+    """Journal a refusal: an id seen for the first time stays refused, another one keeps what it has."""
+    reasons = reasons_of(refused.reasons)
+    if known is None:
+        row = Row(intent_id, IdRefused(PAYMENT, content, reasons), refused.proof_hash)
+        desk.page.refused.append(row)
+        desk.known[intent_id] = RefusedIntent(refused.reasons)
+    else:
+        row = Row(intent_id, AttemptRefused(PAYMENT, content, reasons))
+        desk.page.refused_attempts.append(row)
+    return refused
+
+
+def _validity(desk: _Desk) -> tuple[Refusal, ...]:
+    latest_s = desk.now_s + desk.policy.file.longest_validity_s
+    if desk.terms.valid_before_s <= latest_s:
+        return ()
+    return (
+        Refusal("ValidBeforeTooFar", f"{desk.terms.valid_before_s} is after {latest_s}, the latest allowed"),
+    )
 
 
 def _plain_rules(content: Content) -> Sequence[Refusal]:
@@ -231,11 +339,11 @@ def _plain_rules(content: Content) -> Sequence[Refusal]:
     return refusals
 
 
-def _sign_all(decided: Sequence[_Ready | Refused]) -> list[Signed | Refused]:
-    answers: list[Signed | Refused] = []
+def _sign_all(decided: Sequence[_Ready | Refused | Waiting]) -> list[Answer]:
+    answers: list[Answer] = []
     samples: list[tuple[_Ready, bytes]] = []
     for item in decided:
-        if isinstance(item, Refused):
+        if not isinstance(item, _Ready):
             answers.append(item)
             continue
         signature = item.key.sign_digest(item.digest)
@@ -247,7 +355,7 @@ def _sign_all(decided: Sequence[_Ready | Refused]) -> list[Signed | Refused]:
     return answers
 
 
-def answer_fields(payment: Payment, answer: Signed | Refused) -> dict[str, Any]:
+def answer_fields(payment: Payment, answer: Answer) -> dict[str, Any]:
     """One line of the answer as JSON fields."""
     if isinstance(answer, Signed):
         return {
@@ -255,6 +363,8 @@ def answer_fields(payment: Payment, answer: Signed | Refused) -> dict[str, Any]:
             "nonce": answer.nonce,
             "signature": "0x" + answer.signature.hex(),
         }
+    if isinstance(answer, Waiting):
+        return {"payment_id": payment.payment_id, "pending": answer.fields()}
     first = answer.reasons[0]
     return {
         "payment_id": payment.payment_id,

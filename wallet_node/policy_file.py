@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from wallet_node.intents import MAXIMUM_INTEGER, MAXIMUM_KEY_INDEX
+from wallet_node.callers import Caller
+from wallet_node.customer_proof import RelyingParty
+from wallet_node.fields import MAXIMUM_INTEGER, MAXIMUM_KEY_INDEX
 
 DERIVED = "derived"
 """The role of an address that this node derived for a customer."""
@@ -71,24 +73,6 @@ class Quorum(Terms, frozen=True):
     approvals: Annotated[int, msgspec.Meta(ge=1, le=100)]
     officers: tuple[Name, ...]
     valid_s: Annotated[int, msgspec.Meta(ge=SHORTEST_APPROVAL_S, le=LONGEST_APPROVAL_S)]
-
-
-class CallerTerms(Terms, frozen=True):
-    """Which verbs a caller may use, and as which users of the system it comes."""
-
-    name: Name
-    verbs: tuple[Annotated[str, msgspec.Meta(pattern=r"\A[a-z*][a-z:./*_-]{0,60}\Z")], ...]
-    uids: tuple[Count, ...] | None = None
-
-
-class RelyingPartyTerms(Terms, frozen=True):
-    """What a customer's passkey must have been used for (WebAuthn §13.4.9)."""
-
-    rp_id: Annotated[str, msgspec.Meta(min_length=1, max_length=253)]
-    origins: Annotated[
-        tuple[Annotated[str, msgspec.Meta(pattern=r"\Ahttps?://[^/\s]+\Z")], ...],
-        msgspec.Meta(min_length=1),
-    ]
 
 
 class RollingCaps(Terms, frozen=True):
@@ -174,8 +158,8 @@ class PolicyFile(Terms, frozen=True):
     nonces: NonceTerms
     longest_validity_s: Count
     customers: CustomerTerms | None = None
-    customer_proof: RelyingPartyTerms | None = None
-    callers: tuple[CallerTerms, ...] = ()
+    customer_proof: RelyingParty | None = None
+    callers: tuple[Caller, ...] = ()
     officers: tuple[Officer, ...] = ()
     quorums: tuple[Quorum, ...] = ()
     changes: Changes = Changes()

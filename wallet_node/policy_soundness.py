@@ -5,6 +5,7 @@ than it looks.
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 
+from wallet_node import callers
 from wallet_node.errors import MalformedPolicy
 from wallet_node.officers import officer_key
 from wallet_node.policy_file import (
@@ -29,7 +30,7 @@ def require_sound(file: PolicyFile) -> None:
     _require_distinct("rules", names)
     _require_distinct("officers", [officer.name for officer in file.officers])
     _require_distinct("quorums", [quorum.name for quorum in file.quorums])
-    _require_distinct("callers", [caller.name for caller in file.callers])
+    callers.require_sound(file.callers)
     _require_officers(file)
     for quorum in file.quorums:
         _require_quorum(file, quorum)

@@ -21,9 +21,10 @@ from wallet_node.customer_proof import (
 )
 from wallet_node.customers import CustomerView
 from wallet_node.errors import Refusal
-from wallet_node.intents import address_bytes, identifier_bytes
+from wallet_node.fields import address_bytes, identifier_bytes
 from wallet_node.mandates import MandateRegistration, MandateTerms, decide_mandate, decide_registration
 from wallet_node.nonces import Content
+from wallet_node.policy import Policy
 
 NO_PROOF = bytes(32)
 """What stands in a journal row for the hash of a proof that was not there or could not be read."""
@@ -34,6 +35,12 @@ class ProofTerms(msgspec.Struct, frozen=True, gc=False):
 
     relying_party: RelyingParty
     separator: bytes
+
+    @classmethod
+    def of(cls, policy: Policy, separator: bytes) -> "ProofTerms | None":
+        """The terms of a policy; None where it names no relying party, so that nothing can be proved."""
+        party = policy.file.customer_proof
+        return None if party is None else cls(party, separator)
 
 
 class ProvedByAssertion(msgspec.Struct, frozen=True, gc=False):
@@ -86,6 +93,8 @@ class MandateAccepted(msgspec.Struct, frozen=True):
     mandate_id: bytes
     terms: MandateTerms
     proof: ProvedByAssertion | None
+    digest: bytes = b""
+    """What the customer approved of a new one."""
 
     @property
     def is_new(self) -> bool:
@@ -153,10 +162,11 @@ def decide_mandate_registration(
         content.expires_at_s,
         asked.approval.expires_at_s,
     )
-    proved = decide_approval(content.payer, approved.digest(terms.separator), asked.approval, view, terms)
+    digest = approved.digest(terms.separator)
+    proved = decide_approval(content.payer, digest, asked.approval, view, terms)
     if isinstance(proved, Disproved):
         return proved
-    return MandateAccepted(mandate_id, content, proved)
+    return MandateAccepted(mandate_id, content, proved, digest)
 
 
 def decide_approval(

@@ -22,7 +22,8 @@ from wallet_node.errors import (
     Refusal,
     WrongDeployment,
 )
-from wallet_node.intents import MAXIMUM_DATA_BYTES, MAXIMUM_INTEGER, Transaction
+from wallet_node.fields import MAXIMUM_DATA_BYTES, MAXIMUM_INTEGER
+from wallet_node.intents import Transaction
 from wallet_node.movements import CURRENCY, Kind, Setting
 
 LEAST_GAS = 21_000

@@ -17,7 +17,7 @@ from contracts.accounts import AccountFlag
 from contracts.typed_data import FAN_OUT_TYPES, PAYMENT_TYPES, PaymentDomain, full_message
 from wallet_node import strict_json
 from wallet_node.errors import MalformedRequest, UnknownTypedData
-from wallet_node.intents import Address, Amount, Time
+from wallet_node.fields import Address, Amount, Time
 from wallet_node.typed_intents import (
     AccountMove,
     AccountNonce,

@@ -17,14 +17,7 @@ from contracts.typed_data import TypedMessage, fan_out_digest
 from wallet_node.batch_movements import fan_out_movements
 from wallet_node.call_movements import flags_in_words
 from wallet_node.errors import Refusal
-from wallet_node.intents import (
-    MAXIMUM_PAYMENT_NONCE,
-    MAXIMUM_TIME_S,
-    Address,
-    Integer,
-    Time,
-    address_bytes,
-)
+from wallet_node.fields import MAXIMUM_PAYMENT_NONCE, MAXIMUM_TIME_S, Address, Integer, Time, address_bytes
 from wallet_node.movements import Kind, Movement, Movements
 
 MAXIMUM_FAN_OUT = 5_000

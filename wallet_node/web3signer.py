@@ -34,7 +34,7 @@ from wallet_node.errors import (
     UnknownMethod,
     WalletNodeError,
 )
-from wallet_node.intents import address_bytes
+from wallet_node.fields import address_bytes
 from wallet_node.journal import PAYMENT, TRANSACTION
 from wallet_node.node import WalletNode
 from wallet_node.payment_documents import payment_batch

@@ -1,4 +1,4 @@
-"""What was written down so far, committed to on chain: the ledger's tree and the signer's journal's head.
+"""What was written down so far, committed to on chain: the roots of the ledger and of the signer's journal.
 
 Each anchor covers its whole log from the beginning, so a missed day loses nothing. The anchor's row and the
 intent to send it commit together; the rest is the way of every transaction of the institution.
@@ -179,4 +179,4 @@ class Anchoring:
 
 
 def _signer_head(journal: JournalHead) -> LogHead:
-    return LogHead("signer", journal.size, journal.head)
+    return LogHead("signer", journal.size, journal.root)

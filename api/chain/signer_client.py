@@ -106,10 +106,10 @@ class SignerKeys:
 
 @dataclass(frozen=True, slots=True)
 class JournalHead:
-    """How many rows the node's journal has, and the hash that commits to all of them."""
+    """How many rows the node's journal has, and the Merkle root (RFC 9162) that commits to all of them."""
 
     size: int
-    head: bytes
+    root: bytes
 
 
 class _Result(msgspec.Struct):
@@ -165,9 +165,9 @@ class SignerClient:
         )
 
     async def journal(self) -> JournalHead:
-        """The head of the node's journal."""
+        """The size and the root of the node's journal."""
         answer = msgspec.json.decode(await self._request("GET", "/v1/journal"))
-        return JournalHead(int(answer["size"]), bytes.fromhex(answer["head"][2:]))
+        return JournalHead(int(answer["size"]), bytes.fromhex(answer["root"][2:]))
 
     async def derive(self, indices: Sequence[int], credentials: Sequence[str | None] = ()) -> list[bytes]:
         """The addresses of customer keys, by index; the same index gives the same address for ever.

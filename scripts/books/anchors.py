@@ -20,9 +20,9 @@ from contracts.merkle import Frontier
 from contracts.notary import LEDGER_LOG, SIGNER_LOG, Anchored, decode_notary_logs
 from scripts.books.chain_replay import BLOCKS_IN_ONE_CALL
 from scripts.books.reading import Connection
-from wallet_node.errors import JournalBroken, JournalUnavailable
-from wallet_node.journal import heads_at, verify
+from wallet_node.errors import JournalBroken, JournalUnavailable, StoreOfOtherVersion
 from wallet_node.store import Store
+from wallet_node.verification import verify
 
 LEDGER_CHECK = "ledger is what was anchored"
 SIGNER_CHECK = "signer's journal is what was anchored"
@@ -104,9 +104,9 @@ def signer_differences(anchors: Sequence[Anchored], journal: Path) -> Iterator[D
     """
     try:
         with closing(Store.to_read(journal)) as store:
-            length, _ = verify(store)
-            held = Held(length, heads_at(store, {each.size for each in anchors}))
-    except (JournalBroken, JournalUnavailable, sqlite3.DatabaseError) as failure:
+            verified = verify(store, {each.size for each in anchors})
+            held = Held(verified.rows, verified.roots)
+    except (JournalBroken, JournalUnavailable, StoreOfOtherVersion, sqlite3.DatabaseError) as failure:
         yield Difference(JOURNAL_CHECK, journal.name, "every row follows from the one before", str(failure))
         return
     yield from _differences(SIGNER_CHECK, "rows", anchors, held)

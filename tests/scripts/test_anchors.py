@@ -17,6 +17,7 @@ a signer's journal
 from __future__ import annotations
 
 import sqlite3
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +36,12 @@ from scripts.books.anchors import (
     own_anchors,
     signer_differences,
 )
-from wallet_node.journal import Attempt, Journal, Page, verify
-from wallet_node.nonces import Content, Fees
+from wallet_node.journal import Journal
+from wallet_node.journal_entries import TransactionSigned
+from wallet_node.journal_pages import Page, Row
+from wallet_node.nonces import Content, Fees, Space
 from wallet_node.store import Store
+from wallet_node.verification import verify
 
 BANK, SUCCESSOR, OTHER_BANK, ISSUER, GOVERNOR = (bytes([number]) * 20 for number in range(1, 6))
 LEAVES = [leaf_hash(bytes([number])) for number in range(40)]
@@ -138,63 +142,67 @@ def test_a_shorter_ledger_is_named_with_its_length() -> None:
 # ------------------------------------------------------------------------------------------ the signer
 
 
+POLICY = b"policy"
+
+
 def sign(path: Path, count: int, first: int = 0) -> list[bytes]:
-    """Rows in a signer's journal; the head after each."""
+    """Rows in a signer's journal; the root after each."""
     store = Store(path)
-    journal, heads = Journal(store, bytes(32), b"policy"), []
+    journal, roots = Journal(store, sha256(POLICY).digest(), POLICY), []
     for number in range(first, first + count):
         content = Content(BANK, OTHER_BANK, 0, b"")
-        entry = Attempt(number.to_bytes(16, "big"), 1, number, content, 1, Fees(2, 1), bytes(32))
-        journal.write(Page(first_attempts=[entry]), 7)
-        heads.append(journal.head)
+        signed = TransactionSigned(Space(1, b"", "transaction"), content, number, 1, Fees(2, 1), bytes(32))
+        journal.write(Page(first_attempts=[Row(number.to_bytes(16, "big"), signed)]), 7)
+        root = journal.root_at(journal.length)
+        assert root is not None
+        roots.append(root)
     store.close()
-    return heads
+    return roots
 
 
-def of_signer(heads: list[bytes], *sizes: int) -> list[Anchored]:
-    return [anchored(size, heads[size - 1], 100 + size, SIGNER_LOG) for size in sizes]
+def of_signer(roots: list[bytes], *sizes: int) -> list[Anchored]:
+    return [anchored(size, roots[size - 1], 100 + size, SIGNER_LOG) for size in sizes]
 
 
 def test_a_signers_journal_that_is_what_was_anchored_shows_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a # journal?.sqlite3"
-    heads = sign(path, 9)
+    roots = sign(path, 9)
     before = path.read_bytes()
-    assert list(signer_differences(of_signer(heads, 1, 5, 9), path)) == []
+    assert list(signer_differences(of_signer(roots, 1, 5, 9), path)) == []
     assert path.read_bytes() == before
     store = Store(path)
     try:
         with store.transaction():
-            assert list(signer_differences(of_signer(heads, 1, 5, 9), path)) == []
+            assert list(signer_differences(of_signer(roots, 1, 5, 9), path)) == []
     finally:
         store.close()
 
 
 def test_a_journal_that_was_set_back_holds_together_and_is_not_what_was_anchored(tmp_path: Path) -> None:
     path, copy = tmp_path / "journal.sqlite3", tmp_path / "copy.sqlite3"
-    heads = sign(path, 4)
+    roots = sign(path, 4)
     copy.write_bytes(path.read_bytes())
-    heads += sign(path, 5, first=4)
-    (difference,) = signer_differences(of_signer(heads, 2, 4, 6, 9), copy)
+    roots += sign(path, 5, first=4)
+    (difference,) = signer_differences(of_signer(roots, 2, 4, 6, 9), copy)
     assert (difference.check, difference.subject) == (SIGNER_CHECK, "rows 5 to 6, anchored in block 106")
     assert difference.found == "only 4 rows (2 of 4 anchors differ)"
     sign(copy, 5, first=100)  # and went on with other signatures
-    (difference,) = signer_differences(of_signer(heads, 2, 4, 6, 9), copy)
+    (difference,) = signer_differences(of_signer(roots, 2, 4, 6, 9), copy)
     assert difference.subject == "rows 5 to 6, anchored in block 106"
     assert difference.found.startswith("0x")
 
 
 def test_rows_that_do_not_follow_from_one_another_are_found(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite3"
-    heads = sign(path, 4)
+    roots = sign(path, 4)
     connection = sqlite3.connect(path)
     connection.executescript(
-        "DROP TRIGGER journal_stays; UPDATE journal SET recorded_at_s = 8 WHERE sequence = 3"
+        "DROP TRIGGER journal_stay; UPDATE journal SET entry = zeroblob(9) WHERE sequence = 3"
     )
     connection.close()
-    (difference,) = signer_differences(of_signer(heads, 2, 4), path)
-    assert (difference.check, difference.found) == (
-        JOURNAL_CHECK, "row 3 does not hash to what it records",
-    )  # fmt: skip
+    (difference,) = signer_differences(of_signer(roots, 2, 4), path)
+    assert difference.check == JOURNAL_CHECK
+    assert difference.found.startswith("row 3 cannot be read")
 
 
 @pytest.mark.parametrize("content", [b"no database at all" * 100, b""])
@@ -210,8 +218,8 @@ def test_an_auditor_changes_nothing(tmp_path: Path) -> None:
     sign(path, 2)
     store = Store.to_read(path)
     try:
-        assert verify(store)[0] == 2
+        assert verify(store).rows == 2
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            store.connection.execute("DROP TRIGGER journal_stays")
+            store.connection.execute("DROP TRIGGER journal_stay")
     finally:
         store.close()

@@ -20,8 +20,8 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from node_builders import VALID_BEFORE_S, Home, batch, customers, payment, sign, sign_one, transaction  # noqa: E402
 
-from wallet_node.journal import verify  # noqa: E402
 from wallet_node.node import WalletNode  # noqa: E402
+from wallet_node.verification import verify  # noqa: E402
 
 OWN_CODE = ("/wallet_node/", "/contracts/")
 ROWS_BEFORE = 1

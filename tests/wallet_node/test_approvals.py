@@ -24,6 +24,7 @@ from policy_builders import (
 
 from wallet_node import approvals, operations
 from wallet_node.approvals import APPROVE, WITHDRAW, Operation, Statement
+from wallet_node.customer_proof import RelyingParty
 from wallet_node.errors import JournalUnavailable, Refusal
 from wallet_node.operation_outcomes import (
     Changes,
@@ -38,7 +39,7 @@ from wallet_node.operation_outcomes import (
 )
 from wallet_node.operations import Operations
 from wallet_node.policy import Policy
-from wallet_node.policy_file import Credential, RelyingPartyTerms
+from wallet_node.policy_file import Credential
 from wallet_node.store import Store
 
 FIRST, SECOND, THIRD = OFFICERS
@@ -428,7 +429,7 @@ def test_a_passkeys_assertion_is_asked_the_statements_hash_and_its_count_is_kept
     asked: list[tuple[Any, ...]] = []
 
     def verify(
-        assertion: Any, credential: Credential, challenge: bytes, party: RelyingPartyTerms, last: int
+        assertion: Any, credential: Credential, challenge: bytes, party: RelyingParty, last: int
     ) -> int | Refusal:
         asked.append((credential.credential_id, challenge, party.rp_id, last))
         return assertion if assertion > last else Refusal("CloneSuspected", "counted before")

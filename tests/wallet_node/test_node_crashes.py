@@ -100,8 +100,8 @@ def test_a_journal_that_was_edited_is_told_by_the_command(tmp_path: Path) -> Non
     finally:
         node.kill()
     connection = sqlite3.connect(node.home / "journal.sqlite3")
-    connection.executescript("DROP TRIGGER intents_stay; UPDATE intents SET amount = 1 WHERE nonce = 1;")
+    connection.executescript("DROP TRIGGER intents_stay; UPDATE intents SET sequence = 1 WHERE nonce = 1;")
     connection.close()
     verified = node.command("verify-journal")
     assert verified.returncode == 1
-    assert verified.stderr.startswith("JournalBroken: row 2")
+    assert verified.stderr.startswith("JournalBroken: row 2 ")

@@ -7,9 +7,9 @@ import pytest
 from http_calls import call
 from node_builders import NO_QUORUM, Home, batch, customers, payment, transaction
 
-from wallet_node.journal import verify
 from wallet_node.limits import body_bytes
 from wallet_node.routes import Application
+from wallet_node.verification import verify
 
 MINT = "0xa0712d68" + "00" * 32
 
@@ -209,15 +209,18 @@ async def test_keys_readiness_and_metrics_say_what_the_node_is(home: Home) -> No
         assert f'florin_wallet_node_refusals_total{{code="{code}"}} 1.0\n' in metrics
 
 
-async def test_the_journals_head_is_told_to_whoever_asks(home: Home) -> None:
+async def test_the_journals_root_is_told_to_whoever_asks(home: Home) -> None:
     node = home.open()
-    assert (await call(node, "GET", "/v1/journal"))[2] == {"size": 0, "head": "0x" + "00" * 32}
+    assert (await call(node, "GET", "/v1/journal"))[2] == {
+        "size": 0,
+        "root": "0xe3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    }
     payers = customers(node, 2)
     await call(node, "POST", "/v1/payments:sign", json.dumps(batch(*map(payment, payers))).encode())
     _, _, told = await call(node, "GET", "/v1/journal")
-    length, head = verify(node._store)
-    assert told == {"size": 2, "head": "0x" + head.hex()}
-    assert length == 2
+    verified = verify(node._store)
+    assert told == {"size": 2, "root": "0x" + verified.root.hex()}
+    assert verified.rows == 2
     assert (await call(home.open(), "GET", "/v1/journal"))[2] == told
 
 

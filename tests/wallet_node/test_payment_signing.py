@@ -14,7 +14,6 @@ from node_builders import (
     DOMAIN_NAME,
     INSTITUTION_SECRET,
     NO_PROOF,
-    NOTARY,
     NOW_S,
     SEED,
     STRANGER,
@@ -64,8 +63,21 @@ def bank_address() -> str:
 def stored(home: Home) -> list[Any]:
     """Everything the store holds, to show that nothing changed."""
     connection = home.opened[-1]._store.connection
-    tables = ("intents", "journal", "rolling_spending", "derived_keys", "deployment", "domains")
+    tables = (
+        "intents",
+        "journal",
+        "attempts",
+        "signers",
+        "rolling_spending",
+        "derived_keys",
+        "deployment",
+        "domains",
+    )
     return [connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]
+
+
+def id_of(asked: dict[str, Any]) -> bytes:
+    return uuid.UUID(asked["payment_id"]).bytes
 
 
 def test_signatures_equal_eth_accounts_also_with_leading_zeros(home: Home) -> None:
@@ -137,11 +149,11 @@ def test_the_same_request_again_gives_the_same_bytes_and_no_new_row(home: Home) 
     assert stored(home) == before
 
 
-def test_a_refused_request_leaves_the_store_as_it_was(home: Home) -> None:
+def test_a_refusal_binds_its_id_for_ever_and_nothing_else(home: Home) -> None:
     node = home.open()
     payer = customers(node, 1)[0]
     asked = payment(payer)
-    sign(node, batch(asked))
+    signed = sign(node, batch(asked))
     before = stored(home)
     refused = [
         payment(STRANGER),
@@ -150,12 +162,46 @@ def test_a_refused_request_leaves_the_store_as_it_was(home: Home) -> None:
         payment(payer, nonce_floor=100_000),
         payment(bank_address(), STRANGER),
         payment(bank_address(), bank_address()),
-        asked | {"amount_minor": 101},
-        asked | {"attempt": 2},
     ]
-    results = sign(node, batch(*refused))
-    assert all("refusal" in result for result in results)
-    assert stored(home) == before
+    answers = sign(node, batch(*refused))
+    assert node.readiness()["journal_rows"] == 1 + len(refused)
+    mended = [one | {"payer": payer, "payee": STRANGER, "amount_minor": 1} for one in refused]
+    for restarts in (False, True):
+        again = home.open() if restarts else node
+        assert sign(again, batch(*refused)) == answers
+        assert sign(again, batch(*mended)) == answers
+        assert again.readiness()["journal_rows"] == 1 + len(refused), "the same refusal adds no row"
+    after = stored(home)
+    assert after[2:] == before[2:]
+    assert after[0] == sorted(
+        [*before[0], *((id_of(one), row, None, None) for row, one in enumerate(refused, 2))]
+    )
+    assert sign(home.opened[-1], batch(asked)) == signed
+    assert sign(home.opened[-1], batch(payment(payer)))[0]["nonce"] == 1
+
+
+def test_what_else_is_asked_under_a_signed_id_is_written_down_once_and_binds_nothing(home: Home) -> None:
+    node = home.open()
+    asked = payment(customers(node, 1)[0])
+    signed = sign(node, batch(asked))
+    others = [asked | {"amount_minor": 101}, asked | {"attempt": 2}, asked | {"amount_minor": 102}]
+    expected = [["PaymentIdReused"], ["ValidBeforeNotLater"], ["PaymentIdReused"]]
+    assert list(map(codes, sign(node, batch(*others)))) == expected
+    for restarts in (False, True):
+        again = home.open() if restarts else node
+        assert list(map(codes, sign(again, batch(*others)))) == expected
+        assert again.readiness()["journal_rows"] == 3
+        assert sign(again, batch(asked)) == signed
+    later = batch(asked | {"attempt": 2}, valid_before_s=VALID_BEFORE_S + 1)
+    assert sign(home.opened[-1], later)[0]["nonce"] == 0
+
+
+def test_an_id_refused_and_asked_for_twice_in_one_request_has_one_row(home: Home) -> None:
+    node = home.open()
+    asked = payment(customers(node, 1)[0])
+    results = sign(node, batch(asked | {"amount_minor": 0}, asked, asked))
+    assert [codes(result) for result in results] == [["ZeroAmount"]] * 3
+    assert node.readiness()["journal_rows"] == 1
 
 
 def test_one_id_twice_in_a_request_takes_one_nonce(home: Home) -> None:
@@ -272,27 +318,6 @@ def test_a_home_once_bound_to_a_notary_refuses_another_and_none(home: Home, nota
     bind(home.path, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME, notary))
     with pytest.raises(AlreadyBound):
         home.open()
-
-
-def test_a_home_of_before_the_notary_serves_on_and_may_be_bound_to_one(tmp_path: Path) -> None:
-    """Its store lacks the table; its journal and nonces stay."""
-    path = tmp_path / "old"
-    path.mkdir(mode=0o700)
-    bind(path, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME))
-    old = Home(path)
-    node = old.open()
-    payer = customers(node, 1)[0]
-    assert sign(node, batch(payment(payer)))[0]["nonce"] == 0
-    connection = node._store.connection
-    connection.execute("DROP TABLE bound_contracts")
-    connection.execute("PRAGMA user_version = 1")
-    node = old.open()
-    assert sign(node, batch(payment(payer)))[0]["nonce"] == 1
-    (path / "binding.json").unlink()
-    bind(path, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME, NOTARY))
-    node = old.open()
-    assert sign(node, batch(payment(payer)))[0]["nonce"] == 2
-    old.close()
 
 
 def test_a_later_attempt_is_judged_by_the_policy_of_today(home: Home) -> None:

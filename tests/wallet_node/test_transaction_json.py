@@ -19,7 +19,7 @@ from wallet_node.errors import (
     WalletNodeError,
     WrongDeployment,
 )
-from wallet_node.intents import MAXIMUM_INTEGER
+from wallet_node.fields import MAXIMUM_INTEGER
 from wallet_node.keystore.software_key import SoftwareKey
 from wallet_node.movements import CURRENCY
 from wallet_node.signing import compact

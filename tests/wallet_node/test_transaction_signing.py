@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -189,8 +190,35 @@ def test_a_refused_call_takes_no_nonce_and_gives_every_reason(home: Home) -> Non
 )
 def test_what_is_not_allowed_is_refused_with_its_code(home: Home, changes: dict[str, Any], code: str) -> None:
     node = home.open()
-    assert refusals(node, transaction(MINT) | changes) == [code]
+    asked = transaction(MINT) | changes
+    assert refusals(node, asked) == [code]
+    # another chain is the whole request's fault, and lower fees make the same call good: no decision
+    assert node.readiness()["journal_rows"] == (code not in {"WrongDeployment", "PriorityFeeTooHigh"})
+    assert refusals(node, asked) == [code]
+
+
+def test_a_refused_id_is_refused_for_ever_and_takes_one_row(home: Home) -> None:
+    node = home.open()
+    asked = transaction(MINT, value=1)
+    assert refusals(node, asked) == ["ValueNotAllowed"]
+    for restarts in (False, True):
+        again = home.open() if restarts else node
+        for bent in (asked, asked | {"value": 0}, asked | {"nonce_floor": 7}):
+            assert refusals(again, bent) == ["ValueNotAllowed"]
+        assert again.readiness()["journal_rows"] == 1
+    assert sign_one(home.opened[-1], transaction(MINT))["nonce"] == 0
+
+
+def test_fees_that_are_too_high_do_not_spoil_an_id(home: Home) -> None:
+    node = home.open()
+    asked = transaction(MINT)
+    assert refusals(node, asked | {"max_fee_per_gas": 10**15}) == ["FeeTooHigh"]
     assert node.readiness()["journal_rows"] == 0
+    first = sign_one(node, asked)
+    assert refusals(node, asked | {"max_fee_per_gas": 10**15}) == ["FeeTooHigh"]
+    assert refusals(node, asked | {"max_fee_per_gas": 10**15 + 1}) == ["FeeTooHigh"]
+    assert node.readiness()["journal_rows"] == 2, "one row says that a raise was refused"
+    assert sign_one(node, asked) == first
 
 
 def test_payments_and_transactions_of_one_key_have_nonces_of_their_own(home: Home) -> None:
@@ -210,7 +238,7 @@ def anchor(log: bytes, size: int, root: bytes, **changes: Any) -> dict[str, Any]
 
 def journal(node: WalletNode) -> tuple[int, bytes]:
     answer = node.journal()
-    return answer["size"], bytes.fromhex(answer["head"][2:])
+    return answer["size"], bytes.fromhex(answer["root"][2:])
 
 
 def test_an_anchor_of_the_ledger_is_signed_for_the_notary_alone(home: Home) -> None:
@@ -223,23 +251,24 @@ def test_an_anchor_of_the_ledger_is_signed_for_the_notary_alone(home: Home) -> N
 
 def test_of_its_own_journal_the_node_anchors_nothing_but_the_truth(home: Home) -> None:
     node = home.open()
-    assert journal(node) == (0, bytes(32))
+    assert journal(node) == (0, sha256(b"").digest())
     for _ in range(3):
         sign_one(node, transaction(MINT))
-    size, head = journal(node)
+    size, root = journal(node)
     assert size == 3
-    sign_one(node, anchor(SIGNER_LOG, size, head))
+    sign_one(node, anchor(SIGNER_LOG, size, root))
     assert journal(node)[0] == 4, "the signature of the anchor is a row of its own"
     for wrong in (
         (size, b"\x07" * 32),
-        (size + 1, head),
-        (size - 1, head),
-        (5, head),
+        (size + 1, root),
+        (size - 1, root),
+        (5, root),
         (0, bytes(32)),
-        (2**64 - 1, head),
+        (0, sha256(b"").digest()),
+        (2**64 - 1, root),
     ):
         assert refusals(node, anchor(SIGNER_LOG, *wrong)) == ["JournalDiffers"]
-    assert journal(node)[0] == 4
+    sign_one(node, anchor(SIGNER_LOG, size, root, max_fee_per_gas=10**10))
 
 
 def test_an_anchor_of_what_the_journal_was_is_signed_again_for_a_higher_fee_and_after_a_restart(

@@ -15,7 +15,7 @@ from contracts.batch import Entry, pack_fan_out
 from contracts.typed_data import PaymentDomain
 from wallet_node import strict_json
 from wallet_node.errors import MalformedRequest, UnknownTypedData
-from wallet_node.intents import MAXIMUM_INTEGER, MAXIMUM_PAYMENT_NONCE, MAXIMUM_TIME_S, address_bytes
+from wallet_node.fields import MAXIMUM_INTEGER, MAXIMUM_PAYMENT_NONCE, MAXIMUM_TIME_S, address_bytes
 from wallet_node.movements import Kind, Movement, describe
 from wallet_node.typed_documents import PaymentDocument, document_of, parse_document, read_document
 from wallet_node.typed_intents import (

@@ -16,6 +16,12 @@ CREATE TABLE IF NOT EXISTS credentials (
 -- Bound when the wallet was created: at most one.
 CREATE UNIQUE INDEX IF NOT EXISTS first_credentials ON credentials (wallet) WHERE is_first = 1;
 
+-- Changes that were made, so that none is made twice.
+CREATE TABLE IF NOT EXISTS credential_changes (
+    change_id BLOB PRIMARY KEY CHECK (length(change_id) = 16),
+    content BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS mandates (
     mandate_id BLOB PRIMARY KEY CHECK (length(mandate_id) = 16),
     payer BLOB NOT NULL CHECK (length(payer) = 20),
@@ -49,3 +55,5 @@ CREATE TRIGGER IF NOT EXISTS mandate_revocations_stay BEFORE UPDATE ON mandate_r
 CREATE TRIGGER IF NOT EXISTS mandate_revocations_remain BEFORE DELETE ON mandate_revocations BEGIN SELECT RAISE(ABORT, 'a revocation is for ever'); END;
 CREATE TRIGGER IF NOT EXISTS mandate_spending_grows BEFORE UPDATE ON mandate_spending WHEN new.spent_minor < old.spent_minor OR new.mandate_id <> old.mandate_id OR new.period_start_s <> old.period_start_s BEGIN SELECT RAISE(ABORT, 'spending only grows'); END;
 CREATE TRIGGER IF NOT EXISTS mandate_spending_remains BEFORE DELETE ON mandate_spending BEGIN SELECT RAISE(ABORT, 'spending only grows'); END;
+CREATE TRIGGER IF NOT EXISTS credential_changes_stay BEFORE UPDATE ON credential_changes BEGIN SELECT RAISE(ABORT, 'credential changes are append-only'); END;
+CREATE TRIGGER IF NOT EXISTS credential_changes_remain BEFORE DELETE ON credential_changes BEGIN SELECT RAISE(ABORT, 'credential changes are append-only'); END;

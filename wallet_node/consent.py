@@ -1,0 +1,255 @@
+"""What customers have given the node: their credentials and mandates, each change with a row in the journal."""
+
+from typing import Any
+
+import msgspec
+
+from contracts.customer_approvals import NO_CREDENTIAL, Credential
+from contracts.typed_data import PaymentDomain
+from wallet_node import customers
+from wallet_node.addresses import checksummed
+from wallet_node.credential_changes import (
+    ChangeAccepted,
+    CredentialChangeRequest,
+    ParsedChange,
+    bind_at_creation,
+    decide_change,
+    decide_change_by_quorum,
+    judge_change,
+    parse_change,
+)
+from wallet_node.customer_proof import parse_credential
+from wallet_node.customers import CustomerView
+from wallet_node.deployment import Deployment
+from wallet_node.errors import MalformedRequest, Refusal, RefusedByNode
+from wallet_node.fields import identifier_bytes
+from wallet_node.intents import Derivation
+from wallet_node.journal import Journal
+from wallet_node.journal_entries import (
+    CredentialBound,
+    CredentialChanged,
+    MandateRegistered,
+    MandateRevoked,
+)
+from wallet_node.journal_pages import Page, Row
+from wallet_node.keystore.provider import KeyProvider
+from wallet_node.mandates import MandateRegistration, MandateRegistrations, MandateRevocations
+from wallet_node.officers_desk import Done, OfficersDesk, Waiting, proposal
+from wallet_node.policy import Policy
+from wallet_node.proof_decisions import Disproved, ProofTerms, decide_mandate_registration
+from wallet_node.store import Store
+
+CREDENTIAL_CHANGE = "credential-change"
+
+
+class Consent:
+    """Credentials and mandates of one store's customers."""
+
+    def __init__(self, keys: KeyProvider, store: Store, journal: Journal, officers: OfficersDesk) -> None:
+        self._keys = keys
+        self._store = store
+        self._journal = journal
+        self._officers = officers
+
+    # ------------------------------------------------------------------------------------------ wallets
+
+    def derive(self, request: Derivation, policy: Policy, clock_s: int) -> list[str]:
+        """Addresses of customer keys, each bound to its first credential. Raises RefusedByNode.
+
+        Repeating gives the same; nothing is derived when one line is refused.
+        """
+        refusals = list(policy.evaluate_derivation(max(request.indices)).refusals)
+        if request.credentials and len(request.credentials) != len(request.indices):
+            raise MalformedRequest("credentials has as many members as indices, or is absent")
+        credentials = [None if each is None else parse_credential(each) for each in request.credentials]
+        if refusals:
+            raise RefusedByNode(tuple(refusals))
+        now_s = self._journal.now_s(clock_s)
+        derived = self._keys.derive(request.indices)
+        page = Page(changes=list(derived.changes))
+        if any(credential is not None for credential in credentials):
+            new = {row[1] for _, rows in derived.changes for row in rows}
+            self._bind_first(page, list(zip(derived.addresses, credentials, strict=True)), new, now_s)
+        if not page.is_empty:
+            self._journal.write(page, now_s)
+        return [checksummed(address) for address in derived.addresses]
+
+    def _bind_first(
+        self, page: Page, credentials: list[tuple[bytes, Credential | None]], new: set[Any], now_s: int
+    ) -> None:
+        view = customers.load(self._store, now_s, {wallet for wallet, _ in credentials})
+        refusals = []
+        for wallet, credential in credentials:
+            if credential is None:
+                continue
+            was_bound = bool(view.credentials_of(wallet))
+            refusal = bind_at_creation(view, wallet, credential, wallet in new)
+            if refusal is not None:
+                refusals.append(Refusal(refusal.code, f"{checksummed(wallet)}: {refusal.detail}"))
+            elif not was_bound:
+                bound = CredentialBound(wallet, credential.struct_hash())
+                page.notes.append(Row(wallet[:16], bound))  # a wallet has no id; what it says is in the row
+        if refusals:
+            raise RefusedByNode(tuple(refusals))
+        page.changes += view.changes
+
+    # ------------------------------------------------------------------------------------------ mandates
+
+    def register(
+        self, request: MandateRegistrations, deployment: Deployment, policy: Policy, clock_s: int
+    ) -> list[dict[str, Any]]:
+        """For each mandate, in order, its id, or its id and why it is refused. Refusals bind nothing."""
+        now_s = self._journal.now_s(clock_s)
+        wallets = {address for each in request.mandates if (address := _bytes(each.payer))}
+        ids = [identifier_bytes(each.mandate_id) for each in request.mandates]
+        view = customers.load(self._store, now_s, wallets, ids)
+        terms = ProofTerms.of(policy, _separator(deployment))
+        page = Page()
+        answers = [self._register(page, view, terms, each) for each in request.mandates]
+        page.changes += view.changes
+        if not page.is_empty:
+            self._journal.write(page, now_s)
+        return answers
+
+    def _register(
+        self, page: Page, view: CustomerView, terms: ProofTerms | None, asked: MandateRegistration
+    ) -> dict[str, Any]:
+        if terms is None:
+            detail = "the policy names no customer_proof, so no approval can be judged"
+            return _refused_mandate(asked, (Refusal("ProofNotExpected", detail),))
+        decided = decide_mandate_registration(asked, view, terms)
+        if isinstance(decided, Disproved):
+            return _refused_mandate(asked, decided.reasons)
+        decided.record(view)
+        if decided.proof is not None:
+            content = decided.terms
+            registered = MandateRegistered(
+                content.payer,
+                content.payee,
+                content.cap_minor,
+                content.period,
+                content.starts_at_s,
+                content.expires_at_s,
+                decided.digest,
+            )
+            page.notes.append(Row(decided.mandate_id, registered, decided.proof.proof_hash))
+        return {"mandate_id": asked.mandate_id}
+
+    def revoke(self, request: MandateRevocations, clock_s: int) -> None:
+        """No payment is signed under these any more. Repeating changes nothing."""
+        now_s = self._journal.now_s(clock_s)
+        ids = list(dict.fromkeys(map(identifier_bytes, request.mandate_ids)))
+        view = customers.load(self._store, now_s, (), ids)
+        page = Page()
+        for mandate_id in ids:
+            if mandate_id not in view.revoked:
+                view.record_revocation(mandate_id)
+                page.notes.append(Row(mandate_id, MandateRevoked()))
+        page.changes += view.changes
+        if not page.is_empty:
+            self._journal.write(page, now_s)
+
+    # ------------------------------------------------------------------------------------------ credentials
+
+    def change(
+        self, request: CredentialChangeRequest, deployment: Deployment, policy: Policy, clock_s: int
+    ) -> Waiting | None:
+        """Bind, unbind or both: by a credential that is bound, or by the quorum. None: it is done.
+
+        Raises RefusedByNode with every reason. A change that was made is not made again.
+        """
+        change = parse_change(request)
+        now_s = self._journal.now_s(clock_s)
+        content = msgspec.msgpack.encode(
+            (change.wallet, change.bind and change.bind.struct_hash(), change.unbind)
+        )
+        made = self._store.query(
+            "SELECT content FROM credential_changes WHERE change_id = ?", (change.change_id,)
+        )
+        if made:
+            if made[0][0] != content:
+                detail = "this change id already stands for another change"
+                raise RefusedByNode((Refusal("ChangeIdReused", detail),))
+            return None
+        view = customers.load(self._store, now_s, [change.wallet])
+        page = Page()
+        decided: ChangeAccepted | Disproved | Waiting
+        if request.approval is not None:
+            terms = ProofTerms.of(policy, _separator(deployment))
+            if terms is None:
+                detail = "the policy names no customer_proof, so no approval can be judged"
+                raise RefusedByNode((Refusal("ProofNotExpected", detail),))
+            decided = decide_change(change, request.approval, view, terms)
+        else:
+            decided = self._ask_officers(page, change, view, policy, content)
+        if isinstance(decided, Waiting):
+            if not page.is_empty:
+                self._journal.write(page, now_s)
+            return decided
+        if isinstance(decided, Disproved):
+            if not page.is_empty:
+                self._journal.write(page, now_s)  # an operation that has ended
+            raise RefusedByNode(decided.reasons)
+        decided.record(view)
+        page.changes += view.changes
+        page.changes.append(("INSERT INTO credential_changes VALUES (?, ?)", [(change.change_id, content)]))
+        proof_hash = b"" if decided.proof is None else decided.proof.proof_hash
+        page.notes.append(
+            Row(change.change_id, _changed(decided, view, decided.proof is not None), proof_hash)
+        )
+        self._journal.write(page, now_s)
+        return None
+
+    def _ask_officers(
+        self, page: Page, change: ParsedChange, view: CustomerView, policy: Policy, content: bytes
+    ) -> ChangeAccepted | Disproved | Waiting:
+        quorum = policy.file.changes.credentials
+        if quorum is None:
+            detail = "the policy names no quorum under changes.credentials: send the customer's approval"
+            return Disproved((Refusal("ProofMissing", detail),))
+        if not self._keys.own_addresses([change.wallet]):
+            detail = f"{checksummed(change.wallet)} is no wallet of this node"
+            return Disproved((Refusal("UnknownPayer", detail),))
+        refusals = judge_change(change, view)
+        if refusals:
+            return Disproved(refusals)
+        bind = None if change.bind is None else "0x" + change.bind.struct_hash().hex()
+        description: dict[str, object] = {
+            "says": [f"The credentials of {checksummed(change.wallet)} are changed without its customer."],
+            "wallet": checksummed(change.wallet),
+            "bind": bind,
+            "unbind": None if change.unbind is None else "0x" + change.unbind.hex(),
+        }
+        asked = self._officers.ask(
+            page,
+            policy,
+            view.now_s,
+            proposal(change.change_id, CREDENTIAL_CHANGE, content, description, quorum),
+        )
+        if isinstance(asked, Waiting):
+            return asked
+        assert not isinstance(asked, Done), "what was executed is among the changes, in the same commit"
+        return Disproved(asked) if asked else decide_change_by_quorum(change, view)
+
+
+def _refused_mandate(asked: MandateRegistration, reasons: tuple[Refusal, ...]) -> dict[str, Any]:
+    first = reasons[0]
+    refusal = {"code": first.code, "detail": first.detail, "reasons": reasons}
+    return {"mandate_id": asked.mandate_id, "refusal": refusal}
+
+
+def _changed(accepted: ChangeAccepted, view: CustomerView, is_by_customer: bool) -> CredentialChanged:
+    change = accepted.change
+    unbound = NO_CREDENTIAL
+    if change.unbind is not None:
+        unbound = view.credentials_of(change.wallet)[change.unbind].credential.struct_hash()
+    bound = NO_CREDENTIAL if change.bind is None else change.bind.struct_hash()
+    return CredentialChanged(change.wallet, bound, unbound, "credential" if is_by_customer else "quorum")
+
+
+def _separator(deployment: Deployment) -> bytes:
+    return PaymentDomain(deployment.domain_name, deployment.chain_id, deployment.contract).separator
+
+
+def _bytes(address: str) -> bytes:
+    return bytes.fromhex(address[2:])
