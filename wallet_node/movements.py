@@ -200,6 +200,15 @@ def describe(movement: Movement) -> str:
     return sentence[0].upper() + sentence[1:]
 
 
+def total_minor(moved: Movements) -> int:
+    """How much of the currency they move, allow or hold together; of net positions, what is given."""
+    return sum(
+        each.amount_minor
+        for each in moved
+        if each.amount_minor is not None and each.detail.get("direction") != "receives"
+    )
+
+
 def movement_fields(movement: Movement) -> dict[str, Any]:
     """A movement as JSON says it: without what is absent, addresses checksummed, other bytes as hex."""
     named = {

@@ -239,6 +239,12 @@ class Web3SignerWire:
             raise NonceConflict(f"this content already has the nonce {own}")
         if own > nonce:
             raise NonceConflict(f"the nonce {nonce} is taken: the next one is {own}")
+        terms = self._node.policy.file.nonces
+        longest = terms.longest_transaction_jump if space == TRANSACTION else terms.longest_payment_jump
+        if not is_known and nonce - own > longest:
+            # Refused before the node hears of the id, which a refusal would end: its time may come.
+            far = f"the nonce {nonce} is more than {longest} above the next one, {own}"
+            raise RefusedByNode((Refusal("NonceFloorTooFar", far),))
 
     def _key_of(self, address: bytes) -> str:
         for name, own in self._node.named_keys.items():

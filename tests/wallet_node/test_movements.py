@@ -26,6 +26,7 @@ from wallet_node.movements import (
     Movements,
     Setting,
     describe,
+    total_minor,
 )
 from wallet_node.signing import compact
 
@@ -394,6 +395,15 @@ def test_a_transaction_of_nothing_to_oneself_uses_up_a_nonce_and_any_other_is_re
         assert refused.code == "UnknownCall"
     refused = transaction_movements("other", SETTING, b"\x01\x02\x03\x04", 9)
     assert isinstance(refused, Refusal)
+
+
+def test_amounts_add_up_and_a_net_cycle_counts_what_is_given() -> None:
+    assert total_minor(moved(CURRENCY, abi.encode_mint(7))) == 7
+    assert total_minor(moved(CURRENCY, abi.encode_pause())) == 0
+    records = [Record(payee, amount, 0, WORD, WORD) for payee, amount in ((ALICE, 5), (BOB, 6))]
+    assert total_minor(moved(CURRENCY, abi.encode_settle(pack(records), UNTIL_S))) == 11
+    positions = settlement.pack_positions({1: -5, 2: 2, 3: 3})
+    assert total_minor(moved(SETTLEMENT, settlement.encode_settle_net(1, WORD, positions))) == 5
 
 
 # --- sentences ----------------------------------------------------------------------------------------------

@@ -190,6 +190,7 @@ def test_a_nonce_too_far_ahead_is_incorrect(wire: Web3SignerWire, node: WalletNo
     assert far == (200, -32006, "Incorrect nonce", "NonceFloorTooFar")
     assert rows(node) == 0
     call(wire, "eth_signTransaction", asked(nonce="0x3e8"))
+    call(wire, "eth_signTransaction", asked(nonce="0x3e9"))
 
 
 def test_policy_judges_as_it_does_every_caller(wire: Web3SignerWire, node: WalletNode) -> None:
