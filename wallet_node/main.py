@@ -12,7 +12,7 @@
 
 Without a command it serves. The passphrase comes from the file that FLORIN_WALLET_NODE_PASSPHRASE_FILE
 names. A policy is a file, or the name of one that ships with the node: `sandbox-no-proof` or
-`sandbox-central-bank`.
+`sandbox-no-quorum`.
 """
 
 import argparse

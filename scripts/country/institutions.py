@@ -49,7 +49,7 @@ CENTRAL_BANK = InstitutionPlan(
     kind="central_bank",
     participant_id=0,
     keys=("governor", "issuer", "pauser", "upgrader"),
-    policy="sandbox-central-bank",
+    policy="sandbox-no-quorum",
     port=8100,
 )
 PAYING_BANK = InstitutionPlan(
