@@ -11,7 +11,7 @@ from contracts.notary import SIGNER_LOG, decode_anchor
 from contracts.transactions import Transaction as UnsignedTransaction
 from wallet_node.call_movements import transaction_movements
 from wallet_node.deployment import CURRENCY, NOTARY, Deployment
-from wallet_node.errors import Refusal, RefusedByNode
+from wallet_node.errors import JournalUnavailable, Refusal, RefusedByNode
 from wallet_node.fields import MAXIMUM_INTEGER, address_bytes, identifier_bytes
 from wallet_node.intents import Transaction
 from wallet_node.journal import Journal
@@ -132,7 +132,6 @@ class TransactionSigner:
             (desk.page.first_attempts if known is None else desk.page.later_attempts).append(row)
             desk.page.changes += desk.reservations.changes()
             self._write(desk)
-            desk.reservations.keep()
         return self._signed(intent.key, unsigned, digest)
 
     def _load(self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int) -> _Desk:
@@ -227,8 +226,14 @@ class TransactionSigner:
         return call.size > 0 and self._journal.root_at(call.size) == call.root
 
     def _write(self, desk: _Desk) -> None:
-        if not desk.page.is_empty:
+        if desk.page.is_empty:
+            return
+        try:
             self._journal.write(desk.page, desk.now_s)
+        except JournalUnavailable:
+            self._spending.forget()
+            raise
+        desk.reservations.keep()
 
     def _signed(self, name: str, unsigned: UnsignedTransaction, digest: bytes) -> SignedTransaction:
         key = self._keys.named_key(name)

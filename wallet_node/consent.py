@@ -1,4 +1,4 @@
-"""What customers have given the node: their credentials and mandates, each change with a row in the journal."""
+"""What customers have given the node: credentials and mandates, each change with a row in the journal."""
 
 from typing import Any
 

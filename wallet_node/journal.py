@@ -31,11 +31,6 @@ from wallet_node.known_intents import read_known
 from wallet_node.nonces import Known, Space
 from wallet_node.store import Store
 
-_SECONDS_A_DAY: Final = 86_400
-_ADD_SPENT: Final = (
-    "INSERT INTO spending VALUES (?, ?, ?)"
-    " ON CONFLICT (cap, day) DO UPDATE SET spent_minor = spent_minor + excluded.spent_minor"
-)
 _SET_TIP: Final = (
     "INSERT INTO tip VALUES (1, ?, ?, ?) ON CONFLICT (only_one) DO UPDATE"
     " SET size = excluded.size, leaf = excluded.leaf, last_seen_s = excluded.last_seen_s"
@@ -108,14 +103,6 @@ class Journal:
         """The hash of the policy that a row activated last, if ever one did."""
         found = self._store.query("SELECT policy_hash FROM activations ORDER BY sequence DESC LIMIT 1")
         return found[0][0] if found else None
-
-    def spent_on(self, now_s: int) -> dict[str, int]:
-        """What each daily cap has used on the day of `now_s` (UTC)."""
-        return dict(
-            self._store.query(
-                "SELECT cap, spent_minor FROM spending WHERE day = ?", (now_s // _SECONDS_A_DAY,)
-            )
-        )
 
     # ------------------------------------------------------------------------------------------ writing
 
@@ -201,8 +188,6 @@ class Journal:
         insert("journal", 2, rows)
         insert("subtrees", 3, growth.extend(leaves))
         activated = self._insert_index(page, before.size + 1)
-        for cap, amount_minor in page.spent.items():
-            self._store.connection.execute(_ADD_SPENT, (cap, now_s // _SECONDS_A_DAY, amount_minor))
         for statement, parameters in page.changes:
             self._store.connection.executemany(statement, parameters)
         return _Tip(

@@ -35,7 +35,6 @@ class Page:
     """AttemptRefused: of ids that have their nonce; the same codes again add no row."""
     notes: list[Row] = field(default_factory=list)
     """Every other kind; the id is the operation's, the mandate's or the change's."""
-    spent: dict[str, int] = field(default_factory=dict)
     changes: list[tuple[str, Sequence[tuple[Any, ...]]]] = field(default_factory=list)
     """What other rooms write beside the rows, in the same transaction: a statement and its parameters."""
 
@@ -53,7 +52,7 @@ class Page:
 
     @property
     def is_empty(self) -> bool:
-        return not (any(True for _ in self.rows) or self.changes or self.spent)
+        return not (any(True for _ in self.rows) or self.changes)
 
     def activate(self, operation_id: bytes, policy_hash: bytes, source: bytes) -> None:
         """The pages after this one are decided by another policy; `policy_hash` is SHA-256 of `source`."""

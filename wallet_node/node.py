@@ -47,7 +47,9 @@ class WalletNode:
         self._keys = FileKeyProvider(secrets, self._store)
         self._journal = Journal(self._store, policy.digest, policy.source)
         self._deployment = BoundDeployment(home, self._store)
-        spending = Spending(self._store)
+        self._spending = spending = Spending(self._store)
+        spending.know(policy.ledgers)
+        spending.sweep(self._journal.now_s(self._now()))
         self._officers = OfficersDesk(self._store, self._journal)
         self._payments = PaymentSigner(self._keys, self._store, self._journal, spending, self._officers)
         self._transactions = TransactionSigner(self._keys, self._journal, spending, self._officers)
@@ -212,10 +214,7 @@ class WalletNode:
         now_s = self._journal.now_s(self._now())
         page = Page()
         description: dict[str, object] = {
-            "says": [
-                f"The policy {self.policy.name} {self.policy.file.version} is replaced by"
-                f" {decided.name} {decided.file.version}."
-            ],
+            "says": [f"The policy becomes {decided.name} {decided.file.version}, was {_title(self.policy)}."],
             "policy_hash": "0x" + decided.digest.hex(),
             "source": request.source,
         }
@@ -241,6 +240,7 @@ class WalletNode:
         if isinstance(asked, Done) or asked:
             done = Refusal("OperationExecuted", "this change was made before; propose another one anew")
             raise RefusedByNode((done,) if isinstance(asked, Done) else asked)
+        self._spending.know(decided.ledgers)
         self.policy = decided
         return {"policy": {"name": decided.name, "hash": "0x" + decided.digest.hex()}}
 
@@ -254,3 +254,7 @@ class WalletNode:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _title(policy: Policy) -> str:
+    return f"{policy.name} {policy.file.version}"

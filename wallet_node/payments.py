@@ -12,7 +12,7 @@ from wallet_node import customers
 from wallet_node.customer_proof import AssertionProof, MandateProof
 from wallet_node.customers import CustomerView
 from wallet_node.deployment import Deployment
-from wallet_node.errors import Refusal
+from wallet_node.errors import JournalUnavailable, Refusal
 from wallet_node.fields import MAXIMUM_PAYMENT_NONCE, address_bytes, identifier_bytes
 from wallet_node.intents import Payment, PaymentBatch
 from wallet_node.journal import Journal
@@ -57,7 +57,9 @@ class Signed(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Every reason why a payment was not signed; the first one is its code. `proof_hash`: of what was given."""
+    """Every reason why a payment was not signed; the first one is its code. `proof_hash` is of the proof that
+    was given.
+    """
 
     reasons: tuple[Refusal, ...]
     proof_hash: bytes = b""
@@ -114,9 +116,16 @@ class PaymentSigner:
         desk.page.changes += desk.reservations.changes()
         desk.page.changes += desk.view.changes
         if not desk.page.is_empty:
-            self._journal.write(desk.page, desk.now_s)
-            desk.reservations.keep()
+            self._write(desk)
         return _sign_all(decided)
+
+    def _write(self, desk: _Desk) -> None:
+        try:
+            self._journal.write(desk.page, desk.now_s)
+        except JournalUnavailable:
+            self._spending.forget()
+            raise
+        desk.reservations.keep()
 
     def _load(self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int) -> _Desk:
         now_s = self._journal.now_s(clock_s)

@@ -35,8 +35,8 @@ from wallet_node.errors import (
     WalletNodeError,
 )
 from wallet_node.fields import address_bytes
-from wallet_node.journal import PAYMENT, TRANSACTION
 from wallet_node.node import WalletNode
+from wallet_node.nonces import PAYMENT, TRANSACTION
 from wallet_node.payment_documents import payment_batch
 from wallet_node.signing import expand
 from wallet_node.transaction_json import listed_accounts, parse_transaction, transaction_intent
@@ -132,7 +132,7 @@ class Web3SignerWire:
         if verbs is None:
             return None
         if method not in verbs:
-            raise MethodNotAllowed(f"{path} is used with {' and '.join(verbs)}")
+            raise MethodNotAllowed(path, tuple(verbs))
         return verbs[method](body)
 
     # --- JSON-RPC ---
@@ -204,10 +204,10 @@ class Web3SignerWire:
         intent = transaction_intent(asked, key, deployment.chain_id, listed)
         self._require_nonce(TRANSACTION, intent.transaction_id, asked.sender, asked.nonce)
         signed = self._node.sign_transaction(intent)
-        if "raw" not in signed:
+        if isinstance(signed, tuple):
             raise ApprovalPending(
                 "officers must approve this transaction; send the same again when they have",
-                tuple(Refusal("ApprovalPending", f"{name}: {value}") for name, value in signed.items()),
+                tuple(Refusal("ApprovalPending", f"{name}: {value}") for name, value in signed[1].items()),
             )
         raw: str = signed["raw"]
         return raw
