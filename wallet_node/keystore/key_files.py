@@ -151,7 +151,7 @@ def _read(content: bytes) -> tuple[_KeyFile, _Scrypt | _Pbkdf2]:
 
 
 def _unbounded_scrypt(password: bytes, salt: bytes, terms: _Scrypt) -> bytes:
-    """Terms outside n < 2^(16 r) (RFC 7914 §2): OpenSSL refuses them, and the format's own vector has them."""
+    """Terms outside n < 2^(16 r) (RFC 7914 §2), which OpenSSL refuses and the format's own vector uses."""
     from Crypto.Protocol.KDF import scrypt  # eth-account brings it
 
     text, salt_text = password.decode("latin-1"), salt.decode("latin-1")
