@@ -21,7 +21,7 @@ from typing import Any
 from wallet_node import hardening
 from wallet_node.addresses import checksummed
 from wallet_node.backup_commands import answer, key_names, named_addresses, run_backup, run_restore
-from wallet_node.errors import MalformedRequest
+from wallet_node.errors import MalformedRequest, OutputExists
 from wallet_node.keystore.custody import Custody, KekKind
 from wallet_node.keystore.disk import changing, read_secret, write_new
 from wallet_node.keystore.files import open_keystore, read_manifest, rotate_kek
@@ -125,6 +125,8 @@ def _export_key(options: argparse.Namespace) -> int:
     password = read_secret(options.password_file, purpose="the key file's password")
     if len(password) < _SHORTEST_PASSWORD:
         raise MalformedRequest(f"the key file's password has fewer than {_SHORTEST_PASSWORD} characters")
+    if options.out.exists():
+        raise OutputExists(f"{options.out.name} exists; secrets are never written over something")
     key = SoftwareKey(open_keystore(custody.keystore, custody.unwrap).secret(options.name))
     write_new(options.out, make_key_file(key, password, options.kdf))
     return answer({"keys": {options.name: checksummed(key.address)}})

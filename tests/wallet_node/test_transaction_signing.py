@@ -83,11 +83,24 @@ def test_raw_bytes_equal_eth_accounts_also_with_leading_zeros(home: Home) -> Non
 
 
 @pytest.mark.parametrize("size", [0, 1, 51, 52, 55, 56, 250, 255, 256, 65_535, 65_536])
-def test_data_of_every_length_class_is_encoded_as_eth_account_does(home: Home, size: int) -> None:
-    node = home.open()
-    asked = transaction(SETTLE + "5a" * size)
-    answer = sign_one(node, asked)
-    assert (answer["raw"], answer["hash"]) == oracle(asked, 0)
+def test_data_of_every_length_class_is_encoded_as_eth_account_does(size: int) -> None:
+    from wallet_node.keystore.software_key import SoftwareKey
+
+    asked = transaction("0x" + "5a" * size)
+    unsigned = ContractTransaction(
+        CHAIN_ID,
+        0,
+        asked["max_priority_fee_per_gas"],
+        asked["max_fee_per_gas"],
+        asked["gas"],
+        bytes.fromhex(asked["to"][2:]),
+        0,
+        b"\x5a" * size,
+    )
+    raw, transaction_hash = unsigned.signed(
+        SoftwareKey(INSTITUTION_SECRET).sign_digest(unsigned.signing_hash)
+    )
+    assert ("0x" + raw.hex(), "0x" + transaction_hash.hex()) == oracle(asked, 0)
 
 
 @pytest.mark.parametrize("value", [0, 1, 127, 128, 255, 256, 2**63 - 1])
