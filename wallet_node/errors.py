@@ -16,6 +16,8 @@ class WalletNodeError(Exception):
     """An error with a stable `code`; the class name is the code."""
 
     status: ClassVar[int] = 500
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    """What the HTTP answer says beside the problem; names in lower case."""
 
     def __init__(self, detail: str, reasons: tuple[Refusal, ...] = ()) -> None:
         super().__init__(detail)
@@ -43,9 +45,42 @@ class UnknownPath(WalletNodeError):
 class MethodNotAllowed(WalletNodeError):
     status = 405
 
+    def __init__(self, path: str, allowed: tuple[str, ...]) -> None:
+        methods = ", ".join(allowed)
+        super().__init__(f"{path} is used with {methods}")
+        self.headers = ((b"allow", methods.encode()),)
+
 
 class BodyTooLarge(WalletNodeError):
     status = 413
+
+
+class HeadersTooLarge(WalletNodeError):
+    status = 431
+    headers = ((b"connection", b"close"),)
+
+
+class RequestTooSlow(WalletNodeError):
+    """The headers or the body did not arrive whole in time; the connection is closed."""
+
+    status = 408
+    headers = ((b"connection", b"close"),)
+
+
+class CallerNotAllowed(WalletNodeError):
+    """Not a known caller, not a user whom this caller's endpoint serves, or not a verb that it may use."""
+
+    status = 403
+
+
+class RateLimited(WalletNodeError):
+    """The caller has used up its requests of this verb; `retry_after_s` (whole seconds) says when to ask again."""
+
+    status = 429
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.headers = ((b"retry-after", str(retry_after_s).encode()),)
 
 
 class WrongDeployment(WalletNodeError):
@@ -74,6 +109,13 @@ class NotBound(WalletNodeError):
     """No deployment is bound yet: run `python -m wallet_node.main bind`."""
 
     status = 409
+
+
+class TooManyConnections(WalletNodeError):
+    """The endpoint has as many connections open as it serves, or a caller's bodies under way fill their share."""
+
+    status = 503
+    headers = ((b"retry-after", b"1"),)
 
 
 class JournalUnavailable(WalletNodeError):
@@ -121,6 +163,10 @@ class AlreadyRunning(WalletNodeError):
 
 class SocketUnusable(WalletNodeError):
     """The socket's path cannot be used: too long for the system, say."""
+
+
+class CertificateUnusable(WalletNodeError):
+    """A certificate for mTLS cannot be read, does not fit its key, or is open to other users."""
 
 
 class AlreadyBound(WalletNodeError):
