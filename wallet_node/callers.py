@@ -1,7 +1,7 @@
 """Who asks, and what each may ask for.
 
-A caller's name comes from where its connection came in (a Unix endpoint) or from its certificate (mTLS), never
-from what it sends. Whatever is not in VERBS is allowed to nobody, so a new route needs its line here.
+A caller's name comes from where its connection came in (a Unix endpoint) or from its certificate (mTLS),
+never from what it sends. Whatever is not in VERBS is allowed to nobody, so a new route needs its line here.
 """
 
 import os

@@ -74,7 +74,7 @@ class CallerNotAllowed(WalletNodeError):
 
 
 class RateLimited(WalletNodeError):
-    """The caller has used up its requests of this verb; `retry_after_s` (whole seconds) says when to ask again."""
+    """The caller has used up its requests of this verb; ask again after `retry_after_s`, whole seconds."""
 
     status = 429
 
@@ -112,7 +112,7 @@ class NotBound(WalletNodeError):
 
 
 class TooManyConnections(WalletNodeError):
-    """The endpoint has as many connections open as it serves, or a caller's bodies under way fill their share."""
+    """The endpoint has as many connections as it serves, or a caller's unfinished bodies fill their share."""
 
     status = 503
     headers = ((b"retry-after", b"1"),)

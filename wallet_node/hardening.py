@@ -1,14 +1,13 @@
-"""What the operating system is asked for: no dumps, private files, one process a home, a private socket."""
+"""What the operating system is asked for: no dumps, private files, one process a home."""
 
 import ctypes
 import fcntl
 import os
 import resource
-import socket
 import stat
 from pathlib import Path
 
-from wallet_node.errors import AlreadyRunning, HomeTooOpen, PassphraseUnusable, SocketUnusable
+from wallet_node.errors import AlreadyRunning, HomeTooOpen, PassphraseUnusable
 
 _PR_GET_DUMPABLE = 3
 _PR_SET_DUMPABLE = 4
@@ -49,24 +48,6 @@ def hold(home: Path) -> int:
     return handle
 
 
-def listen(path: Path) -> socket.socket:
-    """A listening Unix socket, mode 0600 from the start. A socket left by a dead process is replaced."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _remove_stale(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        listener.bind(str(path))  # the umask of harden_process makes it 0700 at most
-    except OSError as error:
-        listener.close()
-        raise SocketUnusable(
-            f"cannot listen on {path} ({error}); a path of at most 107 bytes works"
-        ) from None
-    path.chmod(0o600)
-    listener.listen(128)
-    listener.setblocking(False)
-    return listener
-
-
 def read_passphrase(variable: str = "FLORIN_WALLET_NODE_PASSPHRASE_FILE") -> bytes:
     """The passphrase from the private file that an environment variable names. Raises PassphraseUnusable."""
     named = os.environ.get(variable)
@@ -82,17 +63,3 @@ def read_passphrase(variable: str = "FLORIN_WALLET_NODE_PASSPHRASE_FILE") -> byt
     if len(passphrase) < _SHORTEST_PASSPHRASE:
         raise PassphraseUnusable(f"the passphrase has fewer than {_SHORTEST_PASSPHRASE} characters")
     return passphrase
-
-
-def _remove_stale(path: Path) -> None:
-    if not path.exists():
-        return
-    if not stat.S_ISSOCK(path.lstat().st_mode):
-        raise AlreadyRunning(f"{path.name} exists and is not a socket")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except (ConnectionRefusedError, FileNotFoundError):
-            path.unlink(missing_ok=True)
-            return
-    raise AlreadyRunning(f"a process already answers on {path.name}")

@@ -28,7 +28,10 @@ BODIES_UNDER_WAY_BYTES = 64 * 1024 * _KIB
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What one endpoint bears. A proven connection is one whose caller is known."""
+    """What one endpoint bears. A proven connection is one whose caller is known and may connect.
+
+    `request_bytes` bounds a request on the wire, with what is read of it only to be thrown away.
+    """
 
     proven: int = 256
     unproven: int = 32
@@ -37,6 +40,7 @@ class ConnectionLimits:
     unread_answer_s: float = 30.0
     handshake_s: float = 5.0
     header_bytes: int = 16 * _KIB
+    request_bytes: int = 32 * 1024 * _KIB
 
 
 def body_bytes(verb: Verb | None) -> int:
@@ -80,7 +84,7 @@ class BodiesUnderWay:
         """Take room for a part. Raises TooManyConnections, and then takes none."""
         held = self._held_bytes.get(caller, 0) + size
         if held > self._most_bytes:
-            raise TooManyConnections(f"{caller} is sending too many large requests at once; nothing was signed")
+            raise TooManyConnections(f"{caller} sends too many large requests at once; nothing was signed")
         self._held_bytes[caller] = held
 
     def release(self, caller: str, size: int) -> None:

@@ -1,6 +1,8 @@
 """The composition root: `python -m wallet_node.main`.
 
-    serve             --home DIR --socket PATH --policy FILE
+    serve             --home DIR --policy FILE --socket PATH
+                      [--listen CALLER=unix:PATH | CALLER=tls:HOST:PORT | tls:HOST:PORT]...
+                      [--certificates DIR]              for tls: the node's own identity
     init              --home DIR --keys institution     make the seed and the named keys; repeatable
     bind              --home DIR --chain-id N --contract 0x.. --domain-name NAME [--notary 0x..]
                                                         the one deployment to sign for; repeatable
@@ -21,7 +23,7 @@ from pathlib import Path
 
 import msgspec
 
-from wallet_node import hardening
+from wallet_node import endpoints, hardening
 from wallet_node.addresses import checksummed
 from wallet_node.errors import MalformedRequest, WalletNodeError
 
@@ -49,8 +51,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m wallet_node.main", description="Florin's key-management node."
     )
     commands = parser.add_subparsers(required=True)
-    serve = commands.add_parser("serve", help="serve on a Unix socket (the default)")
-    serve.add_argument("--socket", type=Path, required=True)
+    serve = commands.add_parser("serve", help="serve on Unix sockets or over mTLS (the default)")
+    endpoints.add_options(serve)
     serve.add_argument("--policy", required=True, help="a policy file, or the name of a bundled one")
     init = commands.add_parser("init", help="make the keystore; repeatable")
     init.add_argument("--keys", required=True, help="names of institutional keys, separated by commas")
@@ -67,23 +69,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    import uvicorn
-
+    from wallet_node.callers import declared
     from wallet_node.keystore.files import unlock
     from wallet_node.node import WalletNode
     from wallet_node.policy import Policy
     from wallet_node.routes import Application
+    from wallet_node.serving import serve
     from wallet_node.signing import require_backends
 
     require_backends()
     home: Path = options.home
+    named = endpoints.chosen(options)
     policy = Policy.load(_policy_path(options.policy))
     hardening.require_private(home)
     secrets = unlock(home / "keystore", hardening.read_passphrase())
     hardening.hold(home)
     node = WalletNode(home, secrets, policy)
     node.test_itself()
-    listener = hardening.listen(options.socket)
+    application = Application(node, callers=lambda: declared(node.policy.file))
     state = node.readiness()
     _log.info(
         "ready: policy %s (%s), %d institutional keys, %d derived keys, %d journal rows, bound: %s",
@@ -94,25 +97,12 @@ def _serve(options: argparse.Namespace) -> int:
         state["journal_rows"],
         state["bound"],
     )
-    server = uvicorn.Server(
-        uvicorn.Config(
-            Application(node),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            loop="asyncio",
-            timeout_keep_alive=75,  # longer than callers keep an idle connection, so that they close first
-            timeout_graceful_shutdown=5,
-        )
-    )
     # uvicorn raises the signal that stopped it once more after closing; then there is nothing left to stop.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        server.run(sockets=[listener])
+        serve(application, named, options.certificates)
     finally:
-        options.socket.unlink(missing_ok=True)
         node.close()
     return 0
 

@@ -65,7 +65,7 @@ class Metrics:
         )
 
     def answered(self, caller: str, verb: Verb | str | None, status: int, took_s: float) -> None:
-        """Count one answer. `caller` and `verb` are names from the tables, or OTHER; None is a health check."""
+        """Count one answer. `caller` and `verb` are of the tables, or OTHER; None is a health check."""
         label = "health" if verb is None else verb
         self._requests.labels(caller, label, str(status)).inc()
         self._latency.labels(label).observe(took_s)

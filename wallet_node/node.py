@@ -111,28 +111,6 @@ class WalletNode:
             "policy": self.policy.name,
         }
 
-    def metrics(self) -> str:
-        """Prometheus text exposition."""
-        lines = ["# TYPE florin_wallet_node_signatures_total counter"]
-        lines += [
-            f'florin_wallet_node_signatures_total{{kind="{kind}"}} {count}'
-            for kind, count in sorted(self.signatures.items())
-        ]
-        lines.append("# TYPE florin_wallet_node_refusals_total counter")
-        lines += [
-            f'florin_wallet_node_refusals_total{{code="{code}"}} {count}'
-            for code, count in sorted(self.refusals.items())
-        ]
-        gauges = {
-            "ready": int(self.is_sound),
-            "institutional_keys": len(self._keys.named),
-            "derived_keys": self._keys.derived_count,
-            "journal_rows": self._journal.length,
-        }
-        for name, value in gauges.items():
-            lines += [f"# TYPE florin_wallet_node_{name} gauge", f"florin_wallet_node_{name} {value}"]
-        return "\n".join(lines) + "\n"
-
     def close(self) -> None:
         """Close the store."""
         self._store.close()
