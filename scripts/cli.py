@@ -5,6 +5,8 @@ import sys
 
 import typer
 
+from scripts.commands import wallet_node
+
 app = typer.Typer(
     name="florin",
     help="A two-tier digital currency that a bank can run.",
@@ -45,6 +47,7 @@ def _register(name: str, module_name: str, summary: str) -> None:
 
 for _name, (_module_name, _summary) in COMMANDS.items():
     _register(_name, _module_name, _summary)
+app.add_typer(wallet_node.app)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where callers reach the node: Unix sockets, one for each caller, and TLS with certificates on both sides."""
+"""Where callers reach the node: a Unix socket for each caller, and TLS with certificates on both sides."""
 
 import argparse
 import re

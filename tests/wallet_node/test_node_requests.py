@@ -1,35 +1,17 @@
 """The HTTP interface, as a caller meets it; uvicorn's part is played by the test (ASGI)."""
 
 import json
-from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
+from http_calls import call
 from node_builders import CENTRAL_BANK, Home, batch, customers, payment, transaction
 
 from wallet_node.journal import verify
-from wallet_node.node import WalletNode
-from wallet_node.routes import MAXIMUM_BODY_BYTES, Application
+from wallet_node.limits import body_bytes
+from wallet_node.routes import Application
 
 MINT = "0xa0712d68" + "00" * 32
-
-
-async def call(node: WalletNode, method: str, path: str, *parts: bytes) -> tuple[int, str, Any]:
-    """One request in as many body parts as given: status, content type, content."""
-    sent: list[MutableMapping[str, Any]] = []
-    pending = list(parts) or [b""]
-
-    async def receive() -> MutableMapping[str, Any]:
-        part = pending.pop(0)
-        return {"type": "http.request", "body": part, "more_body": bool(pending)}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message)
-
-    await Application(node)({"type": "http", "method": method, "path": path}, receive, send)
-    content_type = dict(sent[0]["headers"])[b"content-type"].decode()
-    body = sent[1]["body"]
-    return sent[0]["status"], content_type, json.loads(body) if "json" in content_type else body.decode()
 
 
 GOOD = batch(payment("0x" + "01" * 20))
@@ -170,7 +152,7 @@ async def test_a_body_may_come_in_parts_and_may_not_be_too_large(home: Home) -> 
     body = json.dumps(batch(payment(payer))).encode()
     status, _, answer = await call(node, "POST", "/v1/payments:sign", body[:50], body[50:51], body[51:])
     assert (status, answer["results"][0]["nonce"]) == (200, 0)
-    part = b" " * (MAXIMUM_BODY_BYTES // 2 + 1)
+    part = b" " * (body_bytes("sign-payments") // 2 + 1)
     status, _, problem = await call(node, "POST", "/v1/payments:sign", part, part)
     assert (status, problem["code"]) == (413, "BodyTooLarge")
 
@@ -203,27 +185,28 @@ async def test_a_refused_transaction_says_every_reason(home: Home) -> None:
 
 async def test_keys_readiness_and_metrics_say_what_the_node_is(home: Home) -> None:
     node = home.open()
+    served = Application(node)
     payer = customers(node, 2)[0]
     await call(
-        node, "POST", "/v1/payments:sign", json.dumps(batch(payment(payer), payment(payer, payer))).encode()
+        served, "POST", "/v1/payments:sign", json.dumps(batch(payment(payer), payment(payer, payer))).encode()
     )
-    _, _, keys = await call(node, "GET", "/v1/keys")
+    _, _, keys = await call(served, "GET", "/v1/keys")
     assert keys["derived"] == 2
     assert keys["policy"] == {"name": "sandbox-no-proof", "hash": "0x" + node.policy.digest.hex()}
     assert keys["keys"] == {"institution": "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"}
-    status, _, ready = await call(node, "GET", "/readyz")
+    status, _, ready = await call(served, "GET", "/readyz")
     assert (status, ready["ready"], ready["keys"], ready["bound"]) == (200, True, 1, True)
-    assert (await call(node, "GET", "/healthz"))[0] == 200
-    _, content_type, metrics = await call(node, "GET", "/metrics")
+    assert (await call(served, "GET", "/healthz"))[0] == 200
+    _, content_type, metrics = await call(served, "GET", "/metrics")
     assert content_type.startswith("text/plain")
-    assert 'florin_wallet_node_signatures_total{kind="payment"} 1\n' in metrics
-    assert 'florin_wallet_node_refusals_total{code="SelfPayment"} 1\n' in metrics
-    await call(node, "POST", "/v1/payments:sign", json.dumps(batch(payment(payer), chain_id=1)).encode())
-    await call(node, "POST", "/v1/transactions:sign", json.dumps(transaction(MINT, value=1)).encode())
-    await call(node, "POST", "/v1/transactions:sign", b"{")
-    _, _, metrics = await call(node, "GET", "/metrics")
+    assert 'florin_wallet_node_signatures_total{kind="payment"} 1.0\n' in metrics
+    assert 'florin_wallet_node_refusals_total{code="SelfPayment"} 1.0\n' in metrics
+    await call(served, "POST", "/v1/payments:sign", json.dumps(batch(payment(payer), chain_id=1)).encode())
+    await call(served, "POST", "/v1/transactions:sign", json.dumps(transaction(MINT, value=1)).encode())
+    await call(served, "POST", "/v1/transactions:sign", b"{")
+    _, _, metrics = await call(served, "GET", "/metrics")
     for code in ("WrongDeployment", "ValueNotAllowed", "MalformedRequest"):
-        assert f'florin_wallet_node_refusals_total{{code="{code}"}} 1\n' in metrics
+        assert f'florin_wallet_node_refusals_total{{code="{code}"}} 1.0\n' in metrics
 
 
 async def test_the_journals_head_is_told_to_whoever_asks(home: Home) -> None:
