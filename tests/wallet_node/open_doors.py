@@ -68,8 +68,8 @@ async def opened(
 async def until(is_so: Callable[[], bool]) -> None:
     """Let the loop turn until something is so; fail after ten seconds of the real clock."""
     async with asyncio.timeout(10):
-        while not is_so():
-            await asyncio.sleep(0.001)  # noqa: ASYNC110
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 async def swept(listener: Listener, reader: asyncio.StreamReader, clocks: Clocks) -> bytes:
