@@ -29,6 +29,8 @@ class NodeProcess:
     environment: dict[str, str]
     serving: subprocess.Popen[bytes] | None = None
     log: list[Path] = field(default_factory=list)
+    listen: list[str] = field(default_factory=list)
+    """Further endpoints, `--listen` before the first; and what they need."""
 
     @classmethod
     def make(cls, directory: Path) -> "NodeProcess":
@@ -82,7 +84,8 @@ class NodeProcess:
         return self._when_ready()
 
     def serve_arguments(self) -> list[str]:
-        return ["--home", str(self.home), "--socket", str(self.socket), "--policy", "sandbox-no-proof"]
+        own = ["--home", str(self.home), "--socket", str(self.socket), "--policy", "sandbox-no-proof"]
+        return [*own, *(["--listen", *self.listen] if self.listen else [])]
 
     def client(self) -> httpx.Client:
         transport = httpx.HTTPTransport(uds=str(self.socket))

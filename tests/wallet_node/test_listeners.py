@@ -16,6 +16,7 @@ from wallet_node.endpoints import UnixEndpoint
 from wallet_node.limits import ConnectionLimits
 from wallet_node.listeners import Listener
 from wallet_node.routes import Application
+from wallet_node.serving import NodeServer
 
 GET = b"GET /v1/keys HTTP/1.1\r\nHost: node\r\n\r\n"
 LIMITS = ConnectionLimits(proven=2, unproven=2)
@@ -274,3 +275,15 @@ async def test_a_body_that_is_broken_off_its_framing_is_refused_and_nothing_is_d
     writer.write(b'10\r\n{"indices": [0]}\r\n' + rest)
     assert code_of(await door.at_the_end(reader)) == (400, "MalformedRequest")
     assert door.application.node.keys()["derived"] == 0
+
+
+async def test_the_server_holds_connections_to_their_deadlines_once_a_second(door: Door) -> None:
+    server = NodeServer(door.application, [door.listener])
+    reader, _ = await door.connect()
+    await until(lambda: bool(door.listener._proven))
+    door.clocks.passed_s += 11
+    for tick in range(1, 10):
+        assert not await server.on_tick(tick)
+    assert door.listener._proven
+    await server.on_tick(10)
+    assert code_of(await reader.read()) == (408, "RequestTooSlow")

@@ -1,0 +1,142 @@
+"""The description of the HTTP surface, and a running node held to it by random requests over mTLS."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from http_calls import answer_of, call
+from hypothesis import HealthCheck, settings
+from node_builders import CHAIN_ID, CONTRACT, DOMAIN_NAME, Home
+from node_process import NodeProcess
+from open_doors import certificates
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+    unsupported_method,
+)
+
+from wallet_node.callers import VERBS
+from wallet_node.endpoints import AUTHORITY, IDENTITY
+from wallet_node.routes import OWN_ROUTES, ROUTES, Application, description
+
+DESCRIPTION = json.loads(json.dumps(description()))
+SURFACE = schemathesis.openapi.from_dict(DESCRIPTION)
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+    unsupported_method,
+]
+
+
+def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in DESCRIPTION["paths"].items():
+        for method, operation in item.items():
+            yield method.upper(), path, operation
+
+
+def test_every_route_is_described_with_the_verb_that_it_needs() -> None:
+    described = {(method, path): operation for method, path, operation in operations()}
+    assert set(described) == {*ROUTES, *OWN_ROUTES}
+    for key, operation in described.items():
+        assert (VERBS[key] or "every known caller") in operation["description"]
+        assert operation["summary"]
+        assert {"400", "403", "429", "503"} <= set(operation["responses"])
+
+
+def test_every_reference_leads_somewhere_and_patterns_are_of_json_schema() -> None:
+    text = json.dumps(DESCRIPTION)
+    for name in re.findall(r'"#/components/schemas/([^"]+)"', text):
+        assert name in DESCRIPTION["components"]["schemas"]
+    assert r"\\A" not in text
+    assert r"\\Z" not in text
+    payment = DESCRIPTION["components"]["schemas"]["Payment"]
+    assert payment["properties"]["payer"]["pattern"] == "^0x[0-9a-fA-F]{40}$"
+    assert payment["additionalProperties"] is False
+
+
+async def test_the_node_tells_its_own_description(home: Home) -> None:
+    status, content_type, told = await call(home.open(), "GET", "/openapi.json")
+    assert (status, content_type, told) == (200, "application/json", DESCRIPTION)
+
+
+async def test_a_wrong_method_is_told_the_right_ones(home: Home) -> None:
+    status, headers, _ = await answer_of(Application(home.open()), "DELETE", "/v1/keys")
+    assert (status, headers["allow"]) == (405, "GET")
+
+
+class Reached:
+    """The running node, and a session with the api's certificate."""
+
+    def __init__(self, base_url: str, session: requests.Session) -> None:
+        self.base_url = base_url
+        self.session = session
+        derived = session.post(f"{base_url}/v1/keys:derive", json={"indices": list(range(5))})
+        self.payers: list[str] = derived.json()["addresses"]
+
+    def metrics(self) -> str:
+        """What the node counted."""
+        return self.session.get(f"{self.base_url}/metrics").text
+
+
+@pytest.fixture(scope="module")
+def reached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reached]:
+    directory = tmp_path_factory.mktemp("surface")
+    made = certificates(directory / "certificates", "api")
+    node = NodeProcess.make(directory).prepare()
+    node.listen = ["api=tls:127.0.0.1:0", "--certificates", str(made / "server")]
+    node.start()
+    session = requests.Session()
+    session.trust_env = False
+    session.verify = str(made / "callers" / "api" / AUTHORITY)
+    session.cert = str(made / "callers" / "api" / IDENTITY)
+    (port,) = re.findall(r"tls:127\.0\.0\.1:(\d+)", Path(node.log[-1]).read_text())
+    yield Reached(f"https://127.0.0.1:{port}", session)
+    session.close()
+    node.kill()
+
+
+def lead_to_the_deployment(body: Any, payers: list[str]) -> None:
+    """What fits the description names another chain: name this one, and payers whose keys are here."""
+    if not isinstance(body, dict) or "chain_id" not in body:
+        return
+    body |= {"chain_id": CHAIN_ID}
+    if "payments" in body:
+        body |= {"contract": CONTRACT, "domain_name": DOMAIN_NAME, "valid_before_s": int(time.time()) + 600}
+        body["payments"] = [
+            one | {"payer": payers[place % len(payers)], "nonce_floor": one["nonce_floor"] % 1_000}
+            for place, one in enumerate(body["payments"])
+        ]
+    else:
+        body |= {"key": "institution", "to": CONTRACT}
+
+
+@SURFACE.parametrize()
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_no_request_gets_an_answer_that_is_not_described(case: schemathesis.Case, reached: Reached) -> None:
+    if case.meta is not None and case.meta.generation.mode.is_positive:
+        lead_to_the_deployment(case.body, reached.payers)
+    case.call_and_validate(
+        base_url=reached.base_url, session=reached.session, verify=reached.session.verify, checks=CHECKS
+    )
+
+
+def test_the_requests_came_through_and_left_the_node_sound(reached: Reached) -> None:
+    counted = reached.metrics()
+    lines = [line for line in counted.splitlines() if line.startswith("florin_wallet_node_requests_total")]
+    assert sum(float(line.split()[-1]) for line in lines) > 100
+    assert not [line for line in lines if 'status="5' in line]
+    assert "florin_wallet_node_ready 1.0\n" in counted
