@@ -125,7 +125,7 @@ def lead_to_the_deployment(body: Any, payers: list[str]) -> None:
 
 
 @SURFACE.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_request_gets_an_answer_that_is_not_described(case: schemathesis.Case, reached: Reached) -> None:
     if case.meta is not None and case.meta.generation.mode.is_positive:
         lead_to_the_deployment(case.body, reached.payers)
