@@ -57,6 +57,8 @@ class Metrics:
             registry=self._registry,
             buckets=_LATENCY_BUCKETS_S,
         )
+        # Looking a child up by its labels costs more than counting.
+        self._children: dict[tuple[str, str | None, int], tuple[Counter, Histogram]] = {}
         self._closed = Counter(
             f"{_PREFIX}connections_closed",
             "Connections that the node ended, by the code of why.",
@@ -66,9 +68,13 @@ class Metrics:
 
     def answered(self, caller: str, verb: Verb | str | None, status: int, took_s: float) -> None:
         """Count one answer. `caller` and `verb` are of the tables, or OTHER; None is a health check."""
-        label = "health" if verb is None else verb
-        self._requests.labels(caller, label, str(status)).inc()
-        self._latency.labels(label).observe(took_s)
+        found = self._children.get((caller, verb, status))
+        if found is None:
+            label = "health" if verb is None else verb
+            found = self._requests.labels(caller, label, str(status)), self._latency.labels(label)
+            self._children[caller, verb, status] = found
+        found[0].inc()
+        found[1].observe(took_s)
 
     def closed(self, endpoint: str, code: str) -> None:
         """Count one connection that the node did not let in, or ended."""
