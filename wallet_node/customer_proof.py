@@ -29,7 +29,7 @@ ES256, ED25519 = -7, -8
 """COSE algorithms: ECDSA on P-256 with SHA-256, and EdDSA on edwards25519."""
 HIGHEST_SIGN_COUNT = 2**32 - 1
 _AUTHENTICATOR_DATA_BYTES = 37
-_CACHED_KEYS = 8_192  # about 3 KB each
+_CACHED_KEYS = 8_192  # about 2 KB each
 
 # §6.1: bits of the flags, what they must not be, and why. Bits 1 and 5 are reserved, and ignored.
 _UP, _UV, _BE, _BS, _AT, _ED = 0x01, 0x04, 0x08, 0x10, 0x40, 0x80
