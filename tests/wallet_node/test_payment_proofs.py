@@ -130,6 +130,22 @@ def test_a_proof_that_does_not_hold_is_no_missing_one(desk: Desk) -> None:
     assert (said(decided), decided.proof_hash) == ("ProofMalformed", NO_PROOF)
 
 
+@pytest.mark.parametrize("member", ["credential_id", "authenticator_data", "client_data_json", "signature"])
+@pytest.mark.parametrize("text", ["", "A", "AAAA", "A" * 8_192, "=" * 40, "\0", "é"])
+def test_a_member_that_is_none_concerns_its_own_payment_only(desk: Desk, member: str, text: str) -> None:
+    """A customer can send a bank anything: it must not make the request of a thousand others malformed."""
+    desk.create()
+    payment_id = new_id()
+    fields = msgspec.to_builtins(proof(payment_id, paid())) | {member: text}
+    decided = decide_proof(payment_id, paid(), msgspec.convert(fields, Proof), desk.load(), TERMS)
+    assert said(decided) in {
+        "ProofMalformed",
+        "CredentialUnknown",
+        "RelyingPartyMismatch",
+        "SignatureInvalid",
+    }
+
+
 def test_each_proof_has_a_hash_of_its_own(desk: Desk) -> None:
     view = desk.load()
     payment_id = new_id()
