@@ -11,8 +11,8 @@ from contracts import base64url
 from contracts.customer_approvals import NO_CREDENTIAL, Credential, CredentialChange
 from wallet_node.customer_proof import (
     Approval,
+    Base64UrlText,
     CredentialFields,
-    CredentialIdText,
     parse_credential,
 )
 from wallet_node.customers import CustomerView
@@ -30,7 +30,7 @@ class CredentialChangeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields
     change_id: Identifier
     wallet: Address
     bind: CredentialFields | None
-    unbind: CredentialIdText | None
+    unbind: Base64UrlText | None
     approval: Approval | None
 
 

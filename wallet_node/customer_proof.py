@@ -28,8 +28,9 @@ from wallet_node.fields import Identifier, Time
 ES256, ED25519 = -7, -8
 """COSE algorithms: ECDSA on P-256 with SHA-256, and EdDSA on edwards25519."""
 HIGHEST_SIGN_COUNT = 2**32 - 1
+_MAXIMUM_CREDENTIAL_ID_BYTES = 1_023
 _AUTHENTICATOR_DATA_BYTES = 37
-_CACHED_KEYS = 8_192  # about 3 KB each
+_CACHED_KEYS = 8_192  # about 2 KB each
 
 # §6.1: bits of the flags, what they must not be, and why. Bits 1 and 5 are reserved, and ignored.
 _UP, _UV, _BE, _BS, _AT, _ED = 0x01, 0x04, 0x08, 0x10, 0x40, 0x80
@@ -55,8 +56,8 @@ _D_25519 = -121665 * pow(121666, -1, _FIELD_25519) % _FIELD_25519
 _Y_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _SMALL_ORDER = {0, 1, _FIELD_25519 - 1, _Y_OF_ORDER_8, _FIELD_25519 - _Y_OF_ORDER_8}
 
-_Text = Annotated[str, msgspec.Meta(max_length=8_192)]
-CredentialIdText = Annotated[str, msgspec.Meta(min_length=1, max_length=1_364)]  # 1,023 bytes
+Base64UrlText = Annotated[str, msgspec.Meta(max_length=8_192)]
+"""Longer makes a whole request malformed; whatever else is wrong with a text concerns its customer alone."""
 
 
 # --- as they come -------------------------------------------------------------------------------------------
@@ -65,18 +66,18 @@ CredentialIdText = Annotated[str, msgspec.Meta(min_length=1, max_length=1_364)] 
 class CredentialFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A credential on the wire: base64url texts; an ES256 key is x | y (64 bytes), an Ed25519 key has 32."""
 
-    credential_id: CredentialIdText
+    credential_id: Base64UrlText
     algorithm: Literal[-7, -8]
-    public_key: _Text
+    public_key: Base64UrlText
 
 
 class AssertionFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An authenticator's answer on the wire, as base64url texts."""
 
-    credential_id: CredentialIdText
-    authenticator_data: _Text
-    client_data_json: _Text
-    signature: _Text
+    credential_id: Base64UrlText
+    authenticator_data: Base64UrlText
+    client_data_json: Base64UrlText
+    signature: Base64UrlText
 
 
 class Approval(AssertionFields, frozen=True, forbid_unknown_fields=True):
@@ -135,6 +136,7 @@ def parse_credential(fields: CredentialFields) -> Credential:
         credential = Credential(
             base64url.decode(fields.credential_id), fields.algorithm, base64url.decode(fields.public_key)
         )
+        _require_id(credential.credential_id)
         if credential.algorithm == ES256:
             _es256_key(credential.public_key)
         else:
@@ -247,6 +249,12 @@ def _es256_key(public_key: bytes) -> ec.EllipticCurvePublicKey:
 @lru_cache(maxsize=_CACHED_KEYS)
 def _ed25519_key(public_key: bytes) -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(public_key)
+
+
+def _require_id(credential_id: bytes) -> None:
+    """Raises ValueError for a length that no authenticator gives (§4, Credential ID)."""
+    if not 0 < len(credential_id) <= _MAXIMUM_CREDENTIAL_ID_BYTES:
+        raise ValueError("a credential's id has 1 to 1,023 bytes")
 
 
 def _require_ed25519_point(public_key: bytes) -> None:

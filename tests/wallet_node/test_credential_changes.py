@@ -219,6 +219,11 @@ def test_what_changes_nothing_or_is_unknown_is_refused(desk: Desk) -> None:
     assert desk.content() == before
 
 
+def test_what_never_was_bound_is_unknown_and_not_the_last(desk: Desk) -> None:
+    assert desk.change(change(unbind=PASSKEY)) == "CredentialUnknown"
+    assert desk.change(change()) == "NothingToChange"
+
+
 def test_a_wallet_has_a_bounded_number_of_credentials(desk: Desk) -> None:
     desk.create()
     for number in range(2, MOST_CREDENTIALS + 1):
