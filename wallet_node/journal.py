@@ -195,6 +195,7 @@ class Journal:
 
     def _insert(self, page: Page, now_s: int) -> _Tip:
         page.refused_attempts = self._news(page.refused_attempts)
+        now_s = self.now_s(now_s)  # another request may have been written since the caller asked for it
         before, insert = self._appended, self._store.insert
         rows, leaves = _hashed(page, before, now_s)
         growth = before.growth.copy()
@@ -209,7 +210,7 @@ class Journal:
             before.size + len(rows),
             leaves[-1] if leaves else before.leaf,
             growth,
-            max(before.last_seen_s, now_s) if rows else before.last_seen_s,
+            now_s if rows else before.last_seen_s,
             activated or before.policy_hash,
         )
 
