@@ -91,13 +91,14 @@ class TransactionSigner:
             access_list=access_list(content.counterparty, address, _split(listed)),
         )
         digest = unsigned.signing_hash
+        page = Page()
         if decided.is_new:
             row = Row(
                 intent_id,
                 TransactionSigned(space, content, decided.nonce, decided.attempt, decided.terms, digest),
             )
             page = Page(first_attempts=[row]) if known is None else Page(later_attempts=[row])
-            self._journal.write(page, self._journal.now_s(clock_s))
+        self._journal.write(page, self._journal.now_s(clock_s))
         return self._signed(intent.key, unsigned, digest)
 
     def _first_signing(

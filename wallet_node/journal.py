@@ -76,6 +76,11 @@ class Journal:
         return self._committed.size
 
     @property
+    def is_open(self) -> bool:
+        """Whether something was appended that is not durable yet."""
+        return self._open is not None
+
+    @property
     def policy_hash(self) -> bytes:
         """The policy that decides the next row."""
         return self._appended.policy_hash
@@ -122,8 +127,11 @@ class Journal:
     def write(self, page: Page, now_s: int) -> None:
         """Append a page, durable on return; or raise JournalUnavailable, nothing of it added.
 
-        What was appended before becomes durable with it.
+        What was appended before becomes durable with it. So an empty page is written as well: what was
+        decided may be a repetition of what another request has only appended.
         """
+        if page.is_empty and not self.is_open:
+            return
         commit = self.append(page, now_s)
         self.commit()
         commit.require()

@@ -82,8 +82,7 @@ class PaymentSigner:
         """
         desk = self._load(batch, deployment, clock_s)
         decided = [self._decide(desk, payment) for payment in batch.payments]
-        if not desk.page.is_empty:
-            self._journal.write(desk.page, desk.now_s)
+        self._journal.write(desk.page, desk.now_s)
         return _sign_all(decided)
 
     def _load(self, batch: PaymentBatch, deployment: Deployment, clock_s: int) -> _Desk:

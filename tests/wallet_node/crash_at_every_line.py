@@ -2,7 +2,7 @@
 
 Requests are a batch with signed, repeated and refused payments, a transaction, and two that share a commit.
 Each crash is a forked child that kills itself (SIGKILL) when it reaches a line of wallet_node or contracts:
-every line that the request runs, at its first time and at its last. Then a fresh node opens what it left: the
+every line that the batch runs, at its first time and at its last, the others' at its last. Then a fresh node opens what it left: the
 journal must verify and hold all of the request or nothing of it, and asking again must give the same bytes as
 a run that was never disturbed.
 """
@@ -118,7 +118,8 @@ def crash_everywhere(
         rows_after = undisturbed.opened[-1].readiness()["journal_rows"]
         undisturbed.close()
     found = {"out": 0, "in": 0}
-    for step in sorted({*first.values(), *last.values()}):
+    steps_to_die_at = {*first.values(), *last.values()} if also_opening else set(last.values())
+    for step in sorted(steps_to_die_at):
         home = Home(Path(shutil.copytree(template, scratch / "crash")))
         kill_at(step, lambda home=home: prepared(home))  # type: ignore[misc]
         node = home.open()

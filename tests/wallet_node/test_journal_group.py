@@ -12,6 +12,7 @@ from wallet_node.errors import JournalUnavailable
 from wallet_node.journal import Journal
 from wallet_node.journal_group import JournalGroup
 from wallet_node.journal_pages import Page
+from wallet_node.nonces import KnownIntent
 from wallet_node.store import Store
 from wallet_node.verification import verify
 
@@ -79,6 +80,38 @@ async def test_nothing_is_told_of_rows_that_are_not_durable(store: Store, journa
     assert journal.root_at(1) is None
     await waiting
     assert (durable(store), journal.length) == (1, 1)
+
+
+async def ask(journal: Journal, group: JournalGroup, number: int) -> int:
+    """As a request does that may be a repetition."""
+    known = journal.known([new_id(number)]).get(new_id(number))
+    if known is None:
+        return await pay(journal, group, number)
+    assert isinstance(known, KnownIntent)
+    assert isinstance(known.nonce, int)
+    await group.write(Page(), NOW_S)
+    return known.nonce
+
+
+async def test_one_id_asked_for_by_many_at_once_has_one_nonce_and_one_row(
+    store: Store, journal: Journal
+) -> None:
+    group = JournalGroup(journal)
+    assert await asyncio.gather(*(ask(journal, group, number % 3) for number in range(12))) == [0, 1, 2] * 4
+    assert verify(store).rows == 3
+
+
+async def test_who_repeats_what_is_not_durable_yet_waits_for_it_and_fails_with_it(
+    store: Store, journal: Journal
+) -> None:
+    group = JournalGroup(journal)
+    await ask(journal, group, 0)
+    store.connection.execute(
+        "CREATE TEMP TRIGGER full BEFORE UPDATE ON tip BEGIN SELECT RAISE(ROLLBACK, 'no space left'); END"
+    )
+    outcomes = await asyncio.gather(*(ask(journal, group, 1) for _ in range(3)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [JournalUnavailable] * 3
+    assert await ask(journal, group, 0) == 0, "what is durable needs no commit"
 
 
 async def test_one_page_that_cannot_be_added_fails_alone(store: Store, journal: Journal) -> None:

@@ -83,11 +83,13 @@ def log_of(path: Path, leaves: list[bytes]) -> Store:
     """A store whose rows are these leaves, grown page by page of uneven length as the journal grows it."""
     store = Store(path)
     growth, at, step = Growth(0, [[] for _ in range(6)]), 0, 1
+    store.connection.execute("BEGIN")
     while at < len(leaves):
         part = leaves[at : at + step]
         store.insert("journal", 2, [(at + place, leaf) for place, leaf in enumerate(part, 1)])
         store.insert("subtrees", 3, growth.extend(list(map(leaf_hash, part))))
         at, step = at + len(part), step * 3 % 701 + 1
+    store.connection.execute("COMMIT")
     return store
 
 

@@ -15,7 +15,7 @@ from node_builders import payment, transaction
 from node_process import NodeProcess, lasting, signed
 
 ROUNDS = int(os.environ.get("FLORIN_SIGNER_KILL_ROUNDS", "4"))
-"""How often the real node is killed; `make test-signer-kill` does it 200 times."""
+"""How often the real node is killed; `make test-signer-kill ROUNDS=200` does it 200 times."""
 
 BATCHES = 24
 SIZE = 100
