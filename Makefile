@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 3
 ROUNDS ?= 20
 
-.PHONY: setup up test check bench bench-gas contracts reset test-forge mutants test-kill test-book lock
+.PHONY: setup up test check bench bench-gas contracts reset test-forge mutants test-kill test-signer-kill test-book lock
 
 setup: $(READY)
 
@@ -26,6 +26,10 @@ test: $(READY)
 # the kill -9 story, many times over
 test-kill: $(READY)
 	@FLORIN_KILL_ROUNDS=$(ROUNDS) exec $(BIN)/pytest tests/kill $(ARGS)
+
+# the signer alone, killed while it signs
+test-signer-kill: $(READY)
+	@FLORIN_SIGNER_KILL_ROUNDS=$(ROUNDS) exec $(BIN)/pytest tests/wallet_node/test_node_crashes.py $(ARGS)
 
 # a whole real book in the PKDD'99 form, on each chain, with ample and with small balances
 test-book: $(READY)

@@ -121,6 +121,7 @@ class TransactionSigner:
             raise RefusedByNode(decided)
         unsigned = _unsigned(desk, decided)
         digest = unsigned.signing_hash
+        page = Page()
         if decided.is_new:
             assert isinstance(decided.terms, Fees)
             row = Row(
@@ -131,7 +132,7 @@ class TransactionSigner:
             )
             (desk.page.first_attempts if known is None else desk.page.later_attempts).append(row)
             desk.page.changes += desk.reservations.changes()
-            self._write(desk)
+        self._write(desk)
         return self._signed(intent.key, unsigned, digest)
 
     def _load(self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int) -> _Desk:
@@ -226,8 +227,6 @@ class TransactionSigner:
         return call.size > 0 and self._journal.root_at(call.size) == call.root
 
     def _write(self, desk: _Desk) -> None:
-        if desk.page.is_empty:
-            return
         try:
             self._journal.write(desk.page, desk.now_s)
         except JournalUnavailable:

@@ -71,6 +71,11 @@ class Journal:
         return self._committed.size
 
     @property
+    def is_open(self) -> bool:
+        """Whether something was appended that is not durable yet."""
+        return self._open is not None
+
+    @property
     def policy_hash(self) -> bytes:
         """The policy that decides the next row."""
         return self._appended.policy_hash
@@ -109,8 +114,11 @@ class Journal:
     def write(self, page: Page, now_s: int) -> None:
         """Append a page, durable on return; or raise JournalUnavailable, nothing of it added.
 
-        What was appended before becomes durable with it.
+        What was appended before becomes durable with it. So an empty page is written as well: what was
+        decided may be a repetition of what another request has only appended.
         """
+        if page.is_empty and not self.is_open:
+            return
         commit = self.append(page, now_s)
         self.commit()
         commit.require()
@@ -182,6 +190,7 @@ class Journal:
 
     def _insert(self, page: Page, now_s: int) -> _Tip:
         page.refused_attempts = self._news(page.refused_attempts)
+        now_s = self.now_s(now_s)  # another request may have been written since the caller asked for it
         before, insert = self._appended, self._store.insert
         rows, leaves = _hashed(page, before, now_s)
         growth = before.growth.copy()
@@ -194,7 +203,7 @@ class Journal:
             before.size + len(rows),
             leaves[-1] if leaves else before.leaf,
             growth,
-            max(before.last_seen_s, now_s) if rows else before.last_seen_s,
+            now_s if rows else before.last_seen_s,
             activated or before.policy_hash,
         )
 

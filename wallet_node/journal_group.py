@@ -22,9 +22,12 @@ class JournalGroup:
     async def write(self, page: Page, now_s: int) -> None:
         """Append a page at once, before anything else runs; durable on return.
 
-        Raises JournalUnavailable, nothing of it added: only then, and not when the caller is cancelled, is it
-        certain that the page is not there.
+        Call it with an empty page too, before signing: what was decided may repeat what another request has
+        only appended, and must not outlive it. Raises JournalUnavailable, nothing of the page added: only
+        then, and not when the caller is cancelled, is it certain that the page is not there.
         """
+        if page.is_empty and not self._journal.is_open:
+            return
         commit = self._journal.append(page, now_s)
         if self._turn is None:
             loop = asyncio.get_running_loop()

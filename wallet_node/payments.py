@@ -115,8 +115,7 @@ class PaymentSigner:
         decided = [self._decide(desk, payment) for payment in batch.payments]
         desk.page.changes += desk.reservations.changes()
         desk.page.changes += desk.view.changes
-        if not desk.page.is_empty:
-            self._write(desk)
+        self._write(desk)
         return _sign_all(decided)
 
     def _write(self, desk: _Desk) -> None:

@@ -1,11 +1,13 @@
 """Run as a script: sign one batch, killed at every line of the node's own code; say what the crashes left.
 
+Requests are a batch with signed, repeated and refused payments, a transaction, and two that share a commit.
 Each crash is a forked child that kills itself (SIGKILL) when it reaches a line of wallet_node or contracts:
-every line that the request runs, at its first time and at its last. Then a fresh node opens what it left: the
-journal must verify and hold the whole batch or nothing of it, and asking again must give the same bytes as a
-run that was never disturbed.
+every line that the batch runs, at its first time and at its last, the others' at its last. Then a fresh node opens what it left: the
+journal must verify and hold all of the request or nothing of it, and asking again must give the same bytes as
+a run that was never disturbed.
 """
 
+import asyncio
 import json
 import os
 import shutil
@@ -20,12 +22,17 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from node_builders import VALID_BEFORE_S, Home, batch, customers, payment, sign, sign_one, transaction  # noqa: E402
 
+from wallet_node.journal_entries import PaymentSigned  # noqa: E402
+from wallet_node.journal_group import JournalGroup  # noqa: E402
+from wallet_node.journal_pages import Page, Row  # noqa: E402
 from wallet_node.node import WalletNode  # noqa: E402
+from wallet_node.nonces import PAYMENT, Content, KnownIntent, PaymentTerms, Space  # noqa: E402
 from wallet_node.verification import verify  # noqa: E402
 
 OWN_CODE = ("/wallet_node/", "/contracts/")
 ROWS_BEFORE = 1
 Request = Callable[[WalletNode], object]
+Act = Callable[[], object]
 MINT = "0xa0712d68" + "00" * 32
 
 
@@ -60,11 +67,12 @@ def traced(act: Callable[[], object], at_line: Callable[[FrameType], None]) -> o
         sys.settrace(None)
 
 
-def kill_at(step: int, act: Callable[[], object]) -> None:
-    """Run `act` in a child that kills itself before its `step`-th line."""
+def kill_at(step: int, prepare: Callable[[], Act]) -> None:
+    """Run what `prepare` returns in a child that kills itself before its `step`-th line."""
     child = os.fork()
     if child == 0:
         left = step
+        act = prepare()
 
         def at_line(frame: FrameType) -> None:
             nonlocal left
@@ -80,9 +88,16 @@ def kill_at(step: int, act: Callable[[], object]) -> None:
 
 
 def crash_everywhere(
-    scratch: Path, template: Path, request: Callable[[WalletNode], object]
+    scratch: Path, template: Path, request: Request, *, also_opening: bool
 ) -> dict[str, int]:
-    """Every line of opening a copy of `template` and asking; how many crashes left the batch out or in."""
+    """Every line of asking a node on a copy of `template`; how many crashes left the request out or in."""
+
+    def prepared(home: Home) -> Act:
+        if also_opening:
+            return lambda: request(home.open())
+        node = home.open()
+        return lambda: request(node)
+
     first: dict[tuple[str, int], int] = {}
     last: dict[tuple[str, int], int] = {}
     steps = 0
@@ -99,13 +114,14 @@ def crash_everywhere(
         last.clear()
         steps = 0
         undisturbed = Home(Path(shutil.copytree(template, scratch / name)))
-        expected = traced(lambda home=undisturbed: request(home.open()), note)  # type: ignore[misc]
+        expected = traced(prepared(undisturbed), note)
         rows_after = undisturbed.opened[-1].readiness()["journal_rows"]
         undisturbed.close()
     found = {"out": 0, "in": 0}
-    for step in sorted({*first.values(), *last.values()}):
+    steps_to_die_at = {*first.values(), *last.values()} if also_opening else set(last.values())
+    for step in sorted(steps_to_die_at):
         home = Home(Path(shutil.copytree(template, scratch / "crash")))
-        kill_at(step, lambda home=home: request(home.open()))  # type: ignore[misc]
+        kill_at(step, lambda home=home: prepared(home))  # type: ignore[misc]
         node = home.open()
         rows = node.readiness()["journal_rows"]
         assert rows in (ROWS_BEFORE, rows_after), f"step {step}: {rows} rows"
@@ -118,6 +134,29 @@ def crash_everywhere(
     return found
 
 
+def shared(node: WalletNode) -> list[object]:
+    """Two requests that are there at once, as far as their nonces: one commit."""
+    journal = node._journal
+    group = JournalGroup(journal)
+    space = Space(1, b"C" * 20, PAYMENT)
+
+    async def one(number: int) -> object:
+        intent_id = bytes([number]) * 16
+        known = journal.known([intent_id]).get(intent_id)
+        if isinstance(known, KnownIntent):
+            return known.nonce
+        nonce = journal.next_nonce(space, b"P" * 20)
+        content = Content(b"P" * 20, b"Q" * 20, number)
+        signed = PaymentSigned(space, content, nonce, 1, PaymentTerms(VALID_BEFORE_S), b"d" * 32)
+        await group.write(Page(first_attempts=[Row(intent_id, signed)]), 1)
+        return nonce
+
+    async def both() -> list[object]:
+        return list(await asyncio.gather(one(1), one(2)))
+
+    return asyncio.run(both())
+
+
 def main(scratch: Path) -> None:
     home, payers, earlier = prepare(scratch / "template")
     bank = "0x" + home.open().keys()["keys"]["institution"][2:]
@@ -126,17 +165,20 @@ def main(scratch: Path) -> None:
         payment(payers[1]),
         payment(bank, payers[1]),
         earlier | {"attempt": 2},
+        payment(payers[0], amount_minor=0),
+        earlier | {"amount_minor": 7},
         valid_before_s=VALID_BEFORE_S + 60,
     )
     call = transaction(MINT)
     asked: dict[str, Request] = {
         "payments": lambda node: sign(node, payments),
         "transaction": lambda node: sign_one(node, call),
+        "shared": shared,
     }
     found = {}
     for name, request in asked.items():
         (scratch / name).mkdir()
-        found[name] = crash_everywhere(scratch / name, home.path, request)
+        found[name] = crash_everywhere(scratch / name, home.path, request, also_opening=name == "payments")
     sys.stdout.write(json.dumps(found))
 
 

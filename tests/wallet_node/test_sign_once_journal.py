@@ -278,6 +278,17 @@ def test_a_table_that_names_a_wrong_row_is_not_believed(tmp_path: Path) -> None:
     store.close()
 
 
+def test_rows_never_go_back_in_time_whatever_the_callers_clock_said(tmp_path: Path) -> None:
+    store = Store(tmp_path / "journal.sqlite3")
+    journal = open_journal(store)
+    for number, now_s in enumerate((9, 5, 7)):
+        journal.write(Page(first_attempts=[paid(number, number)]), now_s)
+    rows = store.query("SELECT sequence, entry FROM journal")
+    assert [decode(entry, sequence).recorded_at_s for sequence, entry in rows] == [9, 9, 9]
+    assert verify(store).rows == 3
+    store.close()
+
+
 def test_a_file_that_is_no_database_is_named(home: Home) -> None:
     (home.path / "journal.sqlite3").write_bytes(b"not a database, whatever its name says" * 100)
     with pytest.raises(JournalUnavailable, match=r"journal\.sqlite3"):
