@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
 
 from api.chain.deployment import Deployment
 from api.chain.rpc import RpcClient
@@ -21,10 +20,13 @@ from contracts.abi import encode_increase_mint_allowance, encode_set_participant
 from tests.api.chain.bank import OTHER_BANK, OWN_BANK, Bank
 from tests.api.chain.operator import CURRENCY_NAME, Operator, deploy_currency, deploy_notary, mine, succeed
 from wallet_node.deployment import Binding, bind
+from wallet_node.endpoints import UnixEndpoint, listen
 from wallet_node.keystore.files import Secrets, create
+from wallet_node.listeners import Listener
 from wallet_node.node import WalletNode
 from wallet_node.policy import Policy
 from wallet_node.routes import Application
+from wallet_node.serving import NodeServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -181,14 +183,14 @@ async def running_signer(
     bind(home, Binding(deployment.chain_id, contract, deployment.domain_name, notary))
     node = WalletNode(home, keys.secrets, Policy.load(POLICIES / f"{policy}.yaml"))
     node.test_itself()
-    path = directory / "s.sock"
-    config = uvicorn.Config(Application(node), log_config=None, lifespan="off", ws="none", uds=str(path))
-    server = uvicorn.Server(config)
+    endpoint = UnixEndpoint("api", directory / "s.sock")
+    application = Application(node)
+    server = NodeServer(application, [Listener(endpoint, listen(endpoint), application)])
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup()
     try:
-        yield path
+        yield endpoint.path
     finally:
         server.should_exit = True
         await server.shutdown()
