@@ -121,7 +121,6 @@ class TransactionSigner:
             raise RefusedByNode(decided)
         unsigned = _unsigned(desk, decided)
         digest = unsigned.signing_hash
-        page = Page()
         if decided.is_new:
             assert isinstance(decided.terms, Fees)
             row = Row(
