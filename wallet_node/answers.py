@@ -1,6 +1,6 @@
 """What the verbs answer, for the description of the HTTP surface; an answer may have more fields."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -55,6 +55,79 @@ class RefusedPayment(msgspec.Struct):
     reasons: list[Reason]
 
 
+class Pending(msgspec.Struct):
+    """Nothing is signed yet: so many of the officers who are needed have approved. Ask the same again."""
+
+    state: Literal["pending"]
+    operation_id: Identifier
+    digest: Hash
+    approvals: Natural
+    needed: Natural
+    expires_at_s: Natural
+
+
+class MandateResult(msgspec.Struct):
+    """A mandate that holds from now on, or why it does not."""
+
+    mandate_id: Identifier
+    refusal: RefusedPayment | UnsetType = UNSET
+
+
+class MandateResults(msgspec.Struct):
+    """One result for each mandate, in the order asked."""
+
+    results: list[MandateResult]
+
+
+class Revoked(msgspec.Struct):
+    """How many ids are good for nothing from now on."""
+
+    revoked: Natural
+
+
+class CredentialChanged(msgspec.Struct):
+    """The change is made."""
+
+    change_id: Identifier
+
+
+class Operation(msgspec.Struct):
+    """What waits for officers. An approval's message is made of `digest` and the policy's hash."""
+
+    operation_id: Identifier
+    kind: str
+    digest: Hash
+    description: dict[str, Any]
+    quorum: str
+    initiator: str
+    approved: list[str]
+    is_satisfied: bool
+    proposed_at_s: Natural
+    expires_at_s: Natural
+
+
+class Operations(msgspec.Struct):
+    """Everything that waits, the one that expires first before the others."""
+
+    policy_hash: Hash
+    operations: list[Operation]
+
+
+class OperationState(msgspec.Struct):
+    """Where an operation stands after an officer's word."""
+
+    operation_id: Identifier
+    state: Literal["pending", "executed", "withdrawn", "expired"]
+    approvals: Natural
+    needed: Natural
+
+
+class PolicyInForce(msgspec.Struct):
+    """The policy that decides from now on."""
+
+    policy: PolicyIdentity
+
+
 class PaymentResult(msgspec.Struct):
     """Either a nonce and its EIP-2098 signature (r 32 | vs 32), or a refusal."""
 
@@ -62,6 +135,7 @@ class PaymentResult(msgspec.Struct):
     nonce: Natural | UnsetType = UNSET
     signature: Annotated[str, msgspec.Meta(pattern=r"\A0x[0-9a-f]{128}\Z")] | UnsetType = UNSET
     refusal: RefusedPayment | UnsetType = UNSET
+    pending: Pending | UnsetType = UNSET
 
 
 class PaymentResults(msgspec.Struct):

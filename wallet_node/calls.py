@@ -158,7 +158,7 @@ class TransactionSigner:
             desk.facts(is_first_signature=True), desk.reservations.spent
         )
         refusals = (*decision.refusals, *self._refusals(desk))
-        if isinstance(desk.moved, Refusal):
+        if isinstance(desk.moved, Refusal) and not any(each.code == "NoRuleAllows" for each in refusals):
             refusals = (*refusals, desk.moved)
         nonce = allocate_nonce(
             self._journal.next_nonce(desk.space, desk.content.signer),

@@ -14,6 +14,7 @@ import msgspec
 
 from wallet_node import answers, queries, strict_json
 from wallet_node.callers import DEFAULT_CALLERS, VERBS, Caller, Peer, Verb, require, require_admitted
+from wallet_node.credential_changes import CredentialChangeRequest
 from wallet_node.errors import (
     CallerNotAllowed,
     JournalUnavailable,
@@ -23,11 +24,13 @@ from wallet_node.errors import (
     UnknownPath,
     WalletNodeError,
 )
-from wallet_node.intents import Derivation, PaymentBatch, Transaction
+from wallet_node.intents import Derivation, ExplainRequest, PaymentBatch, PolicyChange, Transaction
 from wallet_node.limits import BodiesUnderWay, RateLimiter, require_size
+from wallet_node.mandates import MandateRegistrations, MandateRevocations
 from wallet_node.metrics import CONTENT_TYPE as METRICS_TYPE
 from wallet_node.metrics import OTHER, Metrics
 from wallet_node.node import WalletNode
+from wallet_node.officers_desk import OfficerStatement
 from wallet_node.openapi import describe
 
 JSON, PROBLEM_JSON = "application/json", "application/problem+json"
@@ -83,8 +86,30 @@ ROUTES: Mapping[tuple[str, str], Route] = {
         WalletNode.sign_payments, PaymentBatch, {200: answers.PaymentResults}
     ),
     ("POST", "/v1/transactions:sign"): Route(
-        WalletNode.sign_transaction, Transaction, {200: answers.SignedTransaction}
+        WalletNode.sign_transaction, Transaction, {200: answers.SignedTransaction, 202: answers.Pending}
     ),
+    ("POST", "/v1/mandates"): Route(
+        WalletNode.register_mandates, MandateRegistrations, {200: answers.MandateResults}
+    ),
+    ("POST", "/v1/mandates:revoke"): Route(
+        WalletNode.revoke_mandates, MandateRevocations, {200: answers.Revoked}
+    ),
+    ("POST", "/v1/credentials:change"): Route(
+        WalletNode.change_credential,
+        CredentialChangeRequest,
+        {200: answers.CredentialChanged, 202: answers.Pending},
+    ),
+    ("GET", "/v1/operations"): Route(WalletNode.operations, None, {200: answers.Operations}),
+    ("POST", "/v1/operations:approve"): Route(
+        WalletNode.approve_operation, OfficerStatement, {200: answers.OperationState}
+    ),
+    ("POST", "/v1/operations:withdraw"): Route(
+        WalletNode.withdraw_operation, OfficerStatement, {200: answers.OperationState}
+    ),
+    ("POST", "/v1/policy:change"): Route(
+        WalletNode.change_policy, PolicyChange, {200: answers.PolicyInForce, 202: answers.Pending}
+    ),
+    ("POST", "/v1/intents:explain"): Route(WalletNode.explain, ExplainRequest, {200: dict[str, Any]}),
 }
 
 OWN_ROUTES: Mapping[tuple[str, str], Route] = {

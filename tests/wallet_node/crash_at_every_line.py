@@ -3,8 +3,8 @@
 Requests are a batch with signed, repeated and refused payments, a transaction, and two that share a commit.
 Each crash is a forked child that kills itself (SIGKILL) when it reaches a line of wallet_node or contracts:
 every line that the batch runs, at its first time and at its last, the others' at its last. Then a fresh node
-opens what it left: the journal must verify and hold all of the request or nothing of it, and asking again must
-give the same bytes as a run that was never disturbed.
+opens what it left: the journal must verify and hold all of the request or nothing of it, and asking again
+must give the same bytes as a run that was never disturbed.
 """
 
 import asyncio

@@ -22,8 +22,9 @@ from node_builders import (
     transaction,
 )
 
-from contracts.abi import SELECTORS
+from contracts.abi import encode_increase_mint_allowance, encode_mint, encode_set_tier, encode_settle
 from contracts.access_lists import IMPLEMENTATION_SLOT, MAX_LISTED_ACCOUNTS, account_slot
+from contracts.batch import Record, pack
 from contracts.notary import LEDGER_LOG, SIGNER_LOG, encode_anchor
 from contracts.transactions import Transaction as ContractTransaction
 from wallet_node.calls import hash_call
@@ -31,8 +32,8 @@ from wallet_node.deployment import Binding, bind
 from wallet_node.errors import MalformedRequest, RefusedByNode
 from wallet_node.node import WalletNode
 
-MINT = "0x" + SELECTORS["mint(uint256)"].hex()
-SETTLE = "0x" + SELECTORS["settle(bytes,uint64)"].hex()
+MINT = "0x" + encode_mint(7).hex()
+SETTLE = "0x" + encode_settle(pack([Record(b"\x0b" * 20, 7, 0, b"\x01" * 32, b"\x02" * 32)]), 2**31).hex()
 
 
 def oracle(
@@ -124,8 +125,8 @@ def test_integers_have_no_leading_zeros_in_any_field(value: int) -> None:
 
 def test_nonces_grow_by_one_for_each_key(home: Home) -> None:
     node = home.open(NO_QUORUM, names=("governor", "issuer", "pauser"))
-    tier = "0x" + SELECTORS["setTier(uint8,uint96,uint64,uint64)"].hex()
-    allowance = "0x" + SELECTORS["increaseMintAllowance(uint16,uint256)"].hex()
+    tier = "0x" + encode_set_tier(1, 10, 5, 7).hex()
+    allowance = "0x" + encode_increase_mint_allowance(1, 5).hex()
     asked = [("governor", tier), ("issuer", allowance), ("governor", tier), ("issuer", allowance)]
     nonces = [sign_one(node, transaction(data, key))["nonce"] for key, data in asked]
     assert nonces == [0, 0, 1, 1]
