@@ -68,7 +68,7 @@ def crash_everywhere(scratch: Path, template: Path, act: Act) -> dict[str, int]:
     copy = scratch / "crash"
     for step in sorted({at for seen in places.values() for at in (seen[0], seen[-1])}):
         shutil.copytree(template, copy)
-        kill_at(step, lambda: act(copy))
+        kill_at(step, lambda: lambda: act(copy))
         before, after = is_before(act, copy), opens(copy, NEW) is not None
         assert before != after, f"step {step}: before {before}, after {after}"
         found["after" if after else "before"] += 1

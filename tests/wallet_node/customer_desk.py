@@ -22,7 +22,9 @@ from wallet_node.credential_changes import (
 )
 from wallet_node.customer_proof import AssertionProof, MandateProof, Proof
 from wallet_node.customers import CustomerView, load
-from wallet_node.journal import Journal, Page
+from wallet_node.journal import Journal
+from wallet_node.journal_entries import MandateRevoked
+from wallet_node.journal_pages import Page, Row
 from wallet_node.mandates import MandateRegistration, Period
 from wallet_node.nonces import Content
 from wallet_node.proof_decisions import (
@@ -66,8 +68,10 @@ class Desk:
         return load(self.store, now_s, [WALLET, OTHER_WALLET], mandate_ids)
 
     def write(self, view: CustomerView) -> None:
+        """As the node does: what changes has a row, which also keeps the time."""
         page = Page(changes=list(view.changes))
         if not page.is_empty:
+            page.notes.append(Row(new_id(), MandateRevoked()))
             self.journal.write(page, view.now_s)
 
     def create(self, credential: Credential = PASSKEY.credential, wallet: bytes = WALLET) -> None:

@@ -197,7 +197,7 @@ async def test_what_another_room_commits_meanwhile_makes_the_pages_durable_with_
     waiting = asyncio.ensure_future(pay(journal, group, 1))
     await asyncio.sleep(0)
     with store.transaction() as connection:
-        connection.execute("INSERT INTO derived_keys VALUES (0, zeroblob(20))")
+        connection.execute("INSERT INTO derived_keys (key_index, address) VALUES (0, zeroblob(20))")
     assert durable(store) == 1
     assert await waiting == 0
     journal.write(Page(first_attempts=[paid(2, 1)]), NOW_S)

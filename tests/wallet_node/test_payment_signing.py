@@ -34,6 +34,7 @@ from wallet_node.errors import AlreadyBound, JournalUnavailable, NotBound, Wrong
 from wallet_node.keystore.derivation import CUSTOMER_PATH, HARDENED, ExtendedKey
 from wallet_node.keystore.software_key import SoftwareKey
 from wallet_node.node import WalletNode
+from wallet_node.policy import Policy
 from wallet_node.signing import compact, expand
 
 CAPPED = NO_PROOF.replace(b"day_minor: 500000000000", b"day_minor: 1000")
@@ -325,7 +326,8 @@ def test_a_later_attempt_is_judged_by_the_policy_of_today(home: Home) -> None:
     payer = customers(node, 1)[0]
     asked = payment(payer)
     first = sign(node, batch(asked))[0]
-    stricter = home.open(NO_PROOF.replace(b"payee: any", b"payee: derived", 1))
+    stricter = home.open()
+    stricter.policy = Policy(NO_PROOF.replace(b"payee: any", b"payee: derived", 1))  # as a change does
     later = batch(asked | {"attempt": 2}, valid_before_s=VALID_BEFORE_S + 1)
     assert codes(sign(stricter, later)[0]) == ["NoRuleAllows"]
     # What was signed already is not unsigned by refusing to repeat it.

@@ -71,7 +71,7 @@ def test_raw_bytes_equal_eth_accounts_also_with_leading_zeros(home: Home) -> Non
     node = home.open()
     has_short_r = has_short_s = False
     for nonce in range(300):
-        asked = transaction(MINT + f"{nonce:064x}", max_fee_per_gas=nonce * 10**7 + 10**9)
+        asked = transaction("0x" + encode_mint(nonce).hex(), max_fee_per_gas=nonce * 10**7 + 10**9)
         answer = sign_one(node, asked)
         assert answer["nonce"] == nonce
         assert (answer["raw"], answer["hash"]) == oracle(asked, nonce)
@@ -413,7 +413,8 @@ def test_what_is_not_whole_addresses_or_too_many_is_malformed(home: Home, listed
 def test_as_many_as_fit_a_transaction_are_signed(home: Home) -> None:
     most = packed(*(index.to_bytes(20) for index in range(1, MAX_LISTED_ACCOUNTS + 1)))
     raw = sign_one(home.open(), transaction(SETTLE, listed_accounts=most))["raw"]
-    assert len(raw) // 2 - 1 <= 128 * 1024
+    # what is left of 128 KiB is the call's own (contracts.access_lists takes the records off)
+    assert len(raw) // 2 - 1 <= 128 * 1024 + len(bytes.fromhex(SETTLE[2:]))
 
 
 def test_an_id_without_a_list_is_bound_to_what_it_always_was() -> None:
