@@ -22,9 +22,11 @@ from scripts.country.institutions import (
     PAYING_BANK,
     signer_journals,
 )
+from scripts.country.quorum import officers_at_work
 from scripts.country.start import Country, CountryStart
 from scripts.orders import run_book
 from scripts.orders.api_client import ApiClient
+from scripts.orders.approvals import Consent
 from scripts.orders.book import Account, Book, Client
 from scripts.orders.names import person_name
 from scripts.orders.run_book import Offices, Run
@@ -71,19 +73,20 @@ def measure_whole_path(load: Load, steps: Steps) -> dict[str, Any]:
         data = DataDirectory(Path(directory) / load.chain)
         with Supervisor(data.path) as supervisor:
             country = CountryStart(data, supervisor, steps).run(load.chain)
-            figures = asyncio.run(_measure(country, load, steps))
+            figures = asyncio.run(_measure(country, data, load, steps))
             asyncio.run(wait_until_level(list(country.settings.values()), steps))
             verdict = asyncio.run(verify(list(country.settings.values()), steps, signer_journals(data)))
     return {**figures, "difference_minor": verdict.difference_minor, "books_hold": verdict.holds}
 
 
-async def _measure(country: Country, load: Load, steps: Steps) -> dict[str, Any]:
+async def _measure(country: Country, data: DataDirectory, load: Load, steps: Steps) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         offices = Offices(*[
             await stack.enter_async_context(ApiClient(country.url(plan.slug), country.api_keys[plan.slug]))
             for plan in (CENTRAL_BANK, PAYING_BANK, BILLING_BANK)
         ])  # fmt: skip
-        await _prepare(country, offices, load, steps)
+        async with officers_at_work(data):
+            await _prepare(country, data, offices, load, steps)
         bank = offices.paying_bank
         database = await asyncpg.connect(country.settings[PAYING_BANK.slug].database_url)
         stack.push_async_callback(database.close)
@@ -119,7 +122,7 @@ async def _measure(country: Country, load: Load, steps: Steps) -> dict[str, Any]
     }
 
 
-async def _prepare(country: Country, offices: Offices, load: Load, steps: Steps) -> None:
+async def _prepare(country: Country, data: DataDirectory, offices: Offices, load: Load, steps: Steps) -> None:
     """Customers with an account and a wallet, and digital currency at their bank."""
     numbers = range(1, load.customers + 1)
     clients = tuple(Client(n, person_name(n, is_woman=n % 2 == 0), "", n) for n in numbers)
@@ -127,6 +130,7 @@ async def _prepare(country: Country, offices: Offices, load: Load, steps: Steps)
     run = Run(
         Book(clients, accounts, (), (), ""),
         OPENING_MINOR,
+        Consent.at(PAYING_BANK, country, data),
         least_issuance_minor=FUNDING_MINOR * load.customers,
     )
     await run_book.set_terms(offices, country, steps)

@@ -38,9 +38,11 @@ from scripts.country.institutions import (
     PAYING_BANK,
     signer_journals,
 )
+from scripts.country.quorum import officers_at_work
 from scripts.country.start import Country, CountryStart
 from scripts.orders import run_book
 from scripts.orders.api_client import ApiClient
+from scripts.orders.approvals import Consent
 from scripts.orders.imported_book import ImportedBook, take_book
 from scripts.orders.run_book import Offices, Run, RunOutcome
 from scripts.supervision.processes import Supervisor
@@ -141,19 +143,28 @@ async def _run_book(
     country: Country, data: DataDirectory, imported: ImportedBook, steps: Steps
 ) -> RunOutcome:
     """Imports the book and runs its orders, or only waits for their end where that was done before."""
-    run = Run(imported.book, imported.opening_balance_minor)
     async with AsyncExitStack() as stack:
         offices = Offices(*[
             await stack.enter_async_context(ApiClient(country.url(plan.slug), country.api_keys[plan.slug]))
             for plan in (CENTRAL_BANK, PAYING_BANK, BILLING_BANK)
         ])  # fmt: skip
         record = data.read_record()
+        if not record.mandates_from_s:
+            record.mandates_from_s = int(time.time())
+            data.write_record(record)
+        run = Run(
+            imported.book,
+            imported.opening_balance_minor,
+            Consent.at(PAYING_BANK, country, data),
+            mandates_from_s=record.mandates_from_s,
+        )
         if IMPORTED not in record.done:
 
             async def level() -> None:
                 await wait_until_level(list(country.settings.values()), steps)
 
-            await run_book.import_and_send(offices, run, country, level, steps)
+            async with officers_at_work(data):
+                await run_book.import_and_send(offices, run, country, level, steps)
             record.done.append(IMPORTED)
             data.write_record(record)
         return await run_book.wait_for_orders(offices, run, steps)

@@ -3,6 +3,7 @@
 DATA/country.json    what the books were built on: the chain's kind and genesis, the book, the steps done
 DATA/book            the book that was imported, given or generated
 DATA/run             the lock of the process that runs the country, and its children's ids
+DATA/people           secrets of the sample's customers and officers: never an institution's
 DATA/postgres, chain, manifests, logs, <institution>    each process's own
 """
 
@@ -19,7 +20,7 @@ from contracts.durable import write_durably
 from scripts.country.chain_launch import LOCAL_KINDS
 from scripts.supervision.leftovers import AlreadyRunning, hold_lock
 
-FORMAT = 3
+FORMAT = 4
 
 
 class DataDirectoryError(Exception):
@@ -65,7 +66,7 @@ class CountryRecord:
     """What a country was built from. Empty texts: not known yet.
 
     `chain` is `eth-tester`, `anvil` or an RPC URL; `ports` is what each service listened on last;
-    `done` names the steps that need no repeating.
+    `done` names the steps that need no repeating; `mandates_from_s` is when the customers' mandates begin.
     """
 
     format: int = FORMAT
@@ -76,6 +77,7 @@ class CountryRecord:
     opening_balance_minor: int = 0
     is_skipping_bad_rows: bool = False
     ports: dict[str, int] = field(default_factory=dict)
+    mandates_from_s: int = 0
     done: list[str] = field(default_factory=list)
 
 
@@ -94,6 +96,15 @@ class DataDirectory:
     def manifests(self) -> Path:
         """The manifests of the deployed contracts, one for each genesis hash."""
         return self.path / "manifests"
+
+    @property
+    def authenticator_file(self) -> Path:
+        """The secret of the authenticator that stands for all customers' passkeys."""
+        return self.path / "people" / "authenticator.key"
+
+    def officers_of(self, slug: str) -> Path:
+        """Where the keys of an institution's officers are."""
+        return self.path / "people" / f"officers-{slug}"
 
     def read_record(self) -> CountryRecord:
         """The record, or an empty one. Raises UnknownFormat."""

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -20,12 +21,19 @@ from contracts.durable import write_durably
 from contracts.manifest import Manifest
 from contracts.transactions import checksum_address
 from scripts.country.data_directory import DataDirectory
+from scripts.country.officers import Officer
 from scripts.supervision.processes import ChildSpec
 from scripts.supervision.readiness import LOOPBACK, http_ready, socket_ready
+from wallet_node import policy_file
+from wallet_node.policy_template import complete
 
 CURRENCY, CURRENCY_EXPONENT = "CZK", 2
 PASSPHRASE_VARIABLE = "FLORIN_WALLET_NODE_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
 LONGEST_SOCKET_PATH_BYTES = 100
+OFFICERS = ("first-officer", "second-officer", "third-officer")
+"""Who approves, at every institution of the sample: two of them are a quorum."""
+RP_ID = "localhost"
+"""What customers' passkeys are bound to (a name: WebAuthn knows no addresses)."""
 ANCHOR_EVERY_S = 15.0
 """Daily is the rule: the sample country anchors often enough for a run of a minute to have anchors."""
 
@@ -41,6 +49,11 @@ class InstitutionPlan:
     keys: tuple[str, ...]
     policy: str
     port: int
+
+    @property
+    def origin(self) -> str:
+        """Where its customers use their passkeys."""
+        return f"http://{RP_ID}:{self.port}"
 
 
 CENTRAL_BANK = InstitutionPlan(
@@ -58,7 +71,7 @@ PAYING_BANK = InstitutionPlan(
     kind="bank",
     participant_id=1,
     keys=("institution",),
-    policy="sandbox-no-proof",
+    policy="sandbox-bank",
     port=8101,
 )
 BILLING_BANK = InstitutionPlan(
@@ -67,7 +80,7 @@ BILLING_BANK = InstitutionPlan(
     kind="bank",
     participant_id=2,
     keys=("institution",),
-    policy="sandbox-no-proof",
+    policy="sandbox-bank",
     port=8102,
 )
 INSTITUTIONS = (CENTRAL_BANK, PAYING_BANK, BILLING_BANK)
@@ -122,16 +135,33 @@ class InstitutionHome:
     @property
     def socket(self) -> Path:
         """Its wallet node's socket; elsewhere where the path would be too long for one."""
-        beside = self.directory / "wallet-node.sock"
-        if len(os.fsencode(beside)) <= LONGEST_SOCKET_PATH_BYTES:
-            return beside
-        digest = hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"florin-{digest}" / "wallet-node.sock"
+        return self._socket_directory / "wallet-node.sock"
+
+    @property
+    def officers_socket(self) -> Path:
+        """Where its officers reach the wallet node, past the bank's own servers."""
+        return self._socket_directory / "officers.sock"
+
+    @property
+    def _socket_directory(self) -> Path:
+        if len(os.fsencode(self.directory / "wallet-node.sock")) <= LONGEST_SOCKET_PATH_BYTES:
+            return self.directory
+        digest = hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"florin-{digest}"
+
+    @property
+    def policy_file(self) -> Path:
+        """Its signer's first policy, with its officers' public keys; later ones the officers approve."""
+        return self.directory / "policy.yaml"
+
+    def officers(self) -> list[Officer]:
+        """Its officers, whose keys are made at first use. Raises SecretUnusable."""
+        return [Officer.open(self.data.officers_of(self.plan.slug), name) for name in OFFICERS]
 
     def clear_socket(self) -> None:
-        """Removes what was made for the socket outside of the data directory."""
-        if self.socket.parent != self.directory:
-            shutil.rmtree(self.socket.parent, ignore_errors=True)
+        """Removes what was made for the sockets outside of the data directory."""
+        if self._socket_directory != self.directory:
+            shutil.rmtree(self._socket_directory, ignore_errors=True)
 
     @property
     def database(self) -> str:
@@ -139,10 +169,17 @@ class InstitutionHome:
         return self.plan.slug.replace("-", "_")
 
     def make_keys(self) -> dict[str, str]:
-        """Makes the node's seed and named keys where they are missing; their addresses by name."""
+        """Makes the node's seed, named keys and policy where they are missing; the addresses by name."""
         self.node_home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.passphrase_file.exists():
             write_durably(self.passphrase_file, secrets.token_urlsafe(32).encode(), mode=0o600)
+        if not self.policy_file.exists():
+            template = files("wallet_node").joinpath("policies", f"{self.plan.policy}.yaml").read_bytes()
+            officers = [
+                msgspec.convert({"name": officer.name, "key": officer.policy_key}, policy_file.Officer)
+                for officer in self.officers()
+            ]
+            write_durably(self.policy_file, complete(template, officers), mode=0o600)
         answer = self._run_node("init", "--keys", ",".join(self.plan.keys))
         keys: dict[str, str] = msgspec.json.decode(answer)["keys"]
         return keys
@@ -180,7 +217,8 @@ class InstitutionHome:
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = (
             sys.executable, "-m", "wallet_node.main", "serve",
-            "--home", str(self.node_home), "--socket", str(self.socket), "--policy", self.plan.policy,
+            "--home", str(self.node_home), "--policy", str(self.policy_file),
+            "--listen", f"api=unix:{self.socket}", "--listen", f"officers=unix:{self.officers_socket}",
         )  # fmt: skip
         return ChildSpec(
             f"{self.plan.slug}-wallet-node", command, self._environment, socket_ready(self.socket, "/healthz")

@@ -16,6 +16,7 @@ from contracts.transactions import checksum_address
 from scripts.country.institutions import CURRENCY, INSTITUTIONS, PAYING_BANK
 from scripts.country.start import Country
 from scripts.orders.api_client import ApiClient, Json
+from scripts.orders.approvals import Consent, mandate_id, mandates
 from scripts.orders.book import Book
 from scripts.orders.names import payee_name
 from scripts.terminal.patience import Patience
@@ -55,11 +56,13 @@ class Offices:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is run: the book, and the opening balance of each account in minor units."""
+    """What is run: the book, the opening balance of each account in minor units, and how customers consent."""
 
     book: Book
     opening_balance_minor: int
+    consent: Consent
     least_issuance_minor: int = 0
+    mandates_from_s: int = 0
 
     @property
     def opening_total_minor(self) -> int:
@@ -125,6 +128,7 @@ async def import_and_send(
     await wait_for_wallets(offices, steps)
     await wait_for_issuance(offices, issuance_id, steps)
     await introduce_billers(offices, run, steps)
+    await give_mandates(offices, run, steps)
     await level()
     await pay_orders(offices, run, steps)
 
@@ -168,7 +172,10 @@ async def bring_reserves(offices: Offices, run: Run, steps: Steps) -> None:
 
 
 async def import_people(offices: Offices, run: Run, steps: Steps) -> None:
-    """Clients, accounts and linked wallets at the paying bank; payees likewise at the billing bank."""
+    """Clients, accounts and linked wallets at the paying bank; payees likewise at the billing bank.
+
+    A wallet is bound to its customer's credential as it is made; billers only receive, and have none.
+    """
     book, opening = run.book, run.opening_balance_minor
     bank = offices.paying_bank
     await _send(steps, "Customers", bank, "/v1/customers:bulk", [
@@ -181,7 +188,8 @@ async def import_people(offices: Offices, run: Run, steps: Steps) -> None:
     ])  # fmt: skip
     await _send(steps, "Customers' wallets", bank, "/v1/wallets:bulk", [
         {"reference": f"wallet-{account.account_id}", "customer_reference": f"client-{account.owner_id}",
-         "account_reference": f"account-{account.account_id}", "tier": CUSTOMER_TIER}
+         "account_reference": f"account-{account.account_id}", "tier": CUSTOMER_TIER,
+         "credential": run.consent.credential(f"client-{account.owner_id}")}
         for account in book.accounts
     ])  # fmt: skip
     bank, payees = offices.billing_bank, book.payees()
@@ -269,12 +277,40 @@ async def introduce_billers(offices: Offices, run: Run, steps: Steps) -> None:
     ])  # fmt: skip
 
 
+async def give_mandates(offices: Offices, run: Run, steps: Steps) -> None:
+    """Each customer approves each of their orders once; waits until the signer holds all of it."""
+    wallets = {
+        int(reference.removeprefix("wallet-")): bytes.fromhex(address[2:])
+        for reference, address in (await _addresses(offices.paying_bank)).items()
+    }
+    found = await _addresses(offices.billing_bank)
+    payees = {payee: bytes.fromhex(found[biller_reference(payee)][2:]) for payee in run.book.payees()}
+    with steps.step("Orders approved by customers", len(run.book.orders)) as advance:
+        lines = []
+        for line in mandates(run.book, run.consent, wallets, payees, run.mandates_from_s):
+            lines.append(line)
+            advance(1)
+            await asyncio.sleep(0)  # signing is work: whoever watches the processes has a turn
+    await _send(steps, "Mandates", offices.paying_bank, "/v1/mandates:bulk", lines)
+    with steps.step("Mandates held by the signer", len(lines)) as advance:
+        seen = 0
+        patience = Patience("mandates")
+        while True:
+            states = Counter[str]((await offices.paying_bank.get("/v1/mandates:summary"))["states"])
+            advance(states["active"] - seen)
+            if not states["requested"]:
+                break
+            patience.saw(states["active"], states["requested"])
+            seen = states["active"]
+            await asyncio.sleep(POLL_S)
+
+
 async def pay_orders(offices: Offices, run: Run, steps: Steps) -> list[Json]:
-    """Sends every standing order as a wallet payment, in the book's order; one answer for each."""
+    """Sends every standing order as a payment under its mandate, in the book's order; one answer for each."""
     return await _send(steps, "Standing orders", offices.paying_bank, "/v1/payments:bulk", [
         {"reference": f"order-{order.order_id}", "payer_wallet_reference": f"wallet-{order.account_id}",
          "payee": {"biller_reference": biller_reference(order.payee)}, "amount_minor": order.amount_minor,
-         "currency": CURRENCY}
+         "currency": CURRENCY, "mandate_id": str(mandate_id(order))}
         for order in run.book.orders
     ])  # fmt: skip
 
