@@ -62,7 +62,7 @@ CENTRAL_BANK = InstitutionPlan(
     kind="central_bank",
     participant_id=0,
     keys=("governor", "issuer", "pauser", "upgrader"),
-    policy="sandbox-no-quorum",
+    policy="sandbox-central-bank",
     port=8100,
 )
 PAYING_BANK = InstitutionPlan(

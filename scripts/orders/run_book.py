@@ -56,7 +56,7 @@ class Offices:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is run: the book, the opening balance of each account in minor units, and how customers consent."""
+    """What is run: the book, each account's opening balance in minor units, and how customers consent."""
 
     book: Book
     opening_balance_minor: int
