@@ -75,7 +75,8 @@ class Transaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Derivation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Customer keys to derive, by index, each with its customer's first credential (or none).
 
-    A credential is bound as its key is derived for the first time, and at no other time.
+    A credential is bound as its key is derived for the first time, and at no other time. Each index is
+    answered by itself.
     """
 
     indices: Annotated[tuple[KeyIndex, ...], msgspec.Meta(min_length=1, max_length=MAXIMUM_BATCH)]
