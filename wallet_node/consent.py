@@ -21,7 +21,7 @@ from wallet_node.credential_changes import (
 from wallet_node.customer_proof import CredentialFields, parse_credential
 from wallet_node.customers import CustomerView
 from wallet_node.deployment import Deployment
-from wallet_node.errors import CredentialMalformed, MalformedRequest, Refusal, RefusedByNode
+from wallet_node.errors import ContradictoryRequest, CredentialMalformed, Refusal, RefusedByNode
 from wallet_node.fields import identifier_bytes
 from wallet_node.intents import Derivation
 from wallet_node.journal import Journal
@@ -63,7 +63,7 @@ class Consent:
         if policy.file.customers is None:
             raise RefusedByNode(policy.evaluate_derivation(0).refusals)
         if request.credentials and len(request.credentials) != len(request.indices):
-            raise MalformedRequest("credentials has as many members as indices, or is absent")
+            raise ContradictoryRequest("credentials has as many members as indices, or is absent")
         credentials = request.credentials or (None,) * len(request.indices)
         asked = [
             _first_credential(index, fields, policy)
