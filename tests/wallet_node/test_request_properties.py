@@ -34,7 +34,7 @@ from wallet_node.typed_intents import PackedEntries, RandomNonce
 TAKEN = {f"{method} {path}": (method, route.takes) for (method, path), route in ROUTES.items() if route.takes}
 BODIES = {name: takes for name, (method, takes) in TAKEN.items() if method == "POST"}
 QUERIES = {name: takes for name, (method, takes) in TAKEN.items() if method == "GET"}
-EXAMPLES = 25
+EXAMPLES = 60
 
 
 def hexes(least: int, most: int, unit: int) -> st.SearchStrategy[str]:
@@ -76,7 +76,9 @@ def values(kind: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.IntType():
             return st.integers(kind.ge, kind.le) | st.sampled_from([kind.ge, kind.le])
         case inspect.StrType() if kind.pattern is not None:
-            return TEXTS.get(kind.pattern) or st.from_regex(kind.pattern, fullmatch=True)
+            if kind.pattern in TEXTS:
+                return TEXTS[kind.pattern]
+            return st.from_regex(kind.pattern, fullmatch=True)
         case inspect.StrType():
             most = min(kind.max_length or 40, 40)
             return st.text(WHOLE_CHARACTERS, min_size=kind.min_length or 0, max_size=most)
