@@ -191,13 +191,13 @@ class Operations:
         if refusals or isinstance(verified, Refusal):
             return Refused(tuple(refusals))
         row = (
-            operation.operation_id,
             statement.officer,
+            statement_hash,
+            operation.operation_id,
             statement.verb,
             policy.digest,
             statement.expires_at_s,
             now_s,
-            statement_hash,
         )
         changes: Changes = [(_STATE, [row])]
         if officer.credential is not None:
