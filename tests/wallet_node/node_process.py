@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from node_builders import CHAIN_ID, CONTRACT, DOMAIN_NAME, NOTARY, batch
+from node_builders import CHAIN_ID, CONTRACT, DOMAIN_NAME, NO_PROOF_FILE, NOTARY, batch
 
 from wallet_node.deployment import Binding, bind
 from wallet_node.keystore.envelopes import KeyDerivation
@@ -84,7 +84,7 @@ class NodeProcess:
         return self._when_ready()
 
     def serve_arguments(self) -> list[str]:
-        own = ["--home", str(self.home), "--socket", str(self.socket), "--policy", "sandbox-no-proof"]
+        own = ["--home", str(self.home), "--socket", str(self.socket), "--policy", str(NO_PROOF_FILE)]
         return [*own, *(["--listen", *self.listen] if self.listen else [])]
 
     def client(self) -> httpx.Client:

@@ -1,4 +1,4 @@
-"""The store's schema, as SQLite's own check sees it: a table that is filled is not taken for a damaged one."""
+"""The store's schema as SQLite's own check sees it: a table that is filled is not taken for a damaged one."""
 
 import re
 from importlib.resources import files

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tests.api.conftest import Database
 
-POLICIES = Path(__file__).parents[3] / "wallet_node" / "policies"
+POLICIES = Path(__file__).parents[2] / "policies"
 ROLES = ("governor", "issuer", "pauser", "upgrader", "supervisor", "registrar")
 TIERS = {
     1: (10_000_000, 2_000_000, 5_000_000),
@@ -168,7 +168,7 @@ async def rpc(chain: Chain) -> AsyncIterator[RpcClient]:
 @pytest.fixture
 async def signer_socket(tmp_path: Path, chain: Chain, signer_home: SignerHome) -> AsyncIterator[Path]:
     """A signer of this test's own, with the same keys and an empty journal."""
-    async with running_signer(tmp_path / "signer", chain.deployment, signer_home, "sandbox-no-proof") as path:
+    async with running_signer(tmp_path / "signer", chain.deployment, signer_home, "no-proof") as path:
         yield path
 
 
