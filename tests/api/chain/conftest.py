@@ -174,18 +174,23 @@ async def signer_socket(tmp_path: Path, chain: Chain, signer_home: SignerHome) -
 
 @contextlib.asynccontextmanager
 async def running_signer(
-    directory: Path, deployment: Deployment, keys: SignerHome, policy: str
+    directory: Path, deployment: Deployment, keys: SignerHome, policy: str | Path
 ) -> AsyncIterator[Path]:
-    """The signer behind its Unix socket. It runs in this process, because unlocking takes a second."""
+    """The signer behind its Unix socket, with another beside it for officers (`o.sock`).
+
+    It runs in this process, because unlocking takes a second. `policy` is one of the tests' own, or a path.
+    """
     home = directory / "home"
     shutil.copytree(keys.path, home)
     contract, notary = ("0x" + each.hex() for each in (deployment.contract, deployment.notary))
     bind(home, Binding(deployment.chain_id, contract, deployment.domain_name, notary))
-    node = WalletNode(home, keys.secrets, Policy.load(POLICIES / f"{policy}.yaml"))
+    path = policy if isinstance(policy, Path) else POLICIES / f"{policy}.yaml"
+    node = WalletNode(home, keys.secrets, Policy.load(path))
     node.test_itself()
     endpoint = UnixEndpoint("api", directory / "s.sock")
     application = Application(node)
-    server = NodeServer(application, [Listener(endpoint, listen(endpoint), application)])
+    endpoints = (endpoint, UnixEndpoint("officers", directory / "o.sock"))
+    server = NodeServer(application, [Listener(each, listen(each), application) for each in endpoints])
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup()
