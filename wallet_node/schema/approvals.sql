@@ -15,15 +15,16 @@ CREATE TABLE IF NOT EXISTS operations (
 
 CREATE INDEX IF NOT EXISTS operations_pending ON operations (expires_at_s) WHERE state = 'pending';
 
--- verb: 1 approves, 2 withdraws. One statement speaks of one operation only, whatever its digest.
+-- verb: 1 approves, 2 withdraws. One statement speaks of one operation only, whatever its digest. The columns of the key
+-- come first: SQLite's integrity_check before 3.42 takes any other order in such a table for NULLs.
 CREATE TABLE IF NOT EXISTS operation_statements (
-    operation_id BLOB NOT NULL REFERENCES operations,
     officer TEXT NOT NULL,
+    statement_hash BLOB NOT NULL CHECK (length(statement_hash) = 32),
+    operation_id BLOB NOT NULL REFERENCES operations,
     verb INTEGER NOT NULL CHECK (verb IN (1, 2)),
     policy_hash BLOB NOT NULL CHECK (length(policy_hash) = 32),
     expires_at_s INTEGER NOT NULL,
     stated_at_s INTEGER NOT NULL,
-    statement_hash BLOB NOT NULL CHECK (length(statement_hash) = 32),
     PRIMARY KEY (officer, statement_hash)
 ) STRICT, WITHOUT ROWID;
 
