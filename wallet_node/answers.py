@@ -28,10 +28,29 @@ class Keys(msgspec.Struct):
 
 
 class JournalHead(msgspec.Struct):
-    """How many rows the journal has, and the hash that commits to all of them."""
+    """How many rows the journal has, and the Merkle root of all of them (RFC 9162)."""
 
     size: Natural
-    head: Hash
+    root: Hash
+
+
+class JournalInclusion(msgspec.Struct):
+    """A row as it is hashed, and the siblings upwards from its leaf, SHA-256(0x00 | row) (RFC 9162)."""
+
+    row: HexBytes
+    proof: list[Hash]
+
+
+class JournalConsistency(msgspec.Struct):
+    """What shows that the smaller tree begins the larger one (RFC 9162)."""
+
+    proof: list[Hash]
+
+
+class JournalRows(msgspec.Struct):
+    """Rows as they are hashed: MessagePack, each with the leaf of the one before it."""
+
+    rows: list[HexBytes]
 
 
 class Addresses(msgspec.Struct):
@@ -47,7 +66,7 @@ class Reason(msgspec.Struct):
     detail: str
 
 
-class RefusedPayment(msgspec.Struct):
+class Reasoned(msgspec.Struct):
     """The first reason, and all of them."""
 
     code: str
@@ -70,7 +89,7 @@ class MandateResult(msgspec.Struct):
     """A mandate that holds from now on, or why it does not."""
 
     mandate_id: Identifier
-    refusal: RefusedPayment | UnsetType = UNSET
+    refusal: Reasoned | UnsetType = UNSET
 
 
 class MandateResults(msgspec.Struct):
@@ -134,7 +153,7 @@ class PaymentResult(msgspec.Struct):
     payment_id: Identifier
     nonce: Natural | UnsetType = UNSET
     signature: Annotated[str, msgspec.Meta(pattern=r"\A0x[0-9a-f]{128}\Z")] | UnsetType = UNSET
-    refusal: RefusedPayment | UnsetType = UNSET
+    refusal: Reasoned | UnsetType = UNSET
     pending: Pending | UnsetType = UNSET
 
 
@@ -150,6 +169,58 @@ class SignedTransaction(msgspec.Struct):
     nonce: Natural
     raw: HexBytes
     hash: Hash
+
+
+class SignedTypedData(msgspec.Struct):
+    """The nonce that was signed under, counted or random, and the signature in its encoding.
+
+    `eip-2098` is r 32 | vs 32, as the contract takes a fan-out's; `r-s-v` is r 32 | s 32 | v 1 (27 or 28).
+    """
+
+    intent_id: Identifier
+    nonce: Natural | Hash
+    encoding: Literal["eip-2098", "r-s-v"]
+    signature: Annotated[str, msgspec.Meta(pattern=r"\A0x[0-9a-f]{128}(?:[0-9a-f]{2})?\Z")]
+
+
+Point = Annotated[str, msgspec.Meta(pattern=r"\A0x[0-9a-f]{128}\Z")]
+"""A public key: x 32 | y 32."""
+
+
+class JsonRpcError(msgspec.Struct):
+    """web3signer's number and message; `data` has our stable code, the sentence and every reason."""
+
+    code: int
+    message: str
+    data: Reasoned
+
+
+class JsonRpcResponse(msgspec.Struct):
+    """A result or an error. `id` is the call's, or null where it could not be read."""
+
+    jsonrpc: Literal["2.0"]
+    id: int | str | None
+    result: Any | UnsetType = UNSET
+    error: JsonRpcError | UnsetType = UNSET
+
+
+JsonRpc = JsonRpcResponse | list[JsonRpcResponse]
+"""One response to a call, one for each to a batch."""
+
+
+class WireHealth(msgspec.Struct):
+    """web3signer's health."""
+
+    status: Literal["UP", "DOWN"]
+    checks: list[dict[str, str]]
+    outcome: Literal["UP", "DOWN"]
+
+
+class WireStatus(msgspec.Struct):
+    """web3signer's answer to a reload."""
+
+    status: Literal["idle", "completed"]
+    message: str | UnsetType = UNSET
 
 
 class Liveness(msgspec.Struct):

@@ -25,6 +25,7 @@ Verb = Literal[
     "explain",
     "repair",
     "metrics",
+    "web3signer",
 ]
 CallerName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")]
 UserId = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 2)]
@@ -68,7 +69,9 @@ DEFAULT_CALLERS = (
     ),
     Caller("officers", ("read", "approve", "policy", "explain", "repair"), requests_per_s=20, burst=100),
 )
-"""Where a policy names no callers: the bank's own software signs, and people decide."""
+"""Where a policy names no callers: the bank's own software signs, and people decide. Nobody speaks
+web3signer's wire, which is for tools that a policy lets in.
+"""
 
 VERBS: Mapping[tuple[str, str], Verb | None] = {
     ("GET", "/healthz"): None,
@@ -93,6 +96,13 @@ VERBS: Mapping[tuple[str, str], Verb | None] = {
     ("POST", "/v1/policy:change"): "policy",
     ("POST", "/v1/intents:explain"): "explain",
     ("POST", "/v1/transactions:repair"): "repair",
+    ("POST", "/"): "web3signer",
+    ("POST", "/api/v1/eth1/sign/{identifier}"): "web3signer",
+    ("GET", "/api/v1/eth1/publicKeys"): "web3signer",
+    ("GET", "/upcheck"): "web3signer",
+    ("GET", "/healthcheck"): "web3signer",
+    ("GET", "/reload"): "web3signer",
+    ("POST", "/reload"): "web3signer",
 }
 """The verb of each route. None: any known caller, and not rate limited (is it alive, is it ready)."""
 

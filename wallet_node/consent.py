@@ -21,7 +21,7 @@ from wallet_node.credential_changes import (
 from wallet_node.customer_proof import parse_credential
 from wallet_node.customers import CustomerView
 from wallet_node.deployment import Deployment
-from wallet_node.errors import MalformedRequest, Refusal, RefusedByNode
+from wallet_node.errors import ContradictoryRequest, Refusal, RefusedByNode
 from wallet_node.fields import identifier_bytes
 from wallet_node.intents import Derivation
 from wallet_node.journal import Journal
@@ -60,7 +60,7 @@ class Consent:
         """
         refusals = list(policy.evaluate_derivation(max(request.indices)).refusals)
         if request.credentials and len(request.credentials) != len(request.indices):
-            raise MalformedRequest("credentials has as many members as indices, or is absent")
+            raise ContradictoryRequest("credentials has as many members as indices, or is absent")
         credentials = [None if each is None else parse_credential(each) for each in request.credentials]
         if refusals:
             raise RefusedByNode(tuple(refusals))

@@ -38,6 +38,12 @@ class MalformedRequest(WalletNodeError):
     status = 400
 
 
+class ContradictoryRequest(WalletNodeError):
+    """Each part has its form, and they do not fit each other."""
+
+    status = 400
+
+
 class UnknownPath(WalletNodeError):
     status = 404
 

@@ -8,7 +8,7 @@ import msgspec
 
 from wallet_node.call_movements import transaction_movements
 from wallet_node.deployment import Deployment
-from wallet_node.errors import MalformedRequest, Refusal
+from wallet_node.errors import ContradictoryRequest, Refusal
 from wallet_node.fields import address_bytes
 from wallet_node.intents import ExplainRequest, Payment, Transaction
 from wallet_node.journal import Journal
@@ -104,7 +104,7 @@ class Explainer:
     def explain(
         self, request: ExplainRequest, deployment: Deployment, policy: Policy, clock_s: int
     ) -> dict[str, Any]:
-        """The explanation as JSON. Raises MalformedRequest unless there is exactly one intent.
+        """The explanation as JSON. Raises ContradictoryRequest unless there is exactly one intent.
 
         A proof is taken to hold: whether it does is not the policy's question.
         """
@@ -121,7 +121,7 @@ class Explainer:
             facts, moved = self._call_facts(request.transaction, deployment, now_s)
             caps = set(policy.transaction_caps(facts.key))
         else:
-            raise MalformedRequest("explain has either a payment or a transaction")
+            raise ContradictoryRequest("explain has either a payment or a transaction")
         explanation = explain(policy, facts, self._spending.open(caps, now_s).spent)
         says = [moved.detail] if isinstance(moved, Refusal) else [describe(each) for each in moved[:50]]
         return {**msgspec.to_builtins(explanation), "moves": says}

@@ -35,10 +35,12 @@ Time = Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_TIME_S)]
 Attempt = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
 PaymentNonce = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 Integer = Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_INTEGER)]
+Place = Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_INTEGER)]
 ChainId = Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_INTEGER)]
 KeyIndex = Annotated[int, msgspec.Meta(ge=0, le=MAXIMUM_KEY_INDEX)]
 DomainName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
-Base64UrlText = Annotated[str, msgspec.Meta(min_length=1, max_length=8_192)]
+Signature64 = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{85}[AQgw]\Z")]
+"""64 bytes as base64url."""
 
 
 @lru_cache(maxsize=65_536)

@@ -1,4 +1,4 @@
-"""The closed set of things that the node can be asked for: payments, one transaction, derived keys.
+"""The closed set of things that the node can be asked for: payments, one transaction, one structure, keys.
 
 There is no intent that carries a bare digest. Addresses and data are hex text at this edge and bytes behind
 it.
@@ -23,8 +23,11 @@ from wallet_node.fields import (
     KeyName,
     PackedAddresses,
     PaymentNonce,
+    Place,
     Time,
 )
+from wallet_node.journal_proofs import MAXIMUM_ROWS
+from wallet_node.typed_intents import TypedIntent
 
 
 class Payment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,10 +75,60 @@ class Transaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listed_accounts: PackedAddresses = "0x"
 
 
+class TypedData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One structure to sign (EIP-712), of the closed set.
+
+    A counted nonce is the node's to give: the intent's own and `nonce_floor` are floors of the first
+    signature, and later ones keep what it got. A random nonce is the caller's, and has one attempt. `proof`
+    is the customer's word for a fan-out; the others take none.
+    """
+
+    intent_id: Identifier
+    attempt: Attempt
+    intent: TypedIntent
+    nonce_floor: Integer = 0
+    proof: Proof | None = None
+
+
+class Repair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A transfer of nothing to oneself in the place of a transaction that was signed and never mined.
+
+    Officers approve it under `operation_id`, which by default follows from the transaction's. To ask them
+    anew after they let one end, name another.
+    """
+
+    transaction_id: Identifier
+    max_fee_per_gas: Integer
+    max_priority_fee_per_gas: Integer
+    operation_id: Identifier | None = None
+
+
+class JournalInclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Row `sequence` (the first one is 1) in the tree of the first `size` rows."""
+
+    sequence: Place
+    size: Place
+
+
+class JournalConsistency(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The tree of `first` rows as the beginning of that of `second`."""
+
+    first: Place
+    second: Place
+
+
+class JournalRows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At most `count` rows from row `from` on (the first one is 1)."""
+
+    first: Place = msgspec.field(name="from")
+    count: Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_ROWS)]
+
+
 class Derivation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Customer keys to derive, by index, each with its customer's first credential (or none).
 
-    A credential is bound as its key is derived for the first time, and at no other time.
+    A credential is bound as its key is derived for the first time, and at no other time. There are as many
+    of them as indices, or none.
     """
 
     indices: Annotated[tuple[KeyIndex, ...], msgspec.Meta(min_length=1, max_length=MAXIMUM_BATCH)]

@@ -71,5 +71,6 @@ def _add(known: Known | None, decision: AnyDecision, sequence: int) -> None:
             known.attempts[decision.attempt] = decision.terms
         case KnownIntent(), NonceRepaired():
             known.repairs[decision.attempt] = decision.terms
+            known.repaired_by = decision.operation_id
         case _:
             raise JournalBroken(f"row {sequence} is no attempt at a signed id")

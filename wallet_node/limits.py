@@ -19,6 +19,7 @@ BODY_BYTES: Mapping[Verb, int] = {
     "policy": 1024 * _KIB,
     "explain": 4096 * _KIB,
     "repair": 64 * _KIB,
+    "web3signer": 4096 * _KIB,
 }
 """The largest request body of a verb; a verb that is not here takes none."""
 

@@ -2,20 +2,32 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from wallet_node import policy_change
+from wallet_node import policy_change, typed_data
 from wallet_node.addresses import checksummed
-from wallet_node.calls import TransactionSigner
+from wallet_node.calls import SignedTransaction, TransactionSigner
 from wallet_node.consent import Consent
 from wallet_node.credential_changes import CredentialChangeRequest
 from wallet_node.deployment import BoundDeployment, Deployment
 from wallet_node.errors import Refusal, RefusedByNode, SignatureCheckFailed
 from wallet_node.explaining import Explainer
 from wallet_node.fields import address_bytes, identifier_bytes
-from wallet_node.intents import Derivation, ExplainRequest, PaymentBatch, PolicyChange, Transaction
+from wallet_node.intents import (
+    Derivation,
+    ExplainRequest,
+    JournalConsistency,
+    JournalInclusion,
+    JournalRows,
+    PaymentBatch,
+    PolicyChange,
+    Repair,
+    Transaction,
+    TypedData,
+)
 from wallet_node.journal import Journal
 from wallet_node.journal_pages import Page
 from wallet_node.keystore.file_provider import FileKeyProvider
@@ -25,9 +37,11 @@ from wallet_node.nonces import TRANSACTION, KnownIntent, Space
 from wallet_node.officers_desk import Done, OfficersDesk, OfficerStatement, Waiting, proposal
 from wallet_node.payments import PaymentSigner, Refused, Signed, answer_fields
 from wallet_node.policy import Policy
+from wallet_node.repairs import GapRepairer
 from wallet_node.signing import public_key, self_test
 from wallet_node.spending import Spending
 from wallet_node.store import Store
+from wallet_node.typed_data import SignedTypedData, TypedDataSigner
 
 Answer = dict[str, Any]
 _ACCEPTED = 202
@@ -53,6 +67,8 @@ class WalletNode:
         self._officers = OfficersDesk(self._store, self._journal)
         self._payments = PaymentSigner(self._keys, self._store, self._journal, spending, self._officers)
         self._transactions = TransactionSigner(self._keys, self._journal, spending, self._officers)
+        self._typed_data = TypedDataSigner(self._keys, self._store, self._journal, spending, self._officers)
+        self._repairs = GapRepairer(self._keys, self._journal, self._officers)
         self._consent = Consent(self._keys, self._store, self._journal, self._officers)
         self._explainer = Explainer(self._keys, self._journal, spending)
         self.is_sound = False
@@ -105,6 +121,21 @@ class WalletNode:
         assert root is not None, "the journal has been as long as it is"
         return {"size": self._journal.length, "root": "0x" + root.hex()}
 
+    def journal_inclusion(self, asked: JournalInclusion) -> Answer:
+        """A row and its proof in the tree of so many rows. Raises NotInJournal."""
+        proofs = self._journal.proofs
+        proof = proofs.inclusion_proof(asked.sequence, asked.size)
+        return {"row": _hex(proofs.rows(asked.sequence, 1)[0]), "proof": list(map(_hex, proof))}
+
+    def journal_consistency(self, asked: JournalConsistency) -> Answer:
+        """The proof that one tree begins another. Raises NotInJournal."""
+        proof = self._journal.proofs.consistency_proof(asked.first, asked.second)
+        return {"proof": list(map(_hex, proof))}
+
+    def journal_rows(self, asked: JournalRows) -> Answer:
+        """Rows as they are hashed; none beyond the last."""
+        return {"rows": list(map(_hex, self._journal.proofs.rows(asked.first, asked.count)))}
+
     def readiness(self) -> Answer:
         """Ready when every expected key is loaded and the self-test verified."""
         return {
@@ -123,11 +154,8 @@ class WalletNode:
         deployment = self._deployment.require_same(
             batch.chain_id, address_bytes(batch.contract), batch.domain_name
         )
-        try:
+        with self._sound():
             answers = self._payments.sign(batch, deployment, self.policy, self._now())
-        except SignatureCheckFailed:
-            self.is_sound = False
-            raise
         signed = 0
         for answer in answers:
             if isinstance(answer, Signed):
@@ -143,19 +171,53 @@ class WalletNode:
         if intent.chain_id != deployment.chain_id:
             detail = f"this node signs for chain {deployment.chain_id} only"
             raise RefusedByNode((Refusal("WrongDeployment", detail),))
-        try:
+        with self._sound():
             signed = self._transactions.sign(intent, deployment, self.policy, self._now())
+        return self._answer_transaction("transaction", signed)
+
+    def sign_typed_data(self, asked: TypedData) -> Answer | tuple[int, Answer]:
+        """Sign one structure; 202 while officers have to approve it.
+
+        Raises RefusedByNode with every reason.
+        """
+        signed = self.typed_data_signature(asked)
+        if isinstance(signed, Waiting):
+            return _ACCEPTED, signed.fields()
+        return typed_data.answer_fields(asked, signed)
+
+    def typed_data_signature(self, asked: TypedData) -> SignedTypedData | Waiting:
+        """The same for whoever writes signatures in another way."""
+        with self._sound():
+            signed = self._typed_data.sign(asked, self._deployment.require(), self.policy, self._now())
+        if isinstance(signed, SignedTypedData):
+            self.signatures["typed-data"] += 1
+        return signed
+
+    def repair_transaction(self, asked: Repair) -> Answer | tuple[int, Answer]:
+        """Sign a transfer of nothing in a stuck transaction's place; 202 while officers have to approve it.
+
+        Raises RefusedByNode with every reason.
+        """
+        with self._sound():
+            signed = self._repairs.repair(asked, self._deployment.require(), self.policy, self._now())
+        return self._answer_transaction("repair", signed)
+
+    def _answer_transaction(
+        self, kind: str, signed: SignedTransaction | Waiting
+    ) -> Answer | tuple[int, Answer]:
+        if isinstance(signed, Waiting):
+            return _ACCEPTED, signed.fields()
+        self.signatures[kind] += 1
+        return {"nonce": signed.nonce, "raw": _hex(signed.raw), "hash": _hex(signed.transaction_hash)}
+
+    @contextmanager
+    def _sound(self) -> Iterator[None]:
+        """A signature that does not verify is the last one."""
+        try:
+            yield
         except SignatureCheckFailed:
             self.is_sound = False
             raise
-        if isinstance(signed, Waiting):
-            return _ACCEPTED, signed.fields()
-        self.signatures["transaction"] += 1
-        return {
-            "nonce": signed.nonce,
-            "raw": "0x" + signed.raw.hex(),
-            "hash": "0x" + signed.transaction_hash.hex(),
-        }
 
     # ------------------------------------------------------------------------------------------ customers
 
@@ -254,6 +316,10 @@ class WalletNode:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _hex(content: bytes) -> str:
+    return "0x" + content.hex()
 
 
 def _title(policy: Policy) -> str:

@@ -22,7 +22,9 @@ PAYMENT = "payment"
 PERMIT = "permit"
 TRANSACTION = "transaction"
 AUTHORIZATION = "authorization"
-"""The spaces. An authorization (EIP-3009) has 32 random bytes as its nonce; the others count."""
+CANCELLATION = "cancellation"
+"""The spaces. An authorization (EIP-3009) has 32 random bytes as its nonce, and a cancellation those of what
+it cancels; the others count."""
 
 
 class Space(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -63,7 +65,8 @@ class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class KnownIntent:
     """An id that the node has already given a nonce, and every attempt at it, oldest first.
 
-    `repairs` are the fees of each transfer of nothing that was signed under the same nonce.
+    `repairs` are the fees of each transfer of nothing that was signed under the same nonce, `repaired_by` the
+    operation that allowed them.
     """
 
     content: Content
@@ -71,6 +74,7 @@ class KnownIntent:
     nonce: int | bytes
     attempts: dict[int, PaymentTerms | Fees] = field(default_factory=dict)
     repairs: dict[int, Fees] = field(default_factory=dict)
+    repaired_by: bytes = b""
 
     @property
     def last_attempt(self) -> int:

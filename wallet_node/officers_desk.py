@@ -12,7 +12,7 @@ from wallet_node.customer_proof import (
     verify_assertion,
 )
 from wallet_node.errors import Refusal, RefusedByNode
-from wallet_node.fields import Base64UrlText, Identifier, KeyName, Time, identifier_bytes, signature_bytes
+from wallet_node.fields import Identifier, KeyName, Signature64, Time, identifier_bytes, signature_bytes
 from wallet_node.journal import Journal
 from wallet_node.journal_entries import (
     OperationApproved,
@@ -48,7 +48,7 @@ class OfficerStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     operation_id: Identifier
     officer: KeyName
     expires_at_s: Time
-    signature: Base64UrlText | None = None
+    signature: Signature64 | None = None
     assertion: AssertionFields | None = None
 
 

@@ -1,5 +1,6 @@
 """The description of the node's HTTP surface (OpenAPI 3.1), made from the routes and their structs."""
 
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -12,6 +13,12 @@ _SCHEMA = "#/components/schemas/{name}"
 _JSON, _PROBLEM = "application/json", "application/problem+json"
 _REFUSALS = (400, 403, 404, 405, 408, 409, 413, 429, 431, 500, 503)
 """What any route may be refused with; each says its code and what to do."""
+_MEANINGS = {
+    202: "Nothing is signed or changed yet: officers have to approve it. Ask the same again.",
+    400: "MalformedRequest: not what is described here. Any other code: of that form, and yet unusable in a"
+    " way that no schema says, such as a public key that is no point, or parts that do not fit together.",
+    403: "Not this caller's to ask, or refused by policy, proof or nonce: `reasons` has every reason.",
+}
 
 
 class Described(Protocol):
@@ -20,7 +27,7 @@ class Described(Protocol):
     @property
     def function(self) -> Callable[..., Any]: ...
     @property
-    def takes(self) -> type | None: ...
+    def takes(self) -> Any: ...
     @property
     def answers(self) -> Mapping[int, Any]: ...
     @property
@@ -58,7 +65,8 @@ def _operation(
         content = {_PROBLEM: {"schema": schemas[problem]}} if status in _REFUSALS else {}
         if status in route.answers:
             content[route.content_type] = {"schema": schemas[route.answers[status]]}
-        answers[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}
+        means = _MEANINGS.get(status, HTTPStatus(status).phrase)
+        answers[str(status)] = {"description": means, "content": content}
     verb = VERBS.get((method, path))
     operation: dict[str, Any] = {
         "operationId": f"{method.lower()}{path.translate(str.maketrans('/:.-', '____'))}",
@@ -66,6 +74,11 @@ def _operation(
         "description": "For every known caller." if verb is None else f"The caller needs the verb {verb}.",
         "responses": answers,
     }
+    if named := re.findall(r"{(\w+)}", path):
+        operation["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+            for name in named
+        ]
     if route.takes is not None and method == "GET":
         operation["parameters"] = _parameters(route.takes)
     elif route.takes is not None:

@@ -101,6 +101,14 @@ def _require_payment_rule(file: PolicyFile, rule: PaymentRule) -> None:
         )
     _require_hours(where, rule.hours)
     _require_known_quorum(file, f"{where}, field 'quorum'", rule.quorum)
+    if (
+        "account_move" in rule.intents
+        and (rule.per_payment_cap_minor, rule.caps, rule.unproved) != (None,) * 3
+    ):
+        raise MalformedPolicy(
+            f"{where}, field 'intents': 'account_move' takes all the account's money along, which no amount"
+            " caps; give it a rule of its own"
+        )
     if rule.caps is not None:
         _require_caps(f"{where}, field 'caps'", rule.caps.day_minor, rule.caps.week_minor, rule.caps.wallet)
         if rule.caps.wallet is not None:

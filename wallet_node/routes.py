@@ -14,7 +14,6 @@ import msgspec
 
 from wallet_node import answers, queries, strict_json
 from wallet_node.callers import DEFAULT_CALLERS, VERBS, Caller, Peer, Verb, require, require_admitted
-from wallet_node.credential_changes import CredentialChangeRequest
 from wallet_node.errors import (
     CallerNotAllowed,
     JournalUnavailable,
@@ -24,16 +23,15 @@ from wallet_node.errors import (
     UnknownPath,
     WalletNodeError,
 )
-from wallet_node.intents import Derivation, ExplainRequest, PaymentBatch, PolicyChange, Transaction
 from wallet_node.limits import BodiesUnderWay, RateLimiter, require_size
-from wallet_node.mandates import MandateRegistrations, MandateRevocations
 from wallet_node.metrics import CONTENT_TYPE as METRICS_TYPE
 from wallet_node.metrics import OTHER, Metrics
 from wallet_node.node import WalletNode
-from wallet_node.officers_desk import OfficerStatement
 from wallet_node.openapi import describe
+from wallet_node.route_table import JSON, ROUTES, WIRE_ROUTES, Route, described_path
+from wallet_node.web3signer import Web3SignerWire
 
-JSON, PROBLEM_JSON = "application/json", "application/problem+json"
+PROBLEM_JSON = "application/problem+json"
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -42,28 +40,6 @@ Headers = Sequence[tuple[bytes, bytes]]
 Answer = tuple[int, str, bytes, Headers]
 
 _log = logging.getLogger("wallet_node")
-
-
-class Route(msgspec.Struct, frozen=True):
-    """One verb. `function` takes the node, then what it `takes`: the body of a POST, the query of a GET.
-
-    It returns the content of a 200, or (status, content). `answers` describes them, by status.
-    """
-
-    function: Callable[..., Any]
-    takes: type | None = None
-    answers: Mapping[int, Any] = {}
-    content_type: str = JSON
-
-
-def _liveness(_: WalletNode) -> Any:
-    """The process answers."""
-    return {"alive": True}
-
-
-def _readiness(node: WalletNode) -> Any:
-    """Ready when every expected key is loaded and the self-test verified."""
-    return (200 if node.is_sound else 503), node.readiness()
 
 
 def _metrics(application: "Application") -> Any:
@@ -76,42 +52,6 @@ def _description(_: "Application") -> Any:
     return description()
 
 
-ROUTES: Mapping[tuple[str, str], Route] = {
-    ("GET", "/healthz"): Route(_liveness, None, {200: answers.Liveness}),
-    ("GET", "/readyz"): Route(_readiness, None, {200: answers.Readiness, 503: answers.Readiness}),
-    ("GET", "/v1/keys"): Route(WalletNode.keys, None, {200: answers.Keys}),
-    ("GET", "/v1/journal"): Route(WalletNode.journal, None, {200: answers.JournalHead}),
-    ("POST", "/v1/keys:derive"): Route(WalletNode.derive, Derivation, {200: answers.Addresses}),
-    ("POST", "/v1/payments:sign"): Route(
-        WalletNode.sign_payments, PaymentBatch, {200: answers.PaymentResults}
-    ),
-    ("POST", "/v1/transactions:sign"): Route(
-        WalletNode.sign_transaction, Transaction, {200: answers.SignedTransaction, 202: answers.Pending}
-    ),
-    ("POST", "/v1/mandates"): Route(
-        WalletNode.register_mandates, MandateRegistrations, {200: answers.MandateResults}
-    ),
-    ("POST", "/v1/mandates:revoke"): Route(
-        WalletNode.revoke_mandates, MandateRevocations, {200: answers.Revoked}
-    ),
-    ("POST", "/v1/credentials:change"): Route(
-        WalletNode.change_credential,
-        CredentialChangeRequest,
-        {200: answers.CredentialChanged, 202: answers.Pending},
-    ),
-    ("GET", "/v1/operations"): Route(WalletNode.operations, None, {200: answers.Operations}),
-    ("POST", "/v1/operations:approve"): Route(
-        WalletNode.approve_operation, OfficerStatement, {200: answers.OperationState}
-    ),
-    ("POST", "/v1/operations:withdraw"): Route(
-        WalletNode.withdraw_operation, OfficerStatement, {200: answers.OperationState}
-    ),
-    ("POST", "/v1/policy:change"): Route(
-        WalletNode.change_policy, PolicyChange, {200: answers.PolicyInForce, 202: answers.Pending}
-    ),
-    ("POST", "/v1/intents:explain"): Route(WalletNode.explain, ExplainRequest, {200: dict[str, Any]}),
-}
-
 OWN_ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/metrics"): Route(_metrics, None, {200: str}, METRICS_TYPE),
     ("GET", "/openapi.json"): Route(_description, None, {200: dict[str, Any]}),
@@ -121,7 +61,7 @@ OWN_ROUTES: Mapping[tuple[str, str], Route] = {
 
 def description() -> dict[str, Any]:
     """The OpenAPI description of every route."""
-    return describe({**ROUTES, **OWN_ROUTES}, answers.Problem)
+    return describe({**ROUTES, **WIRE_ROUTES, **OWN_ROUTES}, answers.Problem)
 
 
 class Connection:
@@ -152,6 +92,9 @@ class Application:
         self._routes = {key: (route, partial(route.function, node)) for key, route in ROUTES.items()}
         for key, route in OWN_ROUTES.items():
             self._routes[key] = (route, partial(route.function, self))
+        wire = Web3SignerWire(node)
+        for key, route in WIRE_ROUTES.items():
+            self._routes[key] = (route, partial(route.function, wire))
         self._methods: dict[str, tuple[str, ...]] = {}
         for method, path in self._routes:
             self._methods[path] = (*self._methods.get(path, ()), method)
@@ -161,7 +104,7 @@ class Application:
         if scope["type"] != "http":
             return
         started_s = self._clock()
-        method, path = scope["method"], scope["path"]
+        method, path = scope["method"], described_path(scope["path"])
         caller, verb = OTHER, VERBS.get((method, path), OTHER)
         try:
             connection = _connection(scope)
@@ -170,10 +113,16 @@ class Application:
             route, function = self._route(method, path)
             require((terms,), caller, method, path)
             self._rates.require(terms, VERBS[method, path])
-            body = await self._body(scope, receive, connection, VERBS[method, path])
+            room = None if method == "GET" else VERBS[method, path]
+            body = await self._body(scope, receive, connection, room)
             if body is None:
                 return
-            answer = _answer(method, route, function, body, scope.get("query_string", b""))
+            query = scope.get("query_string", b"")
+            if (method, path) in WIRE_ROUTES:
+                queries.require_none(query)
+                answer = (*function(body), ())
+            else:
+                answer = _answer(method, route, function, body, query)
         except Exception as error:  # whatever it is, the caller gets an answer with a code
             answer = self.refusal(_typed(error))
         await _reply(send, answer)

@@ -158,6 +158,22 @@ def with_nonce(intent: TypedIntent, nonce: int) -> TypedIntent:
     return msgspec.structs.replace(intent, nonce=nonce)
 
 
+def with_terms(intent: TypedIntent, nonce: int, valid_until_s: int) -> TypedIntent:
+    """The same intent under another nonce and until another time: for the counted rows alone."""
+    field = "deadline_s" if isinstance(intent, Permit) else "valid_before_s"
+    return msgspec.structs.replace(with_nonce(intent, nonce), **{field: valid_until_s})
+
+
+def content_hash(intent: TypedIntent, separator: bytes) -> bytes:
+    """What an id is bound to for ever, whatever its attempt: all but who signs it.
+
+    In the counted rows nonce and time are not in it: the node gives the one, each attempt has the other. A
+    random nonce is in it, and the times with it.
+    """
+    is_counted = nonce_use(intent).counted is not None
+    return digest(with_terms(intent, 0, 0) if is_counted else intent, separator)
+
+
 def digest(intent: TypedIntent, separator: bytes) -> bytes:
     """The 32 bytes that its signer signs. `separator` is that of the bound deployment."""
     if isinstance(intent, FanOut):

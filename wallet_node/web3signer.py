@@ -13,8 +13,8 @@ is a NonceConflict.
 
 import re
 import sqlite3
-from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -37,21 +37,21 @@ from wallet_node.errors import (
 from wallet_node.fields import address_bytes
 from wallet_node.node import WalletNode
 from wallet_node.nonces import PAYMENT, TRANSACTION
-from wallet_node.payment_documents import payment_batch
+from wallet_node.officers_desk import Waiting
+from wallet_node.payment_documents import payment_batch, typed_data_request
 from wallet_node.signing import expand
 from wallet_node.transaction_json import listed_accounts, parse_transaction, transaction_intent
 from wallet_node.typed_documents import PaymentDocument, parse_document, read_document
-from wallet_node.typed_intents import TypedIntent
+from wallet_node.typed_intents import TypedIntent, nonce_use, signer
 
 MOST_CALLS = 100
 """In one JSON-RPC batch; each may cost an fsync."""
 
 Answer: TypeAlias = tuple[int, str, bytes]
-TypedDataSigner: TypeAlias = Callable[[TypedIntent], bytes]
-"""Signs a closed intent under exactly the nonce that it names: r 32 | s 32 | recovery id 1."""
 
-_JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
-_SIGN = "/api/v1/eth1/sign/"
+_JSON, TEXT = "application/json", "text/plain; charset=utf-8"
+SIGN_PATHS = "/api/v1/eth1/sign/"
+"""Whatever begins with this is web3signer's form of signing bytes, here always refused."""
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 
 _PARSE_ERROR = (-32700, "Parse error")
@@ -77,6 +77,7 @@ _NUMBERS: dict[str, tuple[int, str]] = {
     "UnknownKey": _NO_ACCOUNT,
     "WrongDeployment": (-32000, "Wrong chainId"),
     "NonceConflict": (-32001, "Nonce too low"),
+    "NonceTaken": (-32001, "Nonce too low"),
     "NonceFloorTooFar": (-32006, "Incorrect nonce"),
     "NonceExhausted": (-32006, "Incorrect nonce"),
     "ApprovalPending": _NOT_AUTHORIZED,
@@ -88,7 +89,7 @@ class _PaymentRefused(RefusedByNode):
     """The node has counted it already."""
 
 
-class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class JsonRpcCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One call of JSON-RPC 2.0."""
 
     jsonrpc: Literal["2.0"]
@@ -97,13 +98,17 @@ class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: int | str | None = None
 
 
+JsonRpc: TypeAlias = (
+    JsonRpcCall | Annotated[tuple[Any, ...], msgspec.Meta(min_length=1, max_length=MOST_CALLS)]
+)
+"""One call or a batch of them; what is wrong with one of a batch is said in its answer."""
+
+
 class Web3SignerWire:
     """The wire's routes. Used by the node's one thread, like the node."""
 
-    def __init__(self, node: WalletNode, sign_typed_data: TypedDataSigner | None = None) -> None:
-        """Without `sign_typed_data`, of EIP-712 documents only payments are signed."""
+    def __init__(self, node: WalletNode) -> None:
         self._node = node
-        self._sign_typed_data = sign_typed_data
         self._methods: dict[str, Callable[[Any], Any]] = {
             "eth_accounts": self._accounts,
             "eth_chainId": self._chain_id,
@@ -114,11 +119,11 @@ class Web3SignerWire:
             "health_status": lambda _: "OK",
         }
         self._paths: dict[str, dict[str, Callable[[bytes], Answer]]] = {
-            "/": {"POST": self._json_rpc},
-            "/api/v1/eth1/publicKeys": {"GET": self._public_keys},
-            "/upcheck": {"GET": lambda _: (200, _TEXT, b"OK")},
-            "/healthcheck": {"GET": self._health},
-            "/reload": {"GET": self._reload_status, "POST": self._reload},
+            "/": {"POST": self.json_rpc},
+            "/api/v1/eth1/publicKeys": {"GET": self.public_keys},
+            "/upcheck": {"GET": self.upcheck},
+            "/healthcheck": {"GET": self.health},
+            "/reload": {"GET": self.reload_status, "POST": self.reload},
         }
 
     def answer(self, method: str, path: str, body: bytes) -> Answer | None:
@@ -127,8 +132,8 @@ class Web3SignerWire:
         Raises MethodNotAllowed, and BlindSignatureRefused for the REST form of signing.
         """
         verbs = self._paths.get(path)
-        if path.startswith(_SIGN):
-            verbs = {"POST": self._sign_bytes}
+        if path.startswith(SIGN_PATHS):
+            verbs = {"POST": self.sign_bytes}
         if verbs is None:
             return None
         if method not in verbs:
@@ -137,7 +142,8 @@ class Web3SignerWire:
 
     # --- JSON-RPC ---
 
-    def _json_rpc(self, body: bytes) -> Answer:
+    def json_rpc(self, body: bytes) -> Answer:
+        """web3signer's JSON-RPC: one call or a batch of them."""
         try:
             said: Any = strict_json.decode(body, object)
         except MalformedRequest as error:
@@ -155,7 +161,7 @@ class Web3SignerWire:
         if isinstance(identifier, bool) or not isinstance(identifier, int | str):
             identifier = None
         try:
-            request = strict_json.convert(said, _Request)
+            request = strict_json.convert(said, JsonRpcCall)
         except MalformedRequest as error:
             return _error(identifier, _INVALID_REQUEST, error)
         try:
@@ -167,7 +173,7 @@ class Web3SignerWire:
             number = _NUMBERS.get(error.code, _NOT_AUTHORIZED if is_refusal else _INTERNAL_ERROR)
             return _error(identifier, number, error)
 
-    def _result(self, request: _Request) -> Any:
+    def _result(self, request: JsonRpcCall) -> Any:
         method = self._methods.get(request.method)
         if method is None:
             raise UnknownMethod(
@@ -205,10 +211,7 @@ class Web3SignerWire:
         self._require_nonce(TRANSACTION, intent.transaction_id, asked.sender, asked.nonce)
         signed = self._node.sign_transaction(intent)
         if isinstance(signed, tuple):
-            raise ApprovalPending(
-                "officers must approve this transaction; send the same again when they have",
-                tuple(Refusal("ApprovalPending", f"{name}: {value}") for name, value in signed[1].items()),
-            )
+            raise _pending("transaction", signed[1])
         raw: str = signed["raw"]
         return raw
 
@@ -219,10 +222,8 @@ class Web3SignerWire:
         intent = parse_document(read_document(params[1]), _domain(deployment), signed_by)
         if isinstance(intent, PaymentDocument):
             signature = self._sign_payment(intent, deployment, signed_by)
-        elif self._sign_typed_data is None:
-            raise UnknownMethod("of EIP-712 documents this node signs payments alone")
         else:
-            signature = self._sign_typed_data(intent)
+            signature = self._sign_structure(intent, deployment)
         return "0x" + signature[:64].hex() + f"{27 + signature[64]:02x}"
 
     def _sign_payment(self, document: PaymentDocument, deployment: Deployment, payer: bytes) -> bytes:
@@ -231,7 +232,18 @@ class Web3SignerWire:
         result: dict[str, Any] = self._node.sign_payments(batch)["results"][0]
         if "refusal" in result:
             raise _PaymentRefused(result["refusal"]["reasons"])
+        if "pending" in result:
+            raise _pending("payment", result["pending"])
         return expand(bytes.fromhex(result["signature"][2:]))
+
+    def _sign_structure(self, intent: TypedIntent, deployment: Deployment) -> bytes:
+        request, use = typed_data_request(intent, deployment), nonce_use(intent)
+        if use.counted is not None:
+            self._require_nonce(use.space, request.intent_id, signer(intent), use.counted)
+        signed = self._node.typed_data_signature(request)
+        if isinstance(signed, Waiting):
+            raise _pending(type(intent).__name__, signed.fields())
+        return signed.signature
 
     def _require_nonce(self, space: str, intent_id: str, signer: bytes, nonce: int) -> None:
         is_known, own = self._node.nonce_for(space, intent_id, signer)
@@ -254,33 +266,48 @@ class Web3SignerWire:
 
     # --- REST ---
 
-    def _sign_bytes(self, _: bytes) -> Answer:
+    def sign_bytes(self, _: bytes) -> Answer:
+        """web3signer's form of signing bytes: always refused. Raises BlindSignatureRefused."""
         raise BlindSignatureRefused(
             "this node signs no bytes that it cannot read; use JSON-RPC's eth_signTransaction"
         )
 
-    def _public_keys(self, _: bytes) -> Answer:
+    def public_keys(self, _: bytes) -> Answer:
+        """The points of the institutional keys, 64 bytes each."""
         keys = sorted("0x" + self._node.public_key(name).hex() for name in self._node.named_keys)
         return 200, _JSON, msgspec.json.encode(keys)
 
-    def _health(self, _: bytes) -> Answer:
+    def upcheck(self, _: bytes) -> Answer:
+        """The process answers."""
+        return 200, TEXT, b"OK"
+
+    def health(self, _: bytes) -> Answer:
+        """UP while every key's self-test verified."""
         is_sound = self._node.is_sound
         word = "UP" if is_sound else "DOWN"
         checks = [{"id": "default-check", "status": "UP"}, {"id": "keys-check/self-test", "status": word}]
         content = {"status": word, "checks": checks, "outcome": word}
         return 200 if is_sound else 503, _JSON, msgspec.json.encode(content)
 
-    def _reload(self, _: bytes) -> Answer:
-        """Nothing can be slipped in beside the manifest: keys are read when the node is unlocked."""
+    def reload(self, _: bytes) -> Answer:
+        """Reloads nothing: keys are read when the node is unlocked, and none can be slipped in later."""
         said = "the keys are those that were there when the node was unlocked; nothing was reloaded"
         return 200, _JSON, msgspec.json.encode({"status": "completed", "message": said})
 
-    def _reload_status(self, _: bytes) -> Answer:
+    def reload_status(self, _: bytes) -> Answer:
+        """Whether a reload is under way: never."""
         return 200, _JSON, b'{"status":"idle"}'
 
 
 def _domain(deployment: Deployment) -> PaymentDomain:
     return PaymentDomain(deployment.domain_name, deployment.chain_id, deployment.contract)
+
+
+def _pending(what: str, fields: Mapping[str, Any]) -> ApprovalPending:
+    return ApprovalPending(
+        f"officers must approve this {what}; send the same again when they have",
+        tuple(Refusal("ApprovalPending", f"{name}: {value}") for name, value in fields.items()),
+    )
 
 
 def _is_address(given: Any) -> bool:

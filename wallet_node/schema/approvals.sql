@@ -15,8 +15,8 @@ CREATE TABLE IF NOT EXISTS operations (
 
 CREATE INDEX IF NOT EXISTS operations_pending ON operations (expires_at_s) WHERE state = 'pending';
 
--- verb: 1 approves, 2 withdraws. One statement speaks of one operation only, whatever its digest.
--- The key's columns come first: where they do not, SQLite 3.40's integrity check sees NULLs that are not there.
+-- verb: 1 approves, 2 withdraws. One statement speaks of one operation only, whatever its digest. The columns of the key
+-- come first: SQLite's integrity_check before 3.42 takes any other order in such a table for NULLs.
 CREATE TABLE IF NOT EXISTS operation_statements (
     officer TEXT NOT NULL,
     statement_hash BLOB NOT NULL CHECK (length(statement_hash) = 32),

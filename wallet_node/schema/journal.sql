@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS domains (
     domain INTEGER PRIMARY KEY,
     chain_id INTEGER NOT NULL,
     contract BLOB NOT NULL CHECK (length(contract) = CASE space WHEN 'transaction' THEN 0 ELSE 20 END),
-    space TEXT NOT NULL CHECK (space IN ('payment', 'permit', 'transaction', 'authorization')),
+    space TEXT NOT NULL CHECK (space IN ('payment', 'permit', 'transaction', 'authorization', 'cancellation')),
     UNIQUE (chain_id, contract, space)
 ) STRICT;
 
@@ -82,7 +82,7 @@ CREATE TRIGGER IF NOT EXISTS nonces_rise AFTER INSERT ON intents WHEN NEW.nonce 
     UPDATE signers SET last_nonce = NEW.nonce WHERE number = NEW.signer;
 END;
 
--- Random nonces (EIP-3009): each belongs to one id.
+-- Random nonces (EIP-3009): each belongs to one id, and its cancellation (a space of its own) to one other.
 CREATE TABLE IF NOT EXISTS authorizations (
     domain INTEGER NOT NULL,
     signer BLOB NOT NULL CHECK (length(signer) = 20),
