@@ -128,7 +128,7 @@ class Derivation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Customer keys to derive, by index, each with its customer's first credential (or none).
 
     A credential is bound as its key is derived for the first time, and at no other time. There are as many
-    of them as indices, or none.
+    of them as indices, or none; each index is answered by itself.
     """
 
     indices: Annotated[tuple[KeyIndex, ...], msgspec.Meta(min_length=1, max_length=MAXIMUM_BATCH)]

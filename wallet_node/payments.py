@@ -84,6 +84,7 @@ class _Desk:
     view: CustomerView
     proof_terms: ProofTerms | None
     next_nonces: dict[bytes, int]
+    waiting: dict[bytes, tuple[Content, Waiting]] = field(default_factory=dict)
     page: Page = field(default_factory=Page)
 
 
@@ -258,8 +259,12 @@ class PaymentSigner:
     def _ask_officers(
         self, desk: _Desk, intent_id: bytes, content: Content, quorum: str
     ) -> Waiting | tuple[Refusal, ...]:
+        if intent_id in desk.waiting:  # earlier in this batch; of that the store knows nothing yet
+            earlier, waiting = desk.waiting[intent_id]
+            reused = Refusal("OperationIdReused", "this operation id already stands for other content")
+            return waiting if earlier == content else (reused,)
         movement = Movement(Kind.PAYMENT, content.signer, content.counterparty, content.amount)
-        return self._officers.ask_to_sign(
+        asked = self._officers.ask_to_sign(
             desk.page,
             desk.policy,
             desk.now_s,
@@ -269,6 +274,9 @@ class PaymentSigner:
             movements=(movement,),
             quorum=quorum,
         )
+        if isinstance(asked, Waiting):
+            desk.waiting[intent_id] = content, asked
+        return asked
 
     def _payee_role(self, desk: _Desk, payer_role: str, payee: bytes) -> str:
         if not desk.policy.looks_at_payee(payer_role):

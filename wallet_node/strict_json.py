@@ -1,8 +1,9 @@
 """JSON as the node reads it: one meaning only.
 
 Two parsers that read a document differently can be played against each other, so whatever leaves room is
-refused: duplicate keys, floats in any spelling (`1.0`, `1e2`), `-0`, NaN and Infinity, invalid UTF-8. The
-types then refuse unknown fields, booleans as integers and values out of range.
+refused: duplicate keys, floats in any spelling (`1.0`, `1e2`), `-0`, NaN and Infinity, invalid UTF-8, escapes
+that are half of a character. The types then refuse unknown fields, booleans as integers and values out of
+range.
 """
 
 import json
@@ -47,6 +48,8 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise MalformedRequest("the body has more objects and arrays than any request")
     try:
         document = _DECODER.decode(body.decode("utf-8"))
+        if b"\\u" in body:  # nothing else can bring one in
+            _require_whole_characters(document)
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else _without_input(error)
         raise MalformedRequest(f"the body is not acceptable JSON: {reason}") from None
@@ -59,6 +62,14 @@ def convert(document: Any, kind: type[T]) -> T:
         return msgspec.convert(document, kind, strict=True)
     except msgspec.ValidationError as error:
         raise MalformedRequest(_printable(str(error))) from None
+
+
+def _require_whole_characters(document: Any) -> None:
+    """Raise ValueError for a lone surrogate: such a text has no bytes, and some parsers replace it."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("an escape stands for half of a character") from None
 
 
 def _without_input(error: ValueError) -> str:

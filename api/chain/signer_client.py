@@ -61,6 +61,14 @@ class PendingPayment:
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedKey:
+    """Why the node makes no key for an index, or does not tell it: its credential is no good, mostly."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionToSign:
     """One EIP-1559 transaction of a named key. Fees are wei for each unit of gas.
 
@@ -177,8 +185,10 @@ class SignerClient:
         answer = msgspec.json.decode(await self._request("GET", "/v1/journal"))
         return JournalHead(int(answer["size"]), bytes.fromhex(answer["root"][2:]))
 
-    async def derive(self, indices: Sequence[int], credentials: Sequence[str | None] = ()) -> list[bytes]:
-        """The addresses of customer keys, by index; the same index gives the same address for ever.
+    async def derive(
+        self, indices: Sequence[int], credentials: Sequence[str | None] = ()
+    ) -> list[bytes | RefusedKey]:
+        """The address of each customer key, or why there is none; the same index gives the same for ever.
 
         `credentials`, one (or None) for each index, are bound to keys that are new, as JSON.
         """
@@ -186,10 +196,13 @@ class SignerClient:
         if any(credentials):
             body["credentials"] = [_raw(credential) for credential in credentials]
         answer = msgspec.json.decode(await self._request("POST", "/v1/keys:derive", body))
-        addresses = [bytes.fromhex(text[2:]) for text in answer["addresses"]]
-        if len(addresses) != len(indices):
+        addresses, refusals = answer["addresses"], iter(answer.get("refusals", ()))
+        refused = addresses.count(None)
+        if len(addresses) != len(indices) or refused != len(answer.get("refusals", ())):
             raise SignerUnavailable(f"{len(indices)} keys were asked for, {len(addresses)} came")
-        return addresses
+        return [
+            _refused_key(next(refusals)) if text is None else bytes.fromhex(text[2:]) for text in addresses
+        ]
 
     async def sign_payments(
         self,
@@ -309,6 +322,10 @@ class SignerClient:
 def _raw(text: str | None) -> msgspec.Raw | None:
     """JSON that is passed on as it is."""
     return None if text is None else msgspec.Raw(text.encode())
+
+
+def _refused_key(refusal: dict[str, Any]) -> RefusedKey:
+    return RefusedKey(str(refusal["code"]), str(refusal["detail"]))
 
 
 def _problem(content: bytes) -> tuple[str, str]:
