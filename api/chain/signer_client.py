@@ -54,6 +54,13 @@ class RefusedPayment:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingPayment:
+    """Officers have to approve this one first. Nothing was signed; ask again."""
+
+    payment_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class RefusedKey:
     """Why the node makes no key for an index, or does not tell it: its credential is no good, mostly."""
 
@@ -125,6 +132,7 @@ class _Result(msgspec.Struct):
     nonce: int | None = None
     signature: str | None = None
     refusal: dict[str, Any] | None = None
+    pending: dict[str, Any] | None = None
 
 
 class _Results(msgspec.Struct):
@@ -203,8 +211,8 @@ class SignerClient:
         domain_name: str,
         valid_before_s: int,
         payments: Sequence[PaymentToSign],
-    ) -> list[SignedPayment | RefusedPayment]:
-        """One signature or refusal for each payment, in order."""
+    ) -> list[SignedPayment | RefusedPayment | PendingPayment]:
+        """One signature, refusal or wait for officers for each payment, in order."""
         body = {
             "chain_id": chain_id,
             "contract": address_text(contract),
@@ -305,7 +313,8 @@ class SignerClient:
             pending = msgspec.json.decode(content)
             raise ApprovalPending(str(pending["operation_id"]), pending["approvals"], pending["needed"])
         code, detail = _problem(content)
-        if status in {400, 403, 422}:
+        # who may ask is the node's set-up, and says nothing about what was asked for
+        if status in {400, 403, 422} and code != "CallerNotAllowed":
             raise SignerRefused(code, detail)
         raise SignerUnavailable(f"HTTP status {status}, {code}: {detail}")
 
@@ -327,7 +336,9 @@ def _problem(content: bytes) -> tuple[str, str]:
         return "Unreadable", ""
 
 
-def _outcome(payment_id: UUID, result: _Result) -> SignedPayment | RefusedPayment:
+def _outcome(payment_id: UUID, result: _Result) -> SignedPayment | RefusedPayment | PendingPayment:
+    if result.pending is not None:
+        return PendingPayment(payment_id)
     if result.refusal is not None:
         return RefusedPayment(payment_id, str(result.refusal["code"]), str(result.refusal.get("detail", "")))
     if result.nonce is None or result.signature is None or len(result.signature) != 130:

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from node_builders import CHAIN_ID, CONTRACT, DOMAIN_NAME, NOTARY, batch
+from node_builders import CHAIN_ID, CONTRACT, DOMAIN_NAME, NO_PROOF_FILE, NOTARY, batch
 
 from wallet_node.deployment import Binding, bind
+from wallet_node.keystore.disk import make_private
 from wallet_node.keystore.envelopes import KeyDerivation
-from wallet_node.keystore.files import create
+from wallet_node.keystore.files import begin_keystore, create
+from wallet_node.keystore.kek import PassphraseKek
 
 REPOSITORY = Path(__file__).parents[2]
 PASSPHRASE = "a passphrase of some length"
+BINDING = Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME, NOTARY)
 
 
 @dataclass
@@ -31,6 +34,7 @@ class NodeProcess:
     log: list[Path] = field(default_factory=list)
     listen: list[str] = field(default_factory=list)
     """Further endpoints, `--listen` before the first; and what they need."""
+    policy: str = str(NO_PROOF_FILE)
 
     @classmethod
     def make(cls, directory: Path) -> "NodeProcess":
@@ -54,12 +58,21 @@ class NodeProcess:
             check=False,
         )
 
-    def prepare(self) -> "NodeProcess":
-        """What init and bind do, but with the cheapest argon2id terms: a test opens its keystore often."""
+    def prepare(self, binding: Binding = BINDING, institution: bytes | None = None) -> "NodeProcess":
+        """What init and bind do, but with the cheapest argon2id terms: a test opens its keystore often.
+
+        `institution` is a key that the test holds as well.
+        """
         self.home.mkdir(mode=0o700)
         terms = KeyDerivation(os.urandom(16), memory_kib=8, passes=1, lanes=1)
+        if institution is not None:
+            make_private(self.home / "keystore")
+            keystore = begin_keystore(self.home / "keystore", PassphraseKek(PASSPHRASE.encode(), terms))
+            keystore.put("institution", "imported", institution)
+            keystore.put_seed()
+            keystore.commit()
         create(self.home / "keystore", PASSPHRASE.encode(), ["institution"], terms)
-        bind(self.home, Binding(CHAIN_ID, CONTRACT, DOMAIN_NAME, NOTARY))
+        bind(self.home, binding)
         return self
 
     def bind(self, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -84,7 +97,7 @@ class NodeProcess:
         return self._when_ready()
 
     def serve_arguments(self) -> list[str]:
-        own = ["--home", str(self.home), "--socket", str(self.socket), "--policy", "sandbox-no-proof"]
+        own = ["--home", str(self.home), "--socket", str(self.socket), "--policy", self.policy]
         return [*own, *(["--listen", *self.listen] if self.listen else [])]
 
     def client(self) -> httpx.Client:

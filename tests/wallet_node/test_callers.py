@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 from http_calls import answer_of, call
-from node_builders import Home
+from node_builders import POLICIES, Home
 
 from wallet_node import strict_json
 from wallet_node.callers import (
@@ -22,10 +22,10 @@ from wallet_node.callers import (
 )
 from wallet_node.errors import CallerNotAllowed, MalformedPolicy, MalformedRequest
 from wallet_node.limits import body_bytes
-from wallet_node.routes import OWN_ROUTES, ROUTES, Application
+from wallet_node.routes import OWN_ROUTES, ROUTES, WIRE_ROUTES, Application
 
 EVERY_VERB: tuple[Verb, ...] = get_args(Verb)
-SERVED = {**ROUTES, **OWN_ROUTES}
+SERVED = {**ROUTES, **WIRE_ROUTES, **OWN_ROUTES}
 API_MAY = {
     "read",
     "derive",
@@ -37,10 +37,12 @@ API_MAY = {
     "metrics",
 }
 OFFICERS_MAY = {"read", "approve", "policy", "explain", "repair"}
+NOBODY_MAY = {"web3signer"}
+"""By default; a policy has to name a caller for it."""
 
 
-def test_every_route_that_is_served_has_its_verb_in_the_table() -> None:
-    assert set(SERVED) <= set(VERBS), "a route without a verb is allowed to nobody: add its line to VERBS"
+def test_every_route_that_is_served_has_its_verb_in_the_table_and_the_table_has_no_other() -> None:
+    assert set(SERVED) == set(VERBS), "a route without a verb is allowed to nobody: add its line to VERBS"
 
 
 def test_only_health_checks_are_for_every_caller() -> None:
@@ -48,9 +50,30 @@ def test_only_health_checks_are_for_every_caller() -> None:
 
 
 def test_every_verb_is_somebodys_and_routes_that_take_a_body_have_room_for_one() -> None:
-    assert {verb for verb in VERBS.values() if verb is not None} == set(EVERY_VERB) == API_MAY | OFFICERS_MAY
+    verbs = {verb for verb in VERBS.values() if verb is not None}
+    assert verbs == set(EVERY_VERB) == API_MAY | OFFICERS_MAY | NOBODY_MAY
     for (method, _), verb in VERBS.items():
-        assert (body_bytes(verb) > 0) == (method == "POST")
+        assert body_bytes(verb) > 0 or method == "GET"
+
+
+@pytest.mark.parametrize("path", [path for method, path in SERVED if method == "GET"])
+async def test_a_get_has_no_body(home: Home, path: str) -> None:
+    application = Application(home.open(), lambda: (Caller("one", EVERY_VERB),))
+    status, _, content = await answer_of(application, "GET", path, b"{}", peer=Peer("one"))
+    assert (status, json.loads(content)["code"]) == (413, "BodyTooLarge")
+
+
+async def test_who_owns_the_api_gains_nothing_by_web3signers_wire(home: Home) -> None:
+    node = home.open()
+    mint = {"jsonrpc": "2.0", "id": 1, "method": "eth_accounts", "params": []}
+    for caller in ("api", "officers"):
+        for method, path in WIRE_ROUTES:
+            body = json.dumps(mint).encode() if method == "POST" else b""
+            status, _, problem = await call(node, method, path, body, peer=Peer(caller))
+            assert (status, problem["code"]) == (403, "CallerNotAllowed")
+    assert not any("web3signer" in caller.verbs for caller in DEFAULT_CALLERS)
+    for policy in POLICIES.iterdir():
+        assert b"web3signer" not in policy.read_bytes()
 
 
 @pytest.mark.parametrize(("caller", "may"), [("api", API_MAY), ("officers", OFFICERS_MAY)])
@@ -66,16 +89,18 @@ def test_by_default_the_api_signs_and_officers_decide(
             require(DEFAULT_CALLERS, caller, method, path)
 
 
-@pytest.mark.parametrize("verb", EVERY_VERB)
 @pytest.mark.parametrize(("method", "path"), SERVED)
 async def test_a_caller_of_one_verb_gets_through_to_that_verbs_routes_alone(
-    home: Home, method: str, path: str, verb: Verb
+    home: Home, method: str, path: str
 ) -> None:
-    application = Application(home.open(), lambda: (Caller("one", (verb,)),))
-    status, headers, content = await answer_of(application, method, path, b"{", peer=Peer("one"))
-    refused = status == 403 and json.loads(content)["code"] == "CallerNotAllowed"
-    assert refused == (VERBS[method, path] not in (None, verb))
-    assert headers["content-type"] == "application/problem+json" or status == 200
+    callers = tuple(Caller(verb, (verb,)) for verb in EVERY_VERB)
+    application = Application(home.open(), lambda: callers)
+    for verb in EVERY_VERB:
+        body = b"{" if method == "POST" else b""
+        status, headers, content = await answer_of(application, method, path, body, peer=Peer(verb))
+        refused = status == 403 and json.loads(content)["code"] == "CallerNotAllowed"
+        assert refused == (VERBS[method, path] not in (None, verb))
+        assert headers["content-type"] == "application/problem+json" or status == 200 or path == "/"
 
 
 def test_what_is_in_no_table_is_allowed_to_nobody() -> None:

@@ -1,21 +1,23 @@
 """web3.py, unchanged, with its accounts in the node: it is signed for over the wire, and a chain mines it."""
 
-import threading
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
 import pytest
-from node_builders import NO_PROOF, SEED
+import requests
+from node_builders import NO_PROOF
+from node_process import NodeProcess
+from open_doors import certificates
 from web3 import EthereumTesterProvider, HTTPProvider, Web3
 from web3.exceptions import Web3RPCError
 from web3.middleware import Web3Middleware
 
 from contracts import abi
 from contracts.access_lists import access_list, accounts_to_list
+from contracts.authorizations import Permit
 from contracts.batch import Record, pack
 from contracts.typed_data import payment_typed_data
 from tests.contracts.eth_tester_chain import CHAIN_ID, EthTesterChain
@@ -38,62 +40,19 @@ from tests.contracts.world import (
     World,
 )
 from wallet_node.addresses import checksummed
-from wallet_node.deployment import Binding, bind
-from wallet_node.errors import WalletNodeError
-from wallet_node.intents import Derivation
-from wallet_node.keystore.files import Secrets
-from wallet_node.keystore.software_key import SoftwareKey
-from wallet_node.node import WalletNode
-from wallet_node.policy import Policy
+from wallet_node.deployment import Binding
+from wallet_node.endpoints import AUTHORITY, IDENTITY
 from wallet_node.signing import compact
-from wallet_node.web3signer import Web3SignerWire
 
 PEOPLE = (ALICE, BOB, CAROL, MERCHANT, UNLINKED, BANK_A, BANK_B)
 ROLES = (GOVERNOR, ISSUER, PAUSER, UPGRADER, SUPERVISOR, REGISTRAR)
 
 
-class ServedWire:
-    """A node on a loopback port, with HTTP from the standard library; one thread opens, uses, closes it."""
-
-    def __init__(self, home: Path, secrets: Secrets) -> None:
-        self._ready: Queue[HTTPServer] = Queue()
-        self._thread = threading.Thread(target=self._serve, args=(home, secrets))
-        self._thread.start()
-        self._server = self._ready.get(timeout=30)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def _serve(self, home: Path, secrets: Secrets) -> None:
-        node = WalletNode(home, secrets, Policy(NO_PROOF))
-        node.test_itself()
-        node.derive(Derivation((0, 1)))
-        wire = Web3SignerWire(node)
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                try:
-                    answer = wire.answer("POST", self.path, body)
-                except WalletNodeError as error:
-                    answer = (error.status, "text/plain", error.code.encode())
-                status, content_type, content = answer or (404, "text/plain", b"")
-                self.send_response(status)
-                self.send_header("content-type", content_type)
-                self.send_header("content-length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        server = HTTPServer(("127.0.0.1", 0), Handler)
-        self._ready.put(server)
-        server.serve_forever(poll_interval=0.02)
-        server.server_close()
-        node.close()
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._thread.join(timeout=30)
+CALLERS = b"""
+callers:
+  - {name: api, verbs: [derive, read, metrics]}
+  - {name: tools, verbs: [web3signer]}
+"""
 
 
 class SigningOverTheWire(Web3Middleware):
@@ -121,6 +80,8 @@ class Bank:
     w3: Web3
     signer: HTTPProvider
     world: World
+    derived: list[bytes]
+    """The customers whose keys the node holds."""
 
     def send(self, data: bytes, **changes: Any) -> Any:
         transaction = {
@@ -153,18 +114,28 @@ class Bank:
 
 @pytest.fixture
 def bank(tmp_path: Path) -> Iterator[Bank]:
+    """web3.py has a certificate as the caller `tools`; the node is a process of its own."""
     chain = EthTesterChain(PEOPLE, ROLES)
     world = World(evm=chain, chain_id=CHAIN_ID)
-    home = tmp_path / "home"
-    home.mkdir(mode=0o700)
-    bind(home, Binding(CHAIN_ID, "0x" + world.currency.hex(), NAME))
-    served = ServedWire(home, Secrets(SEED, {"institution": SoftwareKey(BANK_A.key)}))
-    signer = HTTPProvider(served.url)
+    made = certificates(tmp_path / "certificates", "tools")
+    policy = tmp_path / "policy.yaml"
+    policy.write_bytes(NO_PROOF + CALLERS)
+    node = NodeProcess.make(tmp_path)
+    node.prepare(Binding(CHAIN_ID, "0x" + world.currency.hex(), NAME), BANK_A.key)
+    node.policy = str(policy)
+    node.listen = ["tools=tls:127.0.0.1:0", "--certificates", str(made / "server")]
+    client = node.start()
+    derived = client.post("/v1/keys:derive", json={"indices": [0, 1]}).json()["addresses"]
+    (port,) = re.findall(r"tls:127\.0\.0\.1:(\d+)", node.log[-1].read_text())
+    own = made / "callers" / "tools"
+    trust = {"verify": str(own / AUTHORITY), "cert": str(own / IDENTITY)}
+    signer = HTTPProvider(f"https://127.0.0.1:{port}", request_kwargs=trust)
     w3 = Web3(EthereumTesterProvider(chain.tester))
     middleware = type("Signing", (SigningOverTheWire,), {"signer": signer})
     w3.middleware_onion.add(middleware, "signing")
-    yield Bank(w3, signer, world)
-    served.stop()
+    yield Bank(w3, signer, world, [bytes.fromhex(each[2:]) for each in derived])
+    client.close()
+    node.kill()
 
 
 def test_a_bank_mints_registers_funds_and_settles_with_web3py_alone(bank: Bank) -> None:
@@ -179,7 +150,7 @@ def test_a_bank_mints_registers_funds_and_settles_with_web3py_alone(bank: Bank) 
     assert bank.balance(BANK_A.address) == before + 5_000
 
     # The two customers whom the node derived.
-    payer, payee = _derived()
+    payer, payee = bank.derived
     assert bank.send(abi.encode_register([payer, payee], RETAIL_TIER, 4))["status"] == 1
     until_s = bank.w3.eth.get_block("latest")["timestamp"] + 600
     funding = bank.pay(checksummed(BANK_A.address), payer, 900, 0, until_s)
@@ -199,7 +170,7 @@ def test_an_access_list_of_the_nodes_own_is_mined_and_another_is_refused(bank: B
     until_s = bank.w3.eth.get_block("latest")["timestamp"] + 600
     payees = [bytes([0x20 + number]) * 20 for number in range(40)]
     assert bank.send(abi.encode_register(payees, RETAIL_TIER, 4), gas=8_000_000)["status"] == 1
-    payer, _ = _derived()
+    payer, _ = bank.derived
     assert bank.send(abi.encode_register([payer], RETAIL_TIER, 4))["status"] == 1
     payments = [bank.pay(checksummed(payer), payee, 1, n, until_s) for n, payee in enumerate(payees)]
     call = abi.encode_settle(pack(payments), until_s)
@@ -229,11 +200,27 @@ def test_what_policy_refuses_reaches_web3py_as_an_error(bank: Bank) -> None:
         bank.send(abi.encode_pause())
     with pytest.raises(Web3RPCError, match="Method not enabled"):
         Web3(bank.signer).eth.sign(checksummed(BANK_A.address), hexstr="0x" + "11" * 32)
+    document = Permit(BANK_A.address, BOB.address, 5, 0, bank.w3.eth.get_block("latest")["timestamp"] + 60)
+    answer = bank.signer.make_request(
+        "eth_signTypedData_v4", [checksummed(BANK_A.address), document.typed_data(bank.world.domain)]
+    )
+    assert answer["error"]["data"]["code"] == "NoRuleAllows"  # type: ignore[typeddict-item]
 
 
-def _derived() -> tuple[bytes, bytes]:
-    from wallet_node.keystore.derivation import CUSTOMER_PATH, HARDENED, ExtendedKey
+def test_the_rest_of_the_wire_is_served_to_the_caller_and_nothing_else_is(bank: Bank) -> None:
+    url, trust = str(bank.signer.endpoint_uri), dict(bank.signer.get_request_kwargs())
+    known = {name: trust[name] for name in ("verify", "cert")}
 
-    parent = ExtendedKey.from_seed(SEED).descend(CUSTOMER_PATH)
-    first, second = (SoftwareKey(parent.child(HARDENED + index).secret).address for index in (0, 1))
-    return first, second
+    def ask(method: str, path: str) -> requests.Response:
+        return requests.request(method, url + path, **known, timeout=30)
+
+    assert (ask("GET", "/upcheck").status_code, ask("GET", "/upcheck").text) == (200, "OK")
+    assert ask("GET", "/healthcheck").json()["outcome"] == "UP"
+    assert ask("GET", "/reload").json() == {"status": "idle"}
+    assert ask("POST", "/reload").json()["status"] == "completed"
+    (point,) = ask("GET", "/api/v1/eth1/publicKeys").json()
+    assert Web3.keccak(hexstr=point)[12:] == BANK_A.address
+    blind = ask("POST", f"/api/v1/eth1/sign/{point}")
+    assert (blind.status_code, blind.json()["code"]) == (403, "BlindSignatureRefused")
+    for path in ("/v1/keys", "/v1/journal", "/metrics", "/openapi.json"):
+        assert ask("GET", path).json()["code"] == "CallerNotAllowed"

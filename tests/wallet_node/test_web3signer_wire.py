@@ -30,20 +30,23 @@ from node_builders import (
     sign_one,
     transaction,
 )
+from officers_word import approve
+from typed_data_requests import asking, cancellation, policy_text
+from typed_data_requests import sign as sign_structure
 
 from contracts.abi import encode_mint, encode_pause, encode_settle
 from contracts.access_lists import access_list, accounts_to_list
 from contracts.batch import Record, pack
 from contracts.typed_data import payment_digest, payment_typed_data
-from wallet_node.errors import BlindSignatureRefused, MethodNotAllowed, NonceConflict
+from wallet_node.errors import BlindSignatureRefused, MethodNotAllowed
 from wallet_node.intents import Transaction
-from wallet_node.keystore.software_key import SoftwareKey, recover
+from wallet_node.keystore.software_key import SoftwareKey
 from wallet_node.node import WalletNode
 from wallet_node.policy import Policy
 from wallet_node.signing import compact
 from wallet_node.transaction_json import parse_transaction, transaction_intent
 from wallet_node.typed_documents import document_of
-from wallet_node.typed_intents import CancelAuthorization, Permit, TypedIntent, digest, nonce_use
+from wallet_node.typed_intents import AccountMove, CancelAuthorization, FanOut, Permit
 from wallet_node.web3signer import MOST_CALLS, Web3SignerWire
 
 BANK = Account.from_key(INSTITUTION_SECRET)
@@ -385,28 +388,112 @@ def test_typed_data_has_an_address_and_a_document(wire: Web3SignerWire, params: 
     assert error(wire, "eth_signTypedData_v4", *params)[::3] == (400, "MalformedRequest")
 
 
-def test_the_other_structures_go_to_the_nodes_typed_data_signer_and_to_nobody_without_one(
+STRUCTURES = {
+    "fan-out": (FanOut, {"payer": BANK.address.lower(), "payments": "0x" + "ab" * 24 + "05", "nonce": 0}),
+    "permit": (Permit, {"owner": BANK.address.lower(), "spender": STRANGER, "amount_minor": 7, "nonce": 0}),
+    "move": (
+        AccountMove,
+        {"owner": BANK.address.lower(), "participant": 2, "tier": 1, "is_linked": True, "nonce": 0},
+    ),
+    "cancellation": (CancelAuthorization, {"authorizer": BANK.address.lower(), "nonce": "0x" + "77" * 32}),
+}
+UNTIL = {"fan-out": "valid_before_s", "permit": "deadline_s", "move": "valid_before_s"}
+
+
+def structure(kind: str, until_s: int = VALID_BEFORE_S, **changes: Any) -> Any:
+    made, fields = STRUCTURES[kind]
+    times = {UNTIL[kind]: until_s} if kind in UNTIL else {}
+    return made(**(fields | times | changes))
+
+
+@pytest.fixture
+def open_wire(home: Home) -> Web3SignerWire:
+    """A node whose policy allows every structure."""
+    return Web3SignerWire(home.open(policy_text()))
+
+
+@pytest.mark.parametrize("kind", STRUCTURES)
+def test_a_structures_document_is_signed_as_eth_account_signs_it(
+    home: Home, open_wire: Web3SignerWire, kind: str
+) -> None:
+    document = document_of(structure(kind), DOMAIN)
+    first = call(open_wire, "eth_signTypedData_v4", BANK.address, document)
+    theirs = BANK.sign_typed_data(full_message=document)
+    assert first == "0x" + theirs.signature.hex()
+    again = Web3SignerWire(home.open(policy_text()))
+    assert call(again, "eth_signTypedData_v4", BANK.address, document) == first
+    assert rows(home.opened[-1]) == 1
+
+
+@pytest.mark.parametrize("kind", UNTIL)
+def test_a_structure_is_signed_under_exactly_the_nonce_that_it_names(
+    home: Home, open_wire: Web3SignerWire, kind: str
+) -> None:
+    def sent(**changes: Any) -> Any:
+        document = document_of(structure(kind, **changes), DOMAIN)
+        request = {
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "eth_signTypedData",
+            "params": [BANK.address, document],
+        }
+        said = post(open_wire, request)[1]
+        return said.get("result") or said["error"]["data"]["code"]
+
+    first = sent(nonce=3)
+    assert len(first) == 2 + 130
+    assert sent(nonce=2) == "NonceConflict"
+    other = {
+        "fan-out": {"payments": "0x" + "ab" * 24 + "06"},
+        "permit": {"amount_minor": 8},
+        "move": {"tier": 2},
+    }
+    assert sent(nonce=3, **other[kind]) == "NonceConflict"
+    assert sent(nonce=500) == "NonceFloorTooFar"
+    assert len(sent(nonce=4)) == 2 + 130
+    # A later time is a later attempt of the same; an earlier one comes out of order.
+    home.clock.now_s += 10
+    later = sent(nonce=3, until_s=VALID_BEFORE_S + 10)
+    assert len(later) == 2 + 130
+    assert later != first
+    assert sent(nonce=3, until_s=VALID_BEFORE_S + 5) == "AttemptOutOfOrder"
+    assert sent(nonce=3) == first
+    assert sent(nonce=3, until_s=5) == "UnknownTypedData"
+
+
+def test_a_random_nonce_that_another_id_has_is_taken(home: Home, open_wire: Web3SignerWire) -> None:
+    ending = structure("cancellation")
+    sign_structure(home.opened[-1], asking(cancellation(BANK.address, nonce=ending.nonce)))
+    refused = error(open_wire, "eth_signTypedData_v4", BANK.address, document_of(ending, DOMAIN))
+    assert refused == (200, -32001, "Nonce too low", "NonceTaken")
+
+
+def test_under_a_policy_that_knows_no_structures_none_is_signed(
     wire: Web3SignerWire, node: WalletNode
 ) -> None:
-    bank = SoftwareKey(INSTITUTION_SECRET)
-    permit = Permit("0x" + bank.address.hex(), STRANGER, 7, 0, VALID_BEFORE_S)
-    ending = CancelAuthorization("0x" + bank.address.hex(), "0x" + "77" * 32)
-    method = "eth_signTypedData_v4"
-    without = error(wire, method, BANK.address, document_of(permit, DOMAIN))
-    assert without[1:] == (-32601, "Method not found", "UnknownMethod")
+    for kind in STRUCTURES:
+        document = document_of(structure(kind), DOMAIN)
+        assert error(wire, "eth_signTypedData_v4", BANK.address, document)[3] == "NoRuleAllows"
+    assert rows(node) == 0
 
-    def signing(intent: TypedIntent) -> bytes:
-        if nonce_use(intent).counted == 1:
-            raise NonceConflict("the nonce 1 is taken")
-        return bank.sign_digest(digest(intent, DOMAIN.separator))
 
-    able = Web3SignerWire(node, signing)
-    for intent in (permit, ending):
-        signature = bytes.fromhex(call(able, method, BANK.address, document_of(intent, DOMAIN))[2:])
-        hashed = digest(intent, DOMAIN.separator)
-        assert recover(hashed, signature[:64] + bytes([signature[64] - 27])) == bank.address
-    taken = Permit(permit.owner, permit.spender, 7, 1, VALID_BEFORE_S)
-    assert error(able, method, BANK.address, document_of(taken, DOMAIN))[3] == "NonceConflict"
+@pytest.mark.parametrize("kind", ["permit", "payment"])
+def test_a_document_that_waits_for_officers_says_so_until_they_approve(home: Home, kind: str) -> None:
+    every = "effect: allow, payer: any, payee: any, intents: [payment, permit], quorum: two"
+    node = home.open(policy_text(f"payments: [{{name: asked, {every}}}]"))
+    wire = Web3SignerWire(node)
+    document = payment_document() if kind == "payment" else document_of(structure("permit"), DOMAIN)
+    asked_for = ("eth_signTypedData_v4", BANK.address, document)
+    assert error(wire, *asked_for)[1:] == (
+        -32007,
+        "Sender account not authorized to send transactions",
+        "ApprovalPending",
+    )
+    (shown,) = node.operations()["operations"]
+    approve(node, (202, {**shown, "state": "pending"}))
+    signature = bytes.fromhex(call(wire, *asked_for)[2:])
+    message = encode_typed_data(full_message=document)
+    assert Account.recover_message(message, signature=signature) == BANK.address
 
 
 # --- blind digests ------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ CREATE TABLE IF NOT EXISTS operations (
 
 CREATE INDEX IF NOT EXISTS operations_pending ON operations (expires_at_s) WHERE state = 'pending';
 
--- verb: 1 approves, 2 withdraws. One statement speaks of one operation only, whatever its digest. The primary key's
--- columns come first: of a table without row ids in another order, SQLite 3.40's integrity check says that it is damaged.
+-- verb: 1 approves, 2 withdraws. One statement speaks of one operation only, whatever its digest. The columns of the key
+-- come first: SQLite's integrity_check before 3.42 takes any other order in such a table for NULLs.
 CREATE TABLE IF NOT EXISTS operation_statements (
     officer TEXT NOT NULL,
     statement_hash BLOB NOT NULL CHECK (length(statement_hash) = 32),
