@@ -53,10 +53,19 @@ class JournalRows(msgspec.Struct):
     rows: list[HexBytes]
 
 
-class Addresses(msgspec.Struct):
-    """Customer keys' addresses, parallel to the indices."""
+class RefusedKey(msgspec.Struct):
+    """An index whose key was not made, or is not told: its credential or the index itself is refused."""
 
-    addresses: list[Address]
+    index: Natural
+    code: str
+    detail: str
+
+
+class Addresses(msgspec.Struct):
+    """Customer keys' addresses, parallel to the indices: null where there is a refusal."""
+
+    addresses: list[Address | None]
+    refusals: list[RefusedKey] | UnsetType = UNSET
 
 
 class Reason(msgspec.Struct):

@@ -18,10 +18,10 @@ from wallet_node.credential_changes import (
     judge_change,
     parse_change,
 )
-from wallet_node.customer_proof import parse_credential
+from wallet_node.customer_proof import CredentialFields, parse_credential
 from wallet_node.customers import CustomerView
 from wallet_node.deployment import Deployment
-from wallet_node.errors import ContradictoryRequest, Refusal, RefusedByNode
+from wallet_node.errors import ContradictoryRequest, CredentialMalformed, Refusal, RefusedByNode
 from wallet_node.fields import identifier_bytes
 from wallet_node.intents import Derivation
 from wallet_node.journal import Journal
@@ -53,45 +53,54 @@ class Consent:
 
     # ------------------------------------------------------------------------------------------ wallets
 
-    def derive(self, request: Derivation, policy: Policy, clock_s: int) -> list[str]:
-        """Addresses of customer keys, each bound to its first credential. Raises RefusedByNode.
+    def derive(self, request: Derivation, policy: Policy, clock_s: int) -> list[str | Refusal]:
+        """For each index its address, bound to its first credential, or why it has none. Repeating gives the
+        same.
 
-        Repeating gives the same; nothing is derived when one line is refused.
+        A credential that is no good concerns its customer alone: that key is not made (without one, it would
+        never get one), and can be asked for again. Raises RefusedByNode where no customer keys are made.
         """
-        refusals = list(policy.evaluate_derivation(max(request.indices)).refusals)
+        if policy.file.customers is None:
+            raise RefusedByNode(policy.evaluate_derivation(0).refusals)
         if request.credentials and len(request.credentials) != len(request.indices):
             raise ContradictoryRequest("credentials has as many members as indices, or is absent")
-        credentials = [None if each is None else parse_credential(each) for each in request.credentials]
-        if refusals:
-            raise RefusedByNode(tuple(refusals))
+        credentials = request.credentials or (None,) * len(request.indices)
+        asked = [
+            _first_credential(index, fields, policy)
+            for index, fields in zip(request.indices, credentials, strict=True)
+        ]
         now_s = self._journal.now_s(clock_s)
-        derived = self._keys.derive(request.indices)
+        derived = self._keys.derive([each[0] for each in asked if not isinstance(each, Refusal)])
         page = Page(changes=list(derived.changes))
-        if any(credential is not None for credential in credentials):
-            new = {row[1] for _, rows in derived.changes for row in rows}
-            self._bind_first(page, list(zip(derived.addresses, credentials, strict=True)), new, now_s)
+        new = {row[1] for _, rows in derived.changes for row in rows}
+        wallets = iter(derived.addresses)
+        lines = [each if isinstance(each, Refusal) else (next(wallets), each[1]) for each in asked]
+        answers = self._bind_first(page, lines, new, now_s)
         if not page.is_empty:
             self._journal.write(page, now_s)
-        return [checksummed(address) for address in derived.addresses]
+        return answers
 
     def _bind_first(
-        self, page: Page, credentials: list[tuple[bytes, Credential | None]], new: set[Any], now_s: int
-    ) -> None:
-        view = customers.load(self._store, now_s, {wallet for wallet, _ in credentials})
-        refusals = []
-        for wallet, credential in credentials:
-            if credential is None:
+        self, page: Page, lines: list[tuple[bytes, Credential | None] | Refusal], new: set[Any], now_s: int
+    ) -> list[str | Refusal]:
+        with_one = {line[0] for line in lines if not isinstance(line, Refusal) and line[1] is not None}
+        view = customers.load(self._store, now_s, with_one)
+        answers: list[str | Refusal] = []
+        for line in lines:
+            if isinstance(line, Refusal):
+                answers.append(line)
                 continue
-            was_bound = bool(view.credentials_of(wallet))
-            refusal = bind_at_creation(view, wallet, credential, wallet in new)
-            if refusal is not None:
-                refusals.append(Refusal(refusal.code, f"{checksummed(wallet)}: {refusal.detail}"))
-            elif not was_bound:
-                bound = CredentialBound(wallet, credential.struct_hash())
-                page.notes.append(Row(wallet[:16], bound))  # a wallet has no id; what it says is in the row
-        if refusals:
-            raise RefusedByNode(tuple(refusals))
+            wallet, credential = line
+            refusal = None
+            if credential is not None:
+                was_bound = bool(view.credentials_of(wallet))
+                refusal = bind_at_creation(view, wallet, credential, wallet in new)
+                if refusal is None and not was_bound:
+                    bound = CredentialBound(wallet, credential.struct_hash())
+                    page.notes.append(Row(wallet[:16], bound))  # a wallet has no id; the row has all of it
+            answers.append(refusal or checksummed(wallet))
         page.changes += view.changes
+        return answers
 
     # ------------------------------------------------------------------------------------------ mandates
 
@@ -230,6 +239,20 @@ class Consent:
             return asked
         assert not isinstance(asked, Done), "what was executed is among the changes, in the same commit"
         return Disproved(asked) if asked else decide_change_by_quorum(change, view)
+
+
+def _first_credential(
+    index: int, fields: CredentialFields | None, policy: Policy
+) -> tuple[int, Credential | None] | Refusal:
+    refusals = policy.evaluate_derivation(index).refusals
+    if refusals:
+        return refusals[0]
+    if fields is None:
+        return index, None
+    try:
+        return index, parse_credential(fields)
+    except CredentialMalformed as error:
+        return Refusal(error.code, error.detail)
 
 
 def _refused_mandate(asked: MandateRegistration, reasons: tuple[Refusal, ...]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from wallet_node.journal_proofs import MAXIMUM_ROWS
 from wallet_node.typed_intents import TypedIntent
 
 
-class Payment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Payment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One payment to sign. `nonce_floor` is the payer's nonce on chain as the caller last saw it.
 
     `proof` is the customer's own word for it; without one, the policy's low-value allowance has to do.
@@ -128,7 +128,7 @@ class Derivation(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Customer keys to derive, by index, each with its customer's first credential (or none).
 
     A credential is bound as its key is derived for the first time, and at no other time. There are as many
-    of them as indices, or none.
+    of them as indices, or none; each index is answered by itself.
     """
 
     indices: Annotated[tuple[KeyIndex, ...], msgspec.Meta(min_length=1, max_length=MAXIMUM_BATCH)]

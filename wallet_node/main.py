@@ -11,16 +11,13 @@
     backup, restore, import-key, export-key, rotate-kek see `custody_commands`
 
 Without a command it serves. The passphrase comes from the file that FLORIN_WALLET_NODE_PASSPHRASE_FILE
-names. A policy is a file, or the name of one that ships with the node: `sandbox-no-proof` or
-`sandbox-no-quorum`.
+names. `policies/` has templates of policies, which the officers' public keys complete (`policy_template`).
 """
 
 import argparse
 import logging
-import re
 import signal
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -54,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     serve = commands.add_parser("serve", help="serve on Unix sockets or over mTLS (the default)")
     endpoints.add_options(serve)
-    serve.add_argument("--policy", required=True, help="a policy file, or the name of a bundled one")
+    serve.add_argument("--policy", type=Path, required=True, help="the policy in force, or the first one")
     bind = commands.add_parser("bind", help="set the one deployment that this home signs for; repeatable")
     bind.add_argument("--chain-id", type=int, required=True)
     bind.add_argument("--contract", required=True)
@@ -83,7 +80,7 @@ def _serve(options: argparse.Namespace) -> int:
     require_backends()
     home: Path = options.home
     named = endpoints.chosen(options)
-    policy = Policy.load(_policy_path(options.policy))
+    policy = Policy.load(options.policy)
     hardening.require_private(home)
     secrets = unlock_home(home)
     hardening.hold(home)
@@ -133,12 +130,6 @@ def _verify_journal(options: argparse.Namespace) -> int:
     told = {"rows": verified.rows, "root": "0x" + verified.root.hex(), "anchors": len(anchors)}
     sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
     return 0
-
-
-def _policy_path(named: str) -> Path:
-    if re.fullmatch(r"[a-z][a-z0-9-]*", named):
-        return Path(str(files("wallet_node").joinpath("policies", f"{named}.yaml")))
-    return Path(named)
 
 
 if __name__ == "__main__":

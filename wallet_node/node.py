@@ -63,7 +63,7 @@ class WalletNode:
         self._deployment = BoundDeployment(home, self._store)
         self._spending = spending = Spending(self._store)
         spending.know(policy.ledgers)
-        spending.sweep(self._journal.now_s(self._now()))
+        spending.sweep(self._journal.now_s(0))
         self._officers = OfficersDesk(self._store, self._journal)
         self._payments = PaymentSigner(self._keys, self._store, self._journal, spending, self._officers)
         self._transactions = TransactionSigner(self._keys, self._journal, spending, self._officers)
@@ -222,8 +222,17 @@ class WalletNode:
     # ------------------------------------------------------------------------------------------ customers
 
     def derive(self, request: Derivation) -> Answer:
-        """Addresses of customer keys; repeating gives the same. Raises RefusedByNode."""
-        return {"addresses": self._consent.derive(request, self.policy, self._now())}
+        """Addresses of customer keys, null for those in `refusals`. Raises RefusedByNode."""
+        found = self._consent.derive(request, self.policy, self._now())
+        refusals = [
+            {"index": index, "code": each.code, "detail": each.detail}
+            for index, each in zip(request.indices, found, strict=True)
+            if isinstance(each, Refusal)
+        ]
+        for refusal in refusals:
+            self.refusals[str(refusal["code"])] += 1
+        addresses = [None if isinstance(each, Refusal) else each for each in found]
+        return {"addresses": addresses, **({"refusals": refusals} if refusals else {})}
 
     def register_mandates(self, request: MandateRegistrations) -> Answer:
         """Keep what customers have authorised; answer each mandate in its place."""
@@ -293,6 +302,8 @@ class WalletNode:
             ),
         )
         if asked == ():
+            # before the change is durable: were there no room for it, two policies would be half in force
+            self._spending.know(decided.ledgers)
             page.activate(operation_id, decided.digest, decided.source)
             page.changes += policy_change.activation(decided, now_s)
         if not page.is_empty:
@@ -302,7 +313,6 @@ class WalletNode:
         if isinstance(asked, Done) or asked:
             done = Refusal("OperationExecuted", "this change was made before; propose another one anew")
             raise RefusedByNode((done,) if isinstance(asked, Done) else asked)
-        self._spending.know(decided.ledgers)
         self.policy = decided
         return {"policy": {"name": decided.name, "hash": "0x" + decided.digest.hex()}}
 

@@ -38,6 +38,8 @@ from wallet_node.policy_file import Quorum
 from wallet_node.store import Store
 
 MOST_PENDING = 1_000
+"""Of one kind: whoever can ask for signatures must not keep officers from changing the policy."""
+
 _READ = (
     "SELECT operation_id, kind, digest, description, quorum, initiator, proposed_at_s, expires_at_s, state"
     " FROM operations WHERE "
@@ -80,7 +82,7 @@ class Operations:
                 detail = "this operation id already stands for other content"
                 return Refused((Refusal("OperationIdReused", detail),))
             return self._standing(known, quorum, policy, now_s)
-        refusals = self._refuse_proposal(quorum, proposal.initiator, policy, now_s)
+        refusals = self._refuse_proposal(quorum, proposal, policy, now_s)
         if refusals:
             return Refused(refusals)
         fields = msgspec.structs.asdict(proposal)
@@ -140,9 +142,9 @@ class Operations:
         return Pending(operation, changes, tally.approved, tally.needed)
 
     def _refuse_proposal(
-        self, quorum: Quorum, initiator: str, policy: Policy, now_s: int
+        self, quorum: Quorum, proposal: Proposal, policy: Policy, now_s: int
     ) -> tuple[Refusal, ...]:
-        refusals = []
+        refusals, initiator = [], proposal.initiator
         if initiator and policy.file.officer(initiator) is None:
             refusals.append(Refusal("UnknownOfficer", f"the initiator {initiator!r} is no officer"))
         eligible = sum(1 for name in quorum.officers if name != initiator)
@@ -150,10 +152,11 @@ class Operations:
             detail = f"without {initiator!r}, {eligible} officers of {quorum.name!r} are left;"
             refusals.append(Refusal("QuorumUnreachable", f"{detail} {quorum.approvals} must approve"))
         pending = self._store.query(
-            "SELECT count(*) FROM operations WHERE state = 'pending' AND expires_at_s > ?", (now_s,)
+            "SELECT count(*) FROM operations WHERE state = 'pending' AND expires_at_s > ? AND kind = ?",
+            (now_s, proposal.kind),
         )[0][0]
         if pending >= MOST_PENDING:
-            detail = f"{pending} operations wait already; approve, withdraw or let them expire first"
+            detail = f"{pending} operations of this kind wait already; approve, withdraw or let them expire"
             refusals.append(Refusal("TooManyPending", detail))
         return tuple(refusals)
 
@@ -194,13 +197,13 @@ class Operations:
         if refusals or isinstance(verified, Refusal):
             return Refused(tuple(refusals))
         row = (
-            operation.operation_id,
             statement.officer,
+            statement_hash,
+            operation.operation_id,
             statement.verb,
             policy.digest,
             statement.expires_at_s,
             now_s,
-            statement_hash,
         )
         changes: Changes = [(_STATE, [row])]
         if officer.credential is not None:

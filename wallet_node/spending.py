@@ -2,21 +2,21 @@
 while a batch is decided, durable with the page that the batch writes.
 
 Amounts are kept in buckets of an hour. A window counts its oldest bucket whole, so it is never shorter than
-it says: 24 hours are 24 to 25, 168 are 168 to 169. Times never go back (max(clock, last seen), the
-journal's), and a bucket of a later hour than now counts as well, so that no clock frees what was spent.
+it says: 24 hours are 24 to 25, 168 are 168 to 169. A bucket of a later hour than now counts as well. Times
+are the journal's, max(clock, last seen); a clock that was ahead while nothing was written goes back there,
+and then everything is read anew. So no clock frees what was spent, but one that runs ahead and stays there.
 
 This is the one writer of its tables, so a wallet that was seen lately costs no query.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 
 import msgspec
 
 from wallet_node.policy import CapKey, Used
-from wallet_node.store import Store
+from wallet_node.store import Changes, Store, together
 
 SECONDS_A_BUCKET = 3_600
 HOURS_A_DAY, HOURS_A_WEEK = 24, 168
@@ -24,10 +24,9 @@ _KEPT_IN_MEMORY = 50_000
 _VALUES_IN_ONE_QUERY = 1_000
 
 _ADD = (
-    "INSERT INTO rolling_spending VALUES (?, ?, ?, ?) ON CONFLICT (ledger, subject, hour)"
+    "INSERT INTO rolling_spending VALUES # ON CONFLICT (ledger, subject, hour)"
     " DO UPDATE SET spent_minor = spent_minor + excluded.spent_minor"
 )
-Changes = list[tuple[str, Sequence[tuple[Any, ...]]]]
 
 
 class _Window(msgspec.Struct, gc=False):
@@ -100,7 +99,7 @@ class Reservations:
             for (ledger, subject), amount_minor in self._added.items()
             if amount_minor
         ]
-        return [(_ADD, rows)] if rows else []
+        return together(_ADD, rows)
 
     def keep(self) -> None:
         """Remember what was reserved, once the page is durable; where it is not, drop this object instead."""
@@ -135,7 +134,10 @@ class Spending:
 
     def open(self, keys: Iterable[CapKey], now_s: int) -> Reservations:
         """What was spent under each of these keys, as of `now_s`: for one batch, to reserve on."""
-        hour = self._last_hour = max(now_s // SECONDS_A_BUCKET, self._last_hour)
+        hour = now_s // SECONDS_A_BUCKET
+        if hour < self._last_hour:  # what is in memory has let go of buckets that count again
+            self.forget()
+        self._last_hour = hour
         if len(self._recent) >= self._most_kept:
             self._older, self._recent = self._recent, {}
         recent, older = self._recent, self._older
@@ -164,7 +166,10 @@ class Spending:
         self._recent, self._older = {}, {}
 
     def sweep(self, now_s: int) -> None:
-        """Delete the buckets that no window reaches any more; for start-up, since it reads all of them."""
+        """Delete the buckets that no window reaches any more; for start-up, since it reads all of them.
+
+        `now_s` is the last time that the journal has seen: a clock may be ahead, and go back.
+        """
         oldest = now_s // SECONDS_A_BUCKET - HOURS_A_WEEK
         with self._store.transaction() as connection:
             connection.execute("DELETE FROM rolling_spending WHERE hour < ?", (oldest,))

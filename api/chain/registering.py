@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from typing import TYPE_CHECKING, Final
 
 from api.chain.alarms import frozen_flows
 from api.chain.batching import MAX_RECORDS, max_registrations, register_gas
 from api.chain.settling import INSTITUTION_KEY
+from api.chain.signer_client import RefusedKey
 from api.chain.taken_addresses import open_cases_of_taken
 from api.database import transaction
 from contracts.abi import encode_register
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     from api.chain.rpc import Header
     from api.chain.signer_client import SignerClient
-    from api.database import Pool
+    from api.database import Connection, Pool
 
+logger = logging.getLogger(__name__)
 
 _IS_ANY_LEFT: Final = """
 SELECT EXISTS (SELECT FROM outbox_registrations
@@ -46,16 +50,24 @@ class Registering:
         self._institution: bytes | None = None
 
     async def derive(self) -> int:
-        """Derive the addresses of one lot of new wallets; how many there were."""
+        """Derive the addresses of one lot of new wallets; how many there were.
+
+        A wallet that the signer makes no key for is left behind with a case: it holds up no other.
+        """
         rows = await self._pool.fetch(
             """SELECT key_index, credential FROM outbox_registrations
-                WHERE transaction_id IS NULL AND address IS NULL ORDER BY seq LIMIT $1""",
+                WHERE transaction_id IS NULL AND address IS NULL AND refusal IS NULL ORDER BY seq LIMIT $1""",
             MAX_RECORDS,
         )
-        indices = [row["key_index"] for row in rows]
-        if not indices:
+        if not rows:
             return 0
-        addresses = await self._signer.derive(indices, [row["credential"] for row in rows])
+        asked = [row["key_index"] for row in rows]
+        answers = await self._signer.derive(asked, [row["credential"] for row in rows])
+        derived = {index: each for index, each in zip(asked, answers, strict=True) if isinstance(each, bytes)}
+        refused = {
+            index: each for index, each in zip(asked, answers, strict=True) if isinstance(each, RefusedKey)
+        }
+        indices, addresses = list(derived), list(derived.values())
         institution = await self._own_institution()
         async with transaction(self._pool) as connection:
             # a registration that becomes final is seen here, or sees the address there
@@ -85,7 +97,8 @@ class Registering:
                 participant,
             )
             await open_cases_of_taken(connection, participant, addresses)
-        return len(indices)
+            await _leave_behind(connection, refused)
+        return len(asked)
 
     async def prepare(self, head: Header) -> UUID | None:
         """Store one registration of the leading derived wallets that share tier and flags.
@@ -127,3 +140,25 @@ class Registering:
         if self._institution is None:
             self._institution = (await self._signer.keys()).named[INSTITUTION_KEY]
         return self._institution
+
+
+async def _leave_behind(connection: Connection, refused: Mapping[int, RefusedKey]) -> None:
+    """Wallets that get no address, each with a case for a person."""
+    if not refused:
+        return
+    rows = await connection.fetch(
+        """
+        WITH left_behind AS (
+            UPDATE outbox_registrations r SET refusal = refused.code
+              FROM unnest($1::bigint[], $2::text[]) AS refused (key_index, code)
+             WHERE r.key_index = refused.key_index AND r.address IS NULL AND r.refusal IS NULL
+            RETURNING jsonb_build_object('wallet_id', r.wallet_id, 'key_index', r.key_index,
+                                         'code', r.refusal) AS detail)
+        INSERT INTO chain_cases (kind, detail) SELECT 'KeyRefused', detail FROM left_behind
+        RETURNING detail::text
+        """,
+        list(refused),
+        [each.code for each in refused.values()],
+    )
+    for row in rows:
+        logger.error("case KeyRefused: %s", row["detail"])

@@ -21,7 +21,7 @@ from api.chain.batching import (
     settle_gas,
 )
 from api.chain.failures import fail_queued, give_up_asked
-from api.chain.signer_client import PaymentToSign, RefusedPayment, SignedPayment
+from api.chain.signer_client import PaymentToSign, PendingPayment, RefusedPayment, SignedPayment
 from api.database import run_in_transaction, transaction
 from contracts.batch import MAX_AMOUNT_MINOR, Record
 
@@ -40,7 +40,7 @@ _QUEUED = """
 SELECT o.payment_id, o.kind, o.serves_payment_id, o.payer, o.payee, o.amount_minor, o.attempt,
        o.valid_before_s, COALESCE(a.next_nonce, 0) AS nonce_floor, o.proof
   FROM outbox_payments o LEFT JOIN chain_accounts a ON a.address = o.payer
- WHERE o.state = 'queued' ORDER BY o.seq LIMIT $1
+ WHERE o.state = 'queued' AND o.payment_id <> ALL($2::uuid[]) ORDER BY o.seq LIMIT $1
 """
 
 _ASK = """
@@ -86,11 +86,14 @@ class Settling:
         there was nothing to settle or settlement is frozen. Payments that the signer refuses have failed
         afterwards, or will when no earlier signature of theirs can execute any more."""
         limit = max_records(head.limit_gas)
+        waiting: set[UUID] = set()
         while True:
             async with transaction(self._pool) as connection:
                 if "settle" in await frozen_flows(connection):
                     return None
-                queued = [QueuedPayment(*row) for row in await connection.fetch(_QUEUED, limit)]
+                queued = [
+                    QueuedPayment(*row) for row in await connection.fetch(_QUEUED, limit, list(waiting))
+                ]
             if not queued:
                 return None
             too_large = [each.payment_id for each in queued if each.amount_minor > MAX_AMOUNT_MINOR]
@@ -98,7 +101,7 @@ class Settling:
                 await self._fail(dict.fromkeys(too_large, "AmountTooLarge"))
                 continue
             valid_before_s, chosen = choose_batch(queued, head.time_s, limit)
-            signed = await self._sign(chosen, valid_before_s)
+            signed = await self._sign(chosen, valid_before_s, waiting)
             if not signed:
                 continue
             try:
@@ -107,16 +110,24 @@ class Settling:
                 continue
 
     async def _sign(
-        self, chosen: Sequence[QueuedPayment], valid_before_s: int
+        self, chosen: Sequence[QueuedPayment], valid_before_s: int, waiting: set[UUID]
     ) -> list[tuple[QueuedPayment, SignedPayment]]:
-        """Fundings first: a payment whose funding the signer refuses is then never asked for."""
+        """Fundings first: a payment whose funding the signer refuses is then never asked for.
+
+        What waits for officers joins `waiting`, and with it what such a funding is to serve.
+        """
         fundings = [each for each in chosen if each.kind == "funding"]
         others = [each for each in chosen if each.kind != "funding"]
-        signed = await self._ask(fundings, valid_before_s)
-        signed |= await self._ask(others, valid_before_s)
+        signed = await self._ask(fundings, valid_before_s, waiting)
+        served = {each.serves_payment_id for each in fundings if each.payment_id in waiting}
+        waiting |= {each.payment_id for each in others if each.payment_id in served}
+        others = [each for each in others if each.payment_id not in served]
+        signed |= await self._ask(others, valid_before_s, waiting)
         return [(each, signed[each.payment_id]) for each in chosen if each.payment_id in signed]
 
-    async def _ask(self, payments: Sequence[QueuedPayment], valid_before_s: int) -> dict[UUID, SignedPayment]:
+    async def _ask(
+        self, payments: Sequence[QueuedPayment], valid_before_s: int, waiting: set[UUID]
+    ) -> dict[UUID, SignedPayment]:
         """Write the time down, then ask. What is refused fails, at once or when its time has passed."""
         if not payments:
             return {}
@@ -137,6 +148,7 @@ class Settling:
                 for each in asked
             ],
         )  # fmt: skip
+        waiting |= {each.payment_id for each in results if isinstance(each, PendingPayment)}
         refused = {each.payment_id: each.code for each in results if isinstance(each, RefusedPayment)}
         if refused:
             new = {each.payment_id for each in asked if each.valid_before_s is None}

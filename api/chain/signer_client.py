@@ -54,6 +54,21 @@ class RefusedPayment:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingPayment:
+    """Officers have to approve this one first. Nothing was signed; ask again."""
+
+    payment_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedKey:
+    """Why the node makes no key for an index, or does not tell it: its credential is no good, mostly."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionToSign:
     """One EIP-1559 transaction of a named key. Fees are wei for each unit of gas.
 
@@ -117,6 +132,7 @@ class _Result(msgspec.Struct):
     nonce: int | None = None
     signature: str | None = None
     refusal: dict[str, Any] | None = None
+    pending: dict[str, Any] | None = None
 
 
 class _Results(msgspec.Struct):
@@ -169,8 +185,10 @@ class SignerClient:
         answer = msgspec.json.decode(await self._request("GET", "/v1/journal"))
         return JournalHead(int(answer["size"]), bytes.fromhex(answer["root"][2:]))
 
-    async def derive(self, indices: Sequence[int], credentials: Sequence[str | None] = ()) -> list[bytes]:
-        """The addresses of customer keys, by index; the same index gives the same address for ever.
+    async def derive(
+        self, indices: Sequence[int], credentials: Sequence[str | None] = ()
+    ) -> list[bytes | RefusedKey]:
+        """The address of each customer key, or why there is none; the same index gives the same for ever.
 
         `credentials`, one (or None) for each index, are bound to keys that are new, as JSON.
         """
@@ -178,10 +196,13 @@ class SignerClient:
         if any(credentials):
             body["credentials"] = [_raw(credential) for credential in credentials]
         answer = msgspec.json.decode(await self._request("POST", "/v1/keys:derive", body))
-        addresses = [bytes.fromhex(text[2:]) for text in answer["addresses"]]
-        if len(addresses) != len(indices):
+        addresses, refusals = answer["addresses"], iter(answer.get("refusals", ()))
+        refused = addresses.count(None)
+        if len(addresses) != len(indices) or refused != len(answer.get("refusals", ())):
             raise SignerUnavailable(f"{len(indices)} keys were asked for, {len(addresses)} came")
-        return addresses
+        return [
+            _refused_key(next(refusals)) if text is None else bytes.fromhex(text[2:]) for text in addresses
+        ]
 
     async def sign_payments(
         self,
@@ -190,8 +211,8 @@ class SignerClient:
         domain_name: str,
         valid_before_s: int,
         payments: Sequence[PaymentToSign],
-    ) -> list[SignedPayment | RefusedPayment]:
-        """One signature or refusal for each payment, in order."""
+    ) -> list[SignedPayment | RefusedPayment | PendingPayment]:
+        """One signature, refusal or wait for officers for each payment, in order."""
         body = {
             "chain_id": chain_id,
             "contract": address_text(contract),
@@ -292,7 +313,8 @@ class SignerClient:
             pending = msgspec.json.decode(content)
             raise ApprovalPending(str(pending["operation_id"]), pending["approvals"], pending["needed"])
         code, detail = _problem(content)
-        if status in {400, 403, 422}:
+        # who may ask is the node's set-up, and says nothing about what was asked for
+        if status in {400, 403, 422} and code != "CallerNotAllowed":
             raise SignerRefused(code, detail)
         raise SignerUnavailable(f"HTTP status {status}, {code}: {detail}")
 
@@ -300,6 +322,10 @@ class SignerClient:
 def _raw(text: str | None) -> msgspec.Raw | None:
     """JSON that is passed on as it is."""
     return None if text is None else msgspec.Raw(text.encode())
+
+
+def _refused_key(refusal: dict[str, Any]) -> RefusedKey:
+    return RefusedKey(str(refusal["code"]), str(refusal["detail"]))
 
 
 def _problem(content: bytes) -> tuple[str, str]:
@@ -310,7 +336,9 @@ def _problem(content: bytes) -> tuple[str, str]:
         return "Unreadable", ""
 
 
-def _outcome(payment_id: UUID, result: _Result) -> SignedPayment | RefusedPayment:
+def _outcome(payment_id: UUID, result: _Result) -> SignedPayment | RefusedPayment | PendingPayment:
+    if result.pending is not None:
+        return PendingPayment(payment_id)
     if result.refusal is not None:
         return RefusedPayment(payment_id, str(result.refusal["code"]), str(result.refusal.get("detail", "")))
     if result.nonce is None or result.signature is None or len(result.signature) != 130:

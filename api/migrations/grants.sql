@@ -21,7 +21,7 @@ GRANT INSERT, UPDATE, DELETE ON chain_cursor, chain_blocks, chain_accounts, chai
       chain_currency, chain_supply_history, chain_order_holds TO :app_role;
 
 -- intents: written once; what became of them moves on
-GRANT INSERT, UPDATE (address, transaction_id, registered_block) ON outbox_registrations TO :app_role;
+GRANT INSERT, UPDATE (address, transaction_id, registered_block, refusal) ON outbox_registrations TO :app_role;
 GRANT INSERT, UPDATE (gas, valid_before_s, state, nonce, hash, replaced_hashes, raw, max_fee_per_gas, included_block, final_block, outcome_code)
       ON chain_transactions TO :app_role;
 GRANT INSERT, UPDATE (state, attempt, valid_before_s, nonce, transaction_id, record_index, outcome_code, final_block, final_at)

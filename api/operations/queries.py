@@ -64,10 +64,12 @@ async def refused_count(conn: Connection | Pool) -> int:
 
 
 async def unregistered_wallets(conn: Connection | Pool) -> int:
-    """Wallets whose registration is not final, but for those whose address another participant has."""
+    """Wallets whose registration is not final, but for those whose address another participant has, and those
+    that the signer makes no key for.
+    """
     count: int = await conn.fetchval(
         """SELECT count(*) FROM outbox_registrations r
-            WHERE registered_block IS NULL
+            WHERE registered_block IS NULL AND refusal IS NULL
               AND NOT EXISTS (SELECT FROM chain_accounts n WHERE n.address = r.address)"""
     )
     return count

@@ -103,6 +103,11 @@ class MandateBody(Body):
     expires_at_s: MomentInSeconds
     approval: AssertionBody
 
+    @property
+    def reference(self) -> str:
+        """What a line of a bulk request is named after."""
+        return str(self.mandate_id)
+
     @model_validator(mode="after")
     def _require_one_payer(self) -> MandateBody:
         if (self.payer_wallet_reference is None) == (self.payer_wallet_id is None):

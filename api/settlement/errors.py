@@ -17,6 +17,18 @@ class UnknownParticipant(FlorinError):
         )
 
 
+class ParticipantNotFinal(FlorinError):
+    """A participant that the chain does not know yet: it waits for officers, or for its block to be final."""
+
+    def __init__(self, participant_id: int) -> None:
+        super().__init__(
+            "ParticipantNotFinal",
+            503,
+            f"Participant {participant_id} is not final on chain yet: send the same request later.",
+            participant_id=participant_id,
+        )
+
+
 class AccountOfAnotherParticipant(FlorinError):
     """An institution's account that another participant has already: the chain would refuse it."""
 

@@ -9,7 +9,7 @@ from api.chain.outbox import TransactionIntent, enqueue_transaction
 from api.ledger.errors import InsufficientAvailable
 from api.ledger.journal import Entry, Hold, Leg, Posting
 from api.settlement import queries
-from api.settlement.errors import InsufficientReserves, UnknownParticipant
+from api.settlement.errors import InsufficientReserves, ParticipantNotFinal, UnknownParticipant
 from contracts.abi import encode_increase_mint_allowance
 
 if TYPE_CHECKING:
@@ -51,9 +51,12 @@ async def approve_issuance(
 ) -> dict[str, Any]:
     """Hold a participant's reserves and raise its minting allowance by as much.
 
-    Raises `UnknownParticipant`, `InsufficientReserves` and `FlowFrozen`.
+    Raises `UnknownParticipant`, `ParticipantNotFinal` (the chain would refuse the call for good),
+    `InsufficientReserves` and `FlowFrozen`.
     """
     account_id = await _reserves_account(conn, participant_id)
+    if await queries.participant_on_chain(conn, participant_id) is None:
+        raise ParticipantNotFinal(participant_id)
     reason = await queries.freeze_reason(conn, "issuance")
     if reason is not None:
         raise FlowFrozen("issuance", reason)

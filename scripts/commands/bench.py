@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,8 @@ from scripts.bench.whole_path import LOADS, measure_whole_path
 from scripts.chain.anvil import find_anvil
 from scripts.commands.errors import EXPECTED_ERRORS, print_error
 from scripts.country.chain_launch import DEFAULT_PORT, ChainKind, launch_chain
+from scripts.country.institutions import OFFICERS
+from scripts.country.officers import Officer, complete_policy
 from scripts.postgres import server as postgres
 from scripts.supervision.processes import Supervisor
 from scripts.terminal.progress import Steps
@@ -91,9 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _signing(steps: Steps) -> dict[str, Any]:
     from wallet_node.measure import measure_signing
 
-    policy = Path(str(files("wallet_node") / "policies" / "sandbox-no-proof.yaml"))
     with steps.step("Signatures"), tempfile.TemporaryDirectory(prefix="florin-bench-") as directory:
-        figures = measure_signing(Path(directory), policy)
+        officers = [Officer.open(Path(directory) / "officers", name) for name in OFFICERS]
+        policy = Path(directory) / "policy.yaml"
+        policy.write_bytes(complete_policy("sandbox-bank", officers))
+        figures = measure_signing(Path(directory) / "home", policy)
     return {**asdict(figures), "share_of_ceiling": round(figures.share_of_ceiling, 3)}
 
 

@@ -11,7 +11,6 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -21,11 +20,9 @@ from contracts.durable import write_durably
 from contracts.manifest import Manifest
 from contracts.transactions import checksum_address
 from scripts.country.data_directory import DataDirectory
-from scripts.country.officers import Officer
+from scripts.country.officers import Officer, complete_policy
 from scripts.supervision.processes import ChildSpec
 from scripts.supervision.readiness import LOOPBACK, http_ready, socket_ready
-from wallet_node import policy_file
-from wallet_node.policy_template import complete
 
 CURRENCY, CURRENCY_EXPONENT = "CZK", 2
 PASSPHRASE_VARIABLE = "FLORIN_WALLET_NODE_PASSPHRASE_FILE"  # noqa: S105 - the name of a variable
@@ -62,7 +59,7 @@ CENTRAL_BANK = InstitutionPlan(
     kind="central_bank",
     participant_id=0,
     keys=("governor", "issuer", "pauser", "upgrader"),
-    policy="sandbox-no-quorum",
+    policy="sandbox-central-bank",
     port=8100,
 )
 PAYING_BANK = InstitutionPlan(
@@ -152,7 +149,7 @@ class InstitutionHome:
     @property
     def policy_file(self) -> Path:
         """Its signer's first policy, with its officers' public keys; later ones the officers approve."""
-        return self.directory / "policy.yaml"
+        return self.node_home / "policy.yaml"
 
     def officers(self) -> list[Officer]:
         """Its officers, whose keys are made at first use. Raises SecretUnusable."""
@@ -174,12 +171,8 @@ class InstitutionHome:
         if not self.passphrase_file.exists():
             write_durably(self.passphrase_file, secrets.token_urlsafe(32).encode(), mode=0o600)
         if not self.policy_file.exists():
-            template = files("wallet_node").joinpath("policies", f"{self.plan.policy}.yaml").read_bytes()
-            officers = [
-                msgspec.convert({"name": officer.name, "key": officer.policy_key}, policy_file.Officer)
-                for officer in self.officers()
-            ]
-            write_durably(self.policy_file, complete(template, officers), mode=0o600)
+            policy = complete_policy(self.plan.policy, self.officers())
+            write_durably(self.policy_file, policy, mode=0o600)
         answer = self._run_node("init", "--keys", ",".join(self.plan.keys))
         keys: dict[str, str] = msgspec.json.decode(answer)["keys"]
         return keys

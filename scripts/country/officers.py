@@ -7,12 +7,16 @@ given, like a smart card.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.base64url import encode
 from scripts.country.secret_file import read_or_make_secret
+from wallet_node import policy_file
+from wallet_node.policy_template import complete
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
@@ -44,3 +48,9 @@ class Officer:
     def sign(self, message: bytes) -> bytes:
         """The 64 bytes of the signature."""
         return self._key.sign(message)
+
+
+def complete_policy(template: str, officers: Sequence[Officer]) -> bytes:
+    """A policy that ships with the node as a template, with these officers' public keys."""
+    source = files("wallet_node").joinpath("policies", f"{template}.yaml").read_bytes()
+    return complete(source, [policy_file.Officer(each.name, each.policy_key) for each in officers])

@@ -19,7 +19,7 @@ from scripts.country.data_directory import DataDirectory
 from scripts.country.institutions import RP_ID, InstitutionPlan
 from scripts.country.start import Country
 from scripts.orders.api_client import Json
-from scripts.orders.book import Book, Order
+from scripts.orders.book import Book
 
 YEAR_S: Final = 365 * 86_400
 APPROVAL_VALID_S: Final = 86_400
@@ -60,9 +60,9 @@ class Consent:
         return {"expires_at_s": expires_at_s, **assertion}
 
 
-def mandate_id(order: Order) -> uuid.UUID:
+def mandate_id(order_id: int) -> uuid.UUID:
     """The id of the mandate for an order: the same whenever the book is imported."""
-    return uuid.uuid5(_NAMESPACE, f"order-{order.order_id}")
+    return uuid.uuid5(_NAMESPACE, f"order-{order_id}")
 
 
 def mandates(
@@ -80,7 +80,7 @@ def mandates(
     approval_expires_at_s = int(time.time()) + APPROVAL_VALID_S
     for order in book.orders:
         mandate = Mandate(
-            mandate_id=mandate_id(order).bytes,
+            mandate_id=mandate_id(order.order_id).bytes,
             payer=wallets[order.account_id],
             payee=payees[order.payee],
             cap_minor=order.amount_minor,
@@ -90,7 +90,7 @@ def mandates(
             approval_expires_at_s=approval_expires_at_s,
         )
         yield {
-            "mandate_id": str(mandate_id(order)),
+            "mandate_id": str(mandate_id(order.order_id)),
             "payer_wallet_reference": f"wallet-{order.account_id}",
             "payee": {"address": "0x" + mandate.payee.hex()},
             "cap_minor": mandate.cap_minor,

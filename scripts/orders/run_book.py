@@ -56,7 +56,7 @@ class Offices:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is run: the book, the opening balance of each account in minor units, and how customers consent."""
+    """What is run: the book, each account's opening balance in minor units, and how customers consent."""
 
     book: Book
     opening_balance_minor: int
@@ -310,7 +310,7 @@ async def pay_orders(offices: Offices, run: Run, steps: Steps) -> list[Json]:
     return await _send(steps, "Standing orders", offices.paying_bank, "/v1/payments:bulk", [
         {"reference": f"order-{order.order_id}", "payer_wallet_reference": f"wallet-{order.account_id}",
          "payee": {"biller_reference": biller_reference(order.payee)}, "amount_minor": order.amount_minor,
-         "currency": CURRENCY, "mandate_id": str(mandate_id(order))}
+         "currency": CURRENCY, "mandate_id": str(mandate_id(order.order_id))}
         for order in run.book.orders
     ])  # fmt: skip
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from scripts.orders.api_client import ApiClient, Json
+from scripts.orders.approvals import mandate_id
 from scripts.orders.run_book import BILLER_TIER, Offices, biller_reference
 from tests.journeys.country_process import major
 from tests.journeys.oracle import Fate
@@ -22,7 +23,8 @@ async def orders_of(offices: Offices, book: Path, orders: Container[str]) -> dic
         payee = {"biller_reference": biller_reference((bank_to, account_to))}
         lines.append(
             {"reference": f"order-{order}", "payer_wallet_reference": f"wallet-{account}", "payee": payee,
-             "amount_minor": int(Decimal(amount) * 100), "currency": "CZK"}
+             "amount_minor": int(Decimal(amount) * 100), "currency": "CZK",
+             "mandate_id": str(mandate_id(int(order)))}
         )  # fmt: skip
     answers = await offices.paying_bank.bulk("/v1/payments:bulk", lines)
     return {answer["reference"].removeprefix("order-"): answer for answer in answers}

@@ -39,6 +39,7 @@ from rich.console import Console
 from api.addresses import parse_address
 from api.settings import Settings
 from contracts.manifest import Manifest
+from contracts.merkle import leaf_hash
 from scripts.books.institution_books import read_books
 from scripts.books.verify import wait_until_level
 from scripts.chain.anvil import find_anvil
@@ -52,6 +53,7 @@ from tests.journeys.country_process import Counters, CountryProcess, florin
 from tests.journeys.expectations import expect_balances, orders_of
 from tests.journeys.oracle import Fate, Terms, foretell
 from tests.journeys.visitor import Visitor, field
+from wallet_node.journal_entries import decode
 
 SIZE = SampleSize(customers=20, orders=40)
 FINAL_BY_HAND = re.compile(  # within one item of the list
@@ -346,10 +348,19 @@ def test_what_is_consistent_in_itself_is_still_not_what_was_anchored(ample: Side
 def set_back(journal: Path, length: int) -> None:
     """What a copy of the file from earlier would be: its rows follow from one another."""
     connection = sqlite3.connect(journal)
-    for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
-        connection.execute(f"DROP TRIGGER {name}")
-    connection.execute("DELETE FROM journal WHERE sequence > ?", (length,))
-    connection.execute("DELETE FROM intents WHERE intent_id NOT IN (SELECT intent_id FROM journal)")
+    run = connection.execute
+    for (name,) in run("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+        run(f"DROP TRIGGER {name}")
+    for table in ("journal", "intents", "attempts", "repairs", "refused_attempts", "activations"):
+        run(f"DELETE FROM {table} WHERE sequence > ?", (length,))
+    run("DELETE FROM subtrees WHERE (place + 1) * (1 << (8 * level)) > ?", (length,))
+    run("DELETE FROM signers WHERE number NOT IN (SELECT signer FROM intents WHERE signer IS NOT NULL)")
+    run("UPDATE signers SET last_nonce = (SELECT max(nonce) FROM intents WHERE signer = number)")
+    ((entry,),) = run("SELECT entry FROM journal WHERE sequence = ?", (length,))
+    run(
+        "UPDATE tip SET size = ?, leaf = ?, last_seen_s = ?",
+        (length, leaf_hash(entry), decode(entry, length).recorded_at_s),
+    )
     connection.commit()
     connection.close()
 

@@ -159,11 +159,11 @@ async def test_a_node_that_is_away_is_asked_for_its_policy_again(tmp_path: Path)
     asking = asyncio.create_task(policies_in_force({"bank-a": settings(tmp_path)}))
     await asyncio.sleep(AWAY_S)
     assert not asking.done()
-    served = b'{"policy": {"name": "sandbox-no-proof"}}'
+    served = b'{"policy": {"name": "sandbox-bank"}}'
     async with await asyncio.start_unix_server(
         lambda *pair: answer(served, *pair), str(tmp_path / "node.sock")
     ):
-        assert await asking == {"bank-a": "sandbox-no-proof"}
+        assert await asking == {"bank-a": "sandbox-bank"}
 
 
 class Chain(RpcClient):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from node_builders import CHAIN_ID, CONTRACT, DOMAIN_NAME, NOTARY, batch
+from node_builders import CHAIN_ID, CONTRACT, DOMAIN_NAME, NO_PROOF_FILE, NOTARY, batch
 
 from wallet_node.deployment import Binding, bind
 from wallet_node.keystore.disk import make_private
@@ -34,7 +34,7 @@ class NodeProcess:
     log: list[Path] = field(default_factory=list)
     listen: list[str] = field(default_factory=list)
     """Further endpoints, `--listen` before the first; and what they need."""
-    policy: str = "sandbox-no-proof"
+    policy: str = str(NO_PROOF_FILE)
 
     @classmethod
     def make(cls, directory: Path) -> "NodeProcess":

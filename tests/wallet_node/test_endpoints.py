@@ -10,6 +10,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from node_builders import NO_PROOF_FILE
 from node_process import NodeProcess
 from open_doors import certificates, client_context
 
@@ -73,20 +74,20 @@ def test_what_it_cannot_serve_it_does_not_start_with(
     node: NodeProcess, options: list[str], code: str
 ) -> None:
     given = [option.format(directory=node.home.parent) for option in options]
-    ran = node.command("serve", "--policy", "sandbox-no-proof", *given)
+    ran = node.command("serve", "--policy", str(NO_PROOF_FILE), *given)
     assert (ran.returncode, ran.stderr.splitlines()[-1].split(":")[0]) == (1, code)
     assert not (node.home.parent / "s").exists()
 
 
 def test_an_endpoint_that_cannot_be_read_is_named_by_the_command_line(node: NodeProcess) -> None:
-    ran = node.command("serve", "--policy", "sandbox-no-proof", "--listen", "api=tcp:127.0.0.1:80")
+    ran = node.command("serve", "--policy", str(NO_PROOF_FILE), "--listen", "api=tcp:127.0.0.1:80")
     assert ran.returncode == 2
     assert "NAME=unix:PATH" in ran.stderr
 
 
 def test_without_all_its_keys_the_node_listens_nowhere(node: NodeProcess) -> None:
     (node.home / "keystore" / "institution.v1.json").unlink()
-    ran = node.command("serve", "--policy", "sandbox-no-proof", "--socket", str(node.socket))
+    ran = node.command("serve", "--policy", str(NO_PROOF_FILE), "--socket", str(node.socket))
     assert (ran.returncode, ran.stderr.splitlines()[-1].split(":")[0]) == (1, "MissingKey")
     assert not node.socket.exists()
 

@@ -227,4 +227,4 @@ def refusal_to_start(node: NodeProcess) -> str:
 
 
 def test_the_start_up_line_names_the_policy_in_force(node: NodeProcess) -> None:
-    assert "policy sandbox-no-proof" in node.log[0].read_text()
+    assert "policy no-proof" in node.log[0].read_text()

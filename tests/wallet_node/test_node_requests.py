@@ -192,7 +192,7 @@ async def test_keys_readiness_and_metrics_say_what_the_node_is(home: Home) -> No
     )
     _, _, keys = await call(served, "GET", "/v1/keys")
     assert keys["derived"] == 2
-    assert keys["policy"] == {"name": "sandbox-no-proof", "hash": "0x" + node.policy.digest.hex()}
+    assert keys["policy"] == {"name": "no-proof", "hash": "0x" + node.policy.digest.hex()}
     assert keys["keys"] == {"institution": "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A"}
     status, _, ready = await call(served, "GET", "/readyz")
     assert (status, ready["ready"], ready["keys"], ready["bound"]) == (200, True, 1, True)

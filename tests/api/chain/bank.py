@@ -29,7 +29,7 @@ from contracts.abi import AccountFlag, encode_burn, encode_mint
 from tests.api.chain.operator import mine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from api.chain.deployment import Deployment
@@ -128,7 +128,8 @@ class Bank:
         count: int = await self.pool.fetchval(
             """SELECT (SELECT count(*) FROM outbox_payments WHERE state IN ('queued', 'batched'))
                     + (SELECT count(*) FROM chain_transactions WHERE state IN ('prepared', 'signed'))
-                    + (SELECT count(*) FROM outbox_registrations r WHERE registered_block IS NULL
+                    + (SELECT count(*) FROM outbox_registrations r
+                        WHERE registered_block IS NULL AND refusal IS NULL
                           AND NOT EXISTS (SELECT FROM chain_accounts n WHERE n.address = r.address))"""
         )
         return count
@@ -148,7 +149,12 @@ class Bank:
         ]
 
     async def add_wallets(
-        self, connection: Connection, count: int, deposit_minor: int, tier: int
+        self,
+        connection: Connection,
+        count: int,
+        deposit_minor: int,
+        tier: int,
+        credentials: Sequence[str | None] = (),
     ) -> list[Wallet]:
         indices = range(self._next_index, self._next_index + count)
         self._next_index += count
@@ -175,9 +181,17 @@ class Bank:
             connection,
             [
                 Registration(
-                    each.wallet_id, index, tier, int(AccountFlag.LINKED), each.account_id, each.deposit_id
+                    each.wallet_id,
+                    index,
+                    tier,
+                    int(AccountFlag.LINKED),
+                    each.account_id,
+                    each.deposit_id,
+                    credential,
                 )
-                for each, index in zip(wallets, indices, strict=True)
+                for each, index, credential in zip(
+                    wallets, indices, credentials or [None] * count, strict=True
+                )
             ],
         )
         return wallets

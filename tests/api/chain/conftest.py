@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from tests.api.conftest import Database
 
-POLICIES = Path(__file__).parents[3] / "wallet_node" / "policies"
+POLICIES = Path(__file__).parents[2] / "policies"
 ROLES = ("governor", "issuer", "pauser", "upgrader", "supervisor", "registrar")
 TIERS = {
     1: (10_000_000, 2_000_000, 5_000_000),
@@ -168,24 +168,29 @@ async def rpc(chain: Chain) -> AsyncIterator[RpcClient]:
 @pytest.fixture
 async def signer_socket(tmp_path: Path, chain: Chain, signer_home: SignerHome) -> AsyncIterator[Path]:
     """A signer of this test's own, with the same keys and an empty journal."""
-    async with running_signer(tmp_path / "signer", chain.deployment, signer_home, "sandbox-no-proof") as path:
+    async with running_signer(tmp_path / "signer", chain.deployment, signer_home, "no-proof") as path:
         yield path
 
 
 @contextlib.asynccontextmanager
 async def running_signer(
-    directory: Path, deployment: Deployment, keys: SignerHome, policy: str
+    directory: Path, deployment: Deployment, keys: SignerHome, policy: str | Path
 ) -> AsyncIterator[Path]:
-    """The signer behind its Unix socket. It runs in this process, because unlocking takes a second."""
+    """The signer behind its Unix socket, with another beside it for officers (`o.sock`).
+
+    It runs in this process, because unlocking takes a second. `policy` is one of the tests' own, or a path.
+    """
     home = directory / "home"
     shutil.copytree(keys.path, home)
     contract, notary = ("0x" + each.hex() for each in (deployment.contract, deployment.notary))
     bind(home, Binding(deployment.chain_id, contract, deployment.domain_name, notary))
-    node = WalletNode(home, keys.secrets, Policy.load(POLICIES / f"{policy}.yaml"))
+    path = policy if isinstance(policy, Path) else POLICIES / f"{policy}.yaml"
+    node = WalletNode(home, keys.secrets, Policy.load(path))
     node.test_itself()
     endpoint = UnixEndpoint("api", directory / "s.sock")
     application = Application(node)
-    server = NodeServer(application, [Listener(endpoint, listen(endpoint), application)])
+    endpoints = (endpoint, UnixEndpoint("officers", directory / "o.sock"))
+    server = NodeServer(application, [Listener(each, listen(each), application) for each in endpoints])
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup()

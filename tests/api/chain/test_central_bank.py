@@ -135,7 +135,7 @@ async def central_bank(
     deployment = await deploy(rpc, chain.operators, list(roles.values()))
     async with contextlib.AsyncExitStack() as stack:
         socket = await stack.enter_async_context(
-            running_signer(tmp_path / "signer", deployment, keys, "sandbox-no-quorum")
+            running_signer(tmp_path / "signer", deployment, keys, "no-quorum")
         )
         signer = await stack.enter_async_context(SignerClient(socket))
         async with transaction(pool) as connection:

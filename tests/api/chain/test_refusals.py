@@ -287,7 +287,7 @@ async def test_a_registration_that_the_signer_refuses_leaves_its_wallets_to_the_
     chain: Chain, rpc: RpcClient, database: Database, signer_home: SignerHome, tmp_path: Path
 ) -> None:
     async with (
-        running_signer(tmp_path, chain.deployment, signer_home, "sandbox-no-quorum") as socket,
+        running_signer(tmp_path, chain.deployment, signer_home, "no-quorum") as socket,
         Bank.opened(database.app_url, chain.url, rpc, chain.deployment, socket) as bank,
     ):
         async with transaction(bank.pool) as connection:

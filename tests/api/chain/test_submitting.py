@@ -125,7 +125,7 @@ async def test_a_transaction_whose_nonce_was_used_by_something_else_is_given_up(
     )  # fmt: skip
     # a second journal of the same keys, as when a backup is started beside its original
     async with (
-        running_signer(tmp_path / "rival", bank.deployment, signer_home, "sandbox-no-proof") as socket,
+        running_signer(tmp_path / "rival", bank.deployment, signer_home, "no-proof") as socket,
         SignerClient(socket) as signer,
     ):
         signed = await signer.sign_transaction(rival)

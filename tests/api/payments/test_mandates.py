@@ -132,6 +132,16 @@ async def test_a_mandate_is_revoked_at_once_and_once(bank: BankOffice) -> None:
     assert (await bank.get("/v1/mandates:summary")).json() == {"states": {"revoked": 1}}
 
 
+async def test_many_mandates_are_given_line_by_line(bank: BankOffice) -> None:
+    other = str(uuid.UUID(int=7))
+    lines = [mandate(), mandate(mandate_id=other, payer_wallet_reference="nobody"), mandate(cap_minor=2)]
+    first, second, third = await bank.bulk("/v1/mandates:bulk", lines)
+    assert (first["mandate_id"], first["state"]) == (str(MANDATE_ID), "requested")
+    assert (second["reference"], second["code"]) == (other, "UnknownWallet")
+    assert third["code"] == "IdempotencyKeyReused"
+    assert (await bank.bulk("/v1/mandates:bulk", lines[:1])) == [first]
+
+
 async def test_an_unknown_mandate_is_not_found(bank: BankOffice) -> None:
     path = f"/v1/mandates/{MANDATE_ID}"
     assert (await bank.get(path)).status_code == 404

@@ -5,6 +5,7 @@ An approval
 ├── within the reserves: holds them and raises the allowance, as one
 ├── of more than is left: refused, and nothing changes
 ├── twice at once: never more than the reserves
+├── of a participant that the chain does not know yet: refused for now
 ├── while issuance is frozen: refused for now
 └── holds what may be minted, and the check of holds says so
 Supply and statement as of a block: what was final then; a block that is not final: refused
@@ -39,7 +40,15 @@ async def office(begun_central_bank: Office) -> Office:
     await begun_central_bank.put("/v1/participants/1", BANK)
     made = await begun_central_bank.post("/v1/reserve-deposits", deposit(), key="first")
     assert (made.status_code, made.json()["reserves_minor"]) == (201, 1_000)
+    await become_final(begun_central_bank)
     return begun_central_bank
+
+
+async def become_final(office: Office) -> None:
+    """The participant's registration is final on chain."""
+    await office.institution.pool.execute(
+        "INSERT INTO chain_participants VALUES (1, $1, 6, 0) ON CONFLICT DO NOTHING", OWN_INSTITUTION
+    )
 
 
 async def balances(office: Office) -> dict[str, tuple[int, int]]:
@@ -80,6 +89,18 @@ async def test_an_approval_holds_reserves_and_raises_the_allowance(office: Offic
     before = await office.state()
     assert (await office.post("/v1/issuances", deposit(400), key="k-1")).json() == made
     assert await office.state() == before
+
+
+async def test_a_participant_that_the_chain_does_not_know_yet_gets_no_allowance_for_now(
+    office: Office,
+) -> None:
+    await office.institution.pool.execute("DELETE FROM chain_participants")
+    before = await office.state(without=["idempotency_keys"])
+    refused = await office.post("/v1/issuances", deposit(400), key="k-1")
+    assert (refused.status_code, refused.json()["code"]) == (503, "ParticipantNotFinal")
+    assert await office.state(without=["idempotency_keys"]) == before
+    await become_final(office)
+    assert (await office.post("/v1/issuances", deposit(400), key="k-1")).status_code == 202
 
 
 async def test_no_more_is_approved_than_the_reserves_leave(office: Office) -> None:
@@ -124,6 +145,7 @@ async def test_what_cannot_be_done_changes_nothing(office: Office, path: str) ->
 
 
 async def test_statements_tell_what_was_final_at_a_block(office: Office) -> None:
+    await office.institution.pool.execute("DELETE FROM chain_participants")
     await office.chain.begin()
     pool, chart = office.institution.pool, office.institution.chart
     assert isinstance(chart, CentralBankChart)
@@ -177,5 +199,5 @@ async def test_what_is_held_for_minting_is_the_allowance(office: Office) -> None
         assert (difference.check, difference.expected, difference.found) == (
             "held for minting = allowance", "0", "400",
         )  # fmt: skip
-        await conn.execute("INSERT INTO chain_participants VALUES (1, $1, 6, 400)", OWN_INSTITUTION)
+        await conn.execute("UPDATE chain_participants SET mint_allowance_minor = 400")
         assert await verify_holds(conn) == []
