@@ -120,7 +120,7 @@ class Assertion(msgspec.Struct, frozen=True, gc=False):
     signature: bytes
 
 
-class _ClientData(msgspec.Struct, frozen=True, gc=False):
+class _ClientData(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What the browser says it asked. Clients may add members (§5.8.1), so unknown ones are no error."""
 
     type: str

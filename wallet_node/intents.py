@@ -30,7 +30,7 @@ from wallet_node.journal_proofs import MAXIMUM_ROWS
 from wallet_node.typed_intents import TypedIntent
 
 
-class Payment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Payment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One payment to sign. `nonce_floor` is the payer's nonce on chain as the caller last saw it.
 
     `proof` is the customer's own word for it; without one, the policy's low-value allowance has to do.
