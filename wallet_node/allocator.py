@@ -82,8 +82,8 @@ class Allocator:
                 signer = signers[address]
             intents.append((intent_id, sequence, signer.number, nonce))
             signer.next_nonce = nonce + 1
-        self._store.insert("intents", 4, intents)
-        self._store.insert("authorizations", 4, authorizations)
+        self._store.insert("intents", intents)
+        self._store.insert("authorizations", authorizations)
 
     def forget(self) -> None:
         """What was written since the last commit may be gone: read it again before anything else."""
@@ -94,7 +94,7 @@ class Allocator:
 
     def _add_domain(self, space: Space) -> int:
         domain = len(self._domains) + 1
-        self._store.insert("domains", 4, [(domain, space.chain_id, space.contract, space.name)])
+        self._store.insert("domains", [(domain, space.chain_id, space.contract, space.name)])
         self._domains[space] = domain
         return domain
 
@@ -103,7 +103,7 @@ class Allocator:
         known = self._load(domain, [signer])
         if signer not in known:
             self._signer_count += 1
-            self._store.insert("signers", 4, [(self._signer_count, domain, signer, -1)])
+            self._store.insert("signers", [(self._signer_count, domain, signer, -1)])
             known[signer] = _Signer(self._signer_count, 0)
         return known
 

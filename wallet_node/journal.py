@@ -194,8 +194,8 @@ class Journal:
         before, insert = self._appended, self._store.insert
         rows, leaves = _hashed(page, before, now_s)
         growth = before.growth.copy()
-        insert("journal", 2, rows)
-        insert("subtrees", 3, growth.extend(leaves))
+        insert("journal", rows)
+        insert("subtrees", growth.extend(leaves))
         activated = self._insert_index(page, before.size + 1)
         for statement, parameters in page.changes:
             self._store.connection.executemany(statement, parameters)
@@ -217,22 +217,22 @@ class Journal:
             (sequence, row.intent_id, _signed(row)) for sequence, row in enumerate(page.first_attempts, at)
         )
         at += len(page.first_attempts)
-        insert("attempts", 3, _attempts(page.later_attempts, at))
+        insert("attempts", _attempts(page.later_attempts, at))
         at += len(page.later_attempts)
-        insert("repairs", 3, _attempts(page.repairs, at))
+        insert("repairs", _attempts(page.repairs, at))
         at += len(page.repairs)
         refused = [(row.intent_id, sequence, None, None) for sequence, row in enumerate(page.refused, at)]
-        insert("intents", 4, refused)
+        insert("intents", refused)
         at += len(page.refused)
         attempts = enumerate(page.refused_attempts, at)
-        insert("refused_attempts", 3, [(row.intent_id, _codes(row), sequence) for sequence, row in attempts])
+        insert("refused_attempts", [(row.intent_id, _codes(row), sequence) for sequence, row in attempts])
         at += len(page.refused_attempts)
         activations = [
             (sequence, row.decision.activated)
             for sequence, row in enumerate(page.notes, at)
             if isinstance(row.decision, PolicyActivated)
         ]
-        insert("activations", 2, activations)
+        insert("activations", activations)
         return activations[-1][1] if activations else None
 
     def _news(self, rows: Sequence[Row]) -> list[Row]:

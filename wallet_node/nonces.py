@@ -12,8 +12,6 @@ the one case in which two contents share a nonce, on purpose, by an operator's a
 decision was a journalled refusal stays refused.
 """
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from wallet_node.errors import Refusal
@@ -61,8 +59,7 @@ class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
     calldata_hash: bytes = b""
 
 
-@dataclass(slots=True)
-class KnownIntent:
+class KnownIntent(msgspec.Struct):
     """An id that the node has already given a nonce, and every attempt at it, oldest first.
 
     `repairs` are the fees of each transfer of nothing that was signed under the same nonce, `repaired_by` the
@@ -72,8 +69,8 @@ class KnownIntent:
     content: Content
     space: Space
     nonce: int | bytes
-    attempts: dict[int, PaymentTerms | Fees] = field(default_factory=dict)
-    repairs: dict[int, Fees] = field(default_factory=dict)
+    attempts: dict[int, PaymentTerms | Fees] = {}
+    repairs: dict[int, Fees] = {}
     repaired_by: bytes = b""
 
     @property

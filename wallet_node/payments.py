@@ -35,12 +35,11 @@ from wallet_node.nonces import (
 from wallet_node.officers_desk import OfficersDesk, Waiting
 from wallet_node.policy import ANY, DERIVED, OTHER, CapKey, Decision, PaymentFacts, Policy
 from wallet_node.proof_decisions import (
+    PROVED,
     UNPROVED,
     Disproved,
     ProofTerms,
     Proved,
-    ProvedByAssertion,
-    ProvedByMandate,
     Unproved,
     decide_proof,
 )
@@ -68,14 +67,24 @@ class Refused(msgspec.Struct, frozen=True):
 Answer = Signed | Refused | Waiting
 
 
+class _Asked(msgspec.Struct, frozen=True, gc=False):
+    """One payment of a request, its id and content as bytes."""
+
+    payment: Payment
+    intent_id: bytes
+    content: Content
+
+
 @dataclass(slots=True)
 class _Desk:
     """What one request has loaded and decided so far; nothing of it outlives a failed write."""
 
+    asked: list[_Asked]
     policy: Policy
     space: Space
     separator: bytes
     terms: PaymentTerms
+    validity: tuple[Refusal, ...]
     now_s: int
     known: dict[bytes, Known]
     keys: dict[bytes, tuple[str, SigningKey]]
@@ -113,7 +122,7 @@ class PaymentSigner:
         SignatureCheckFailed.
         """
         desk = self._load(batch, deployment, policy, clock_s)
-        decided = [self._decide(desk, payment) for payment in batch.payments]
+        decided = [self._decide(desk, asked) for asked in desk.asked]
         desk.page.changes += desk.reservations.changes()
         desk.page.changes += desk.view.changes
         self._write(desk)
@@ -129,22 +138,25 @@ class PaymentSigner:
 
     def _load(self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int) -> _Desk:
         now_s = self._journal.now_s(clock_s)
-        keys = self._payers({address_bytes(payment.payer) for payment in batch.payments})
+        asked = [_read(payment) for payment in batch.payments]
+        keys = self._payers({each.content.signer for each in asked})
         looked_at = {payer for payer, (role, _) in keys.items() if policy.looks_at_payee(role)}
-        payees = {address_bytes(p.payee) for p in batch.payments if address_bytes(p.payer) in looked_at}
+        payees = {each.content.counterparty for each in asked if each.content.signer in looked_at}
         space = Space(deployment.chain_id, deployment.contract, PAYMENT)
         separator = PaymentDomain(deployment.domain_name, deployment.chain_id, deployment.contract).separator
         return _Desk(
+            asked=asked,
             policy=policy,
             space=space,
             separator=separator,
             terms=PaymentTerms(batch.valid_before_s),
+            validity=_validity(batch.valid_before_s, now_s + policy.file.longest_validity_s),
             now_s=now_s,
-            known=self._journal.known({identifier_bytes(payment.payment_id) for payment in batch.payments}),
+            known=self._journal.known({each.intent_id for each in asked}),
             keys=keys,
             own_payees=self._keys.own_addresses(payees),
             reservations=self._spending.open(_caps(policy, keys), now_s),
-            view=_consent(self._store, batch, now_s),
+            view=_consent(self._store, asked, now_s),
             proof_terms=ProofTerms.of(policy, separator),
             next_nonces=self._journal.next_nonces(space, keys),
         )
@@ -159,53 +171,53 @@ class PaymentSigner:
         found.update((address, (DERIVED, key)) for address, key in derived.items())
         return found
 
-    def _decide(self, desk: _Desk, payment: Payment) -> _Ready | Refused | Waiting:
-        intent_id = identifier_bytes(payment.payment_id)
-        content = Content(address_bytes(payment.payer), address_bytes(payment.payee), payment.amount_minor)
+    def _decide(self, desk: _Desk, asked: _Asked) -> _Ready | Refused | Waiting:
+        intent_id, content = asked.intent_id, asked.content
         known = desk.known.get(intent_id)
         if isinstance(known, RefusedIntent):
             return Refused(known.reasons)
         payer = desk.keys.get(content.signer)
         if payer is None:
-            detail = f"{payment.payer} is not a key of this node"
-            return _refuse(desk, intent_id, content, known, Refused((Refusal("UnknownPayer", detail),)))
+            detail = f"{asked.payment.payer} is not a key of this node"
+            return _refuse(desk, asked, known, Refused((Refusal("UnknownPayer", detail),)))
         role, key = payer
         proof_hash = b""
         if known is None:
-            first = self._first_signing(desk, payment, content, role)
+            first = self._first_signing(desk, asked, role)
             if isinstance(first, Waiting):
                 return first
             decided, proof_hash = first
         else:
-            decided = self._repeated_signing(desk, payment, content, role, known)
+            decided = self._repeated_signing(desk, asked, role, known)
         if isinstance(decided, Refused):
-            return _refuse(desk, intent_id, content, known, decided)
+            return _refuse(desk, asked, known, decided)
         assert isinstance(decided.terms, PaymentTerms)
+        nonce, attempt = decided.nonce, decided.attempt
         digest = payment_digest(
-            desk.separator, content.counterparty, content.amount, decided.nonce, desk.terms.valid_before_s
+            desk.separator, content.counterparty, content.amount, nonce, decided.terms.valid_before_s
         )
         if decided.is_new:
-            signed = PaymentSigned(desk.space, content, decided.nonce, decided.attempt, decided.terms, digest)
+            signed = PaymentSigned(desk.space, content, nonce, attempt, decided.terms, digest)
             if known is None:
-                known = desk.known[intent_id] = KnownIntent(content, desk.space, decided.nonce)
+                desk.known[intent_id] = KnownIntent(content, desk.space, nonce, {attempt: decided.terms})
                 desk.page.first_attempts.append(Row(intent_id, signed, proof_hash))
             else:
+                known.attempts[attempt] = decided.terms
                 desk.page.later_attempts.append(Row(intent_id, signed))
-            known.attempts[decided.attempt] = decided.terms
-        return _Ready(key, decided.nonce, digest)
+        return _Ready(key, nonce, digest)
 
     def _first_signing(
-        self, desk: _Desk, payment: Payment, content: Content, role: str
+        self, desk: _Desk, asked: _Asked, role: str
     ) -> tuple[Signing | Refused, bytes] | Waiting:
         """What is decided, and the hash of the proof that allowed it."""
-        intent_id = identifier_bytes(payment.payment_id)
-        reasons = list(_plain_rules(content))
-        reasons += _validity(desk)
-        proved = _prove(desk, intent_id, payment, content)
+        payment, content = asked.payment, asked.content
+        reasons = [*_plain_rules(content), *desk.validity]
+        proved = _prove(desk, asked)
         if isinstance(proved, Disproved):
             reasons += proved.reasons
-        is_proved = isinstance(proved, ProvedByAssertion | ProvedByMandate)
-        decision = self._judge(desk, content, role, is_first_signature=True, has_proof=is_proved)
+        decision = self._judge(
+            desk, content, role, is_first_signature=True, has_proof=isinstance(proved, PROVED)
+        )
         reasons += decision.refusals
         nonce = allocate_nonce(
             desk.next_nonces[content.signer],
@@ -216,28 +228,28 @@ class PaymentSigner:
         if isinstance(nonce, Refusal):
             reasons.append(nonce)
         if not reasons and decision.quorum is not None:
-            asked = self._ask_officers(desk, intent_id, content, decision.quorum)
-            if isinstance(asked, Waiting):
-                return asked
-            reasons += asked
+            waiting = self._ask_officers(desk, asked, decision.quorum)
+            if isinstance(waiting, Waiting):
+                return waiting
+            reasons += waiting
         proof_hash = b"" if isinstance(proved, Unproved) else proved.proof_hash
         if reasons or isinstance(nonce, Refusal):
             return Refused(tuple(reasons), proof_hash), proof_hash
         desk.next_nonces[content.signer] = nonce + 1
         desk.reservations.reserve(decision.reserves, content.amount)
-        if isinstance(proved, ProvedByAssertion | ProvedByMandate):
+        if isinstance(proved, PROVED):
             proved.record(desk.view)
         return Signing(nonce, payment.attempt, desk.terms, is_new=True), proof_hash
 
     def _repeated_signing(
-        self, desk: _Desk, payment: Payment, content: Content, role: str, known: KnownIntent
+        self, desk: _Desk, asked: _Asked, role: str, known: KnownIntent
     ) -> Signing | Refused:
-        decided = decide_payment_attempt(known, content, desk.space, payment.attempt, desk.terms)
+        decided = decide_payment_attempt(known, asked.content, desk.space, asked.payment.attempt, desk.terms)
         if isinstance(decided, Refusal):
             return Refused((decided,))
         if decided.is_new:
-            decision = self._judge(desk, content, role, is_first_signature=False, has_proof=False)
-            reasons = (*_validity(desk), *decision.refusals)
+            decision = self._judge(desk, asked.content, role, is_first_signature=False, has_proof=False)
+            reasons = (*desk.validity, *decision.refusals)
             if reasons:
                 return Refused(reasons)
         return decided
@@ -256,15 +268,14 @@ class PaymentSigner:
         )
         return desk.policy.evaluate_payment(facts, desk.reservations.spent)
 
-    def _ask_officers(
-        self, desk: _Desk, intent_id: bytes, content: Content, quorum: str
-    ) -> Waiting | tuple[Refusal, ...]:
+    def _ask_officers(self, desk: _Desk, asked: _Asked, quorum: str) -> Waiting | tuple[Refusal, ...]:
+        intent_id, content = asked.intent_id, asked.content
         if intent_id in desk.waiting:  # earlier in this batch; of that the store knows nothing yet
             earlier, waiting = desk.waiting[intent_id]
             reused = Refusal("OperationIdReused", "this operation id already stands for other content")
             return waiting if earlier == content else (reused,)
         movement = Movement(Kind.PAYMENT, content.signer, content.counterparty, content.amount)
-        asked = self._officers.ask_to_sign(
+        said = self._officers.ask_to_sign(
             desk.page,
             desk.policy,
             desk.now_s,
@@ -274,9 +285,9 @@ class PaymentSigner:
             movements=(movement,),
             quorum=quorum,
         )
-        if isinstance(asked, Waiting):
-            desk.waiting[intent_id] = content, asked
-        return asked
+        if isinstance(said, Waiting):
+            desk.waiting[intent_id] = content, said
+        return said
 
     def _payee_role(self, desk: _Desk, payer_role: str, payee: bytes) -> str:
         if not desk.policy.looks_at_payee(payer_role):
@@ -287,63 +298,62 @@ class PaymentSigner:
         return DERIVED if payee in desk.own_payees else OTHER
 
 
+def _read(payment: Payment) -> _Asked:
+    content = Content(address_bytes(payment.payer), address_bytes(payment.payee), payment.amount_minor)
+    return _Asked(payment, identifier_bytes(payment.payment_id), content)
+
+
 def _caps(policy: Policy, keys: dict[bytes, tuple[str, SigningKey]]) -> set[CapKey]:
-    caps: set[CapKey] = set()
+    payers: dict[str, list[bytes]] = {}
     for payer, (role, _) in keys.items():
+        payers.setdefault(role, []).append(payer)
+    caps: set[CapKey] = set()
+    for role, of_role in payers.items():
         shared, for_each_wallet = policy.payment_caps(role)
         caps.update(shared)
-        caps.update((ledger, payer) for ledger in for_each_wallet)
+        caps.update((ledger, payer) for ledger in for_each_wallet for payer in of_role)
     return caps
 
 
-def _consent(store: Store, batch: PaymentBatch, now_s: int) -> CustomerView:
+def _consent(store: Store, asked: Sequence[_Asked], now_s: int) -> CustomerView:
     """What customers gave for the payments that carry a proof."""
     wallets, mandates = set(), set()
-    for payment in batch.payments:
-        if isinstance(payment.proof, AssertionProof):
-            wallets.add(address_bytes(payment.payer))
-        elif isinstance(payment.proof, MandateProof):
-            mandates.add(identifier_bytes(payment.proof.mandate_id))
+    for each in asked:
+        proof = each.payment.proof
+        if isinstance(proof, AssertionProof):
+            wallets.add(each.content.signer)
+        elif isinstance(proof, MandateProof):
+            mandates.add(identifier_bytes(proof.mandate_id))
     return customers.load(store, now_s, wallets, mandates)
 
 
-def _prove(
-    desk: _Desk, intent_id: bytes, payment: Payment, content: Content
-) -> Proved | Unproved | Disproved:
-    if payment.proof is None:
+def _prove(desk: _Desk, asked: _Asked) -> Proved | Unproved | Disproved:
+    proof = asked.payment.proof
+    if proof is None:
         return UNPROVED
     if desk.proof_terms is None:
         detail = "the policy names no customer_proof, so no proof can be judged"
         return Disproved((Refusal("ProofNotExpected", detail),))
-    return decide_proof(intent_id, content, payment.proof, desk.view, desk.proof_terms)
+    return decide_proof(asked.intent_id, asked.content, proof, desk.view, desk.proof_terms)
 
 
-def _refuse(
-    desk: _Desk,
-    intent_id: bytes,
-    content: Content,
-    known: KnownIntent | None,
-    refused: Refused,
-) -> Refused:
+def _refuse(desk: _Desk, asked: _Asked, known: KnownIntent | None, refused: Refused) -> Refused:
     """Journal a refusal: an id seen for the first time stays refused, another one keeps what it has."""
     reasons = reasons_of(refused.reasons)
     if known is None:
-        row = Row(intent_id, IdRefused(PAYMENT, content, reasons), refused.proof_hash)
+        row = Row(asked.intent_id, IdRefused(PAYMENT, asked.content, reasons), refused.proof_hash)
         desk.page.refused.append(row)
-        desk.known[intent_id] = RefusedIntent(refused.reasons)
+        desk.known[asked.intent_id] = RefusedIntent(refused.reasons)
     else:
-        row = Row(intent_id, AttemptRefused(PAYMENT, content, reasons))
+        row = Row(asked.intent_id, AttemptRefused(PAYMENT, asked.content, reasons))
         desk.page.refused_attempts.append(row)
     return refused
 
 
-def _validity(desk: _Desk) -> tuple[Refusal, ...]:
-    latest_s = desk.now_s + desk.policy.file.longest_validity_s
-    if desk.terms.valid_before_s <= latest_s:
+def _validity(valid_before_s: int, latest_s: int) -> tuple[Refusal, ...]:
+    if valid_before_s <= latest_s:
         return ()
-    return (
-        Refusal("ValidBeforeTooFar", f"{desk.terms.valid_before_s} is after {latest_s}, the latest allowed"),
-    )
+    return (Refusal("ValidBeforeTooFar", f"{valid_before_s} is after {latest_s}, the latest allowed"),)
 
 
 def _plain_rules(content: Content) -> Sequence[Refusal]:

@@ -71,6 +71,8 @@ class ProvedByMandate(msgspec.Struct, frozen=True, gc=False):
 
 
 Proved = ProvedByAssertion | ProvedByMandate
+PROVED = (ProvedByAssertion, ProvedByMandate)
+"""The same for `isinstance`, which asks a tuple faster than a union."""
 
 
 class Unproved(msgspec.Struct, frozen=True):

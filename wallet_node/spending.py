@@ -9,15 +9,14 @@ and then everything is read anew. So no clock frees what was spent, but one that
 This is the one writer of its tables, so a wallet that was seen lately costs no query.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 
 import msgspec
 
 from wallet_node.policy import CapKey, Used
-from wallet_node.store import Store
+from wallet_node.store import Changes, Store, together
 
 SECONDS_A_BUCKET = 3_600
 HOURS_A_DAY, HOURS_A_WEEK = 24, 168
@@ -25,10 +24,9 @@ _KEPT_IN_MEMORY = 50_000
 _VALUES_IN_ONE_QUERY = 1_000
 
 _ADD = (
-    "INSERT INTO rolling_spending VALUES (?, ?, ?, ?) ON CONFLICT (ledger, subject, hour)"
+    "INSERT INTO rolling_spending VALUES # ON CONFLICT (ledger, subject, hour)"
     " DO UPDATE SET spent_minor = spent_minor + excluded.spent_minor"
 )
-Changes = list[tuple[str, Sequence[tuple[Any, ...]]]]
 
 
 class _Window(msgspec.Struct, gc=False):
@@ -101,7 +99,7 @@ class Reservations:
             for (ledger, subject), amount_minor in self._added.items()
             if amount_minor
         ]
-        return [(_ADD, rows)] if rows else []
+        return together(_ADD, rows)
 
     def keep(self) -> None:
         """Remember what was reserved, once the page is durable; where it is not, drop this object instead."""

@@ -4,10 +4,14 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from wallet_node.errors import JournalUnavailable, StoreOfOtherVersion
+
+Changes = list[tuple[str, Sequence[tuple[Any, ...]]]]
+"""Statements, each with the parameters of every time that it is run."""
 
 VALUES_IN_ONE_QUERY = 1_000
 
@@ -94,18 +98,10 @@ class Store:
                 f"the store could not be written: {error}; nothing was signed"
             ) from error
 
-    def insert(self, into: str, width: int, rows: Sequence[tuple[Any, ...]]) -> None:
-        """`INSERT INTO <into>` of all `rows`, `width` values each, many rows a statement."""
-        if not rows:
-            return
-        one = "(" + ",".join("?" * width) + ")"
-        together = len(rows) - len(rows) % _ROWS_A_STATEMENT
-        if together:
-            statement = f"INSERT INTO {into} VALUES {','.join([one] * _ROWS_A_STATEMENT)}"  # noqa: S608
-            for at in range(0, together, _ROWS_A_STATEMENT):
-                values = [value for row in rows[at : at + _ROWS_A_STATEMENT] for value in row]
-                self.connection.execute(statement, values)
-        self.connection.executemany(f"INSERT INTO {into} VALUES {one}", rows[together:])  # noqa: S608
+    def insert(self, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """`INSERT INTO <into>` of all `rows`, many rows a statement."""
+        for statement, parameters in together(f"INSERT INTO {into} VALUES #", rows):  # noqa: S608
+            self.connection.executemany(statement, parameters)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """All rows of one SELECT."""
@@ -118,6 +114,23 @@ class Store:
     def close(self) -> None:
         """Close the file; the last commit is already durable."""
         self.connection.close()
+
+
+def together(statement: str, rows: Sequence[tuple[Any, ...]]) -> Changes:
+    """A statement whose `#` stands for a row of values, made into statements for many rows each."""
+    if not rows:
+        return []
+    one = "(" + ",".join("?" * len(rows[0])) + ")"
+    alone = len(rows) - len(rows) % _ROWS_A_STATEMENT
+    many = [
+        tuple(chain.from_iterable(rows[at : at + _ROWS_A_STATEMENT]))
+        for at in range(0, alone, _ROWS_A_STATEMENT)
+    ]
+    every = (
+        (statement.replace("#", ",".join([one] * _ROWS_A_STATEMENT)), many),
+        (statement.replace("#", one), rows[alone:]),
+    )
+    return [(text, parameters) for text, parameters in every if parameters]
 
 
 def _require_version(version: int) -> None:

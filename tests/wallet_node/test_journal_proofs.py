@@ -86,8 +86,8 @@ def log_of(path: Path, leaves: list[bytes]) -> Store:
     store.connection.execute("BEGIN")
     while at < len(leaves):
         part = leaves[at : at + step]
-        store.insert("journal", 2, [(at + place, leaf) for place, leaf in enumerate(part, 1)])
-        store.insert("subtrees", 3, growth.extend(list(map(leaf_hash, part))))
+        store.insert("journal", [(at + place, leaf) for place, leaf in enumerate(part, 1)])
+        store.insert("subtrees", growth.extend(list(map(leaf_hash, part))))
         at, step = at + len(part), step * 3 % 701 + 1
     store.connection.execute("COMMIT")
     return store
