@@ -4,8 +4,10 @@ That a nonce is given once is the database's rule (the trigger `signers_rise`, t
 `authorizations`); the counters kept here in memory only say what to ask for.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from itertools import groupby
+
+import msgspec
 
 from wallet_node.journal_entries import Signed
 from wallet_node.nonces import Space
@@ -14,8 +16,10 @@ from wallet_node.store import VALUES_IN_ONE_QUERY, Store
 _CACHED_SIGNERS = 100_000
 
 
-@dataclass(slots=True)
-class _Signer:
+_NO_ROW = 0
+
+
+class _Signer(msgspec.Struct, gc=False):
     number: int
     next_nonce: int
 
@@ -37,15 +41,8 @@ class Allocator:
         domain = self._domains.get(space)
         if domain is None:
             return dict.fromkeys(signers, 0)
-        known = self._signers.get(domain, {})
-        missing = [each for each in signers if each not in known]
-        if self._cached + len(missing) > _CACHED_SIGNERS:
-            self._signers.clear()
-            self._cached, missing = 0, list(signers)
-        if missing:
-            known = self._load(domain, missing)
-        found = ((each, known.get(each)) for each in signers)
-        return {each: 0 if signer is None else signer.next_nonce for each, signer in found}
+        known = self._known(domain, signers)
+        return {each: known[each].next_nonce for each in signers}
 
     def authorized_by(self, space: Space, signer: bytes, nonce: bytes) -> bytes | None:
         """The id that has this random nonce, if any."""
@@ -64,24 +61,20 @@ class Allocator:
         self._refresh()
         intents: list[tuple[bytes, int, int | None, int | None]] = []
         authorizations = []
-        space, domain = None, 0
-        signers: dict[bytes, _Signer] = {}
-        for sequence, intent_id, decision in signed:
-            nonce, address = decision.nonce, decision.content.signer
-            if decision.space != space:
-                space = decision.space
-                domain = self._domains.get(space) or self._add_domain(space)
-                signers = self._signers.get(domain, {})
-            if isinstance(nonce, bytes):
-                authorizations.append((domain, address, nonce, intent_id))
-                intents.append((intent_id, sequence, None, None))
-                continue
-            signer = signers.get(address)
-            if signer is None:
-                signers = self._add_signer(domain, address)
-                signer = signers[address]
-            intents.append((intent_id, sequence, signer.number, nonce))
-            signer.next_nonce = nonce + 1
+        for space, of_space in groupby(signed, lambda row: row[2].space):
+            domain = self._domains.get(space) or self._add_domain(space)
+            rows = list(of_space)
+            counting = {row[2].content.signer for row in rows if isinstance(row[2].nonce, int)}
+            signers = self._numbered(domain, counting)
+            for sequence, intent_id, decision in rows:
+                nonce, address = decision.nonce, decision.content.signer
+                if isinstance(nonce, int):
+                    signer = signers[address]
+                    intents.append((intent_id, sequence, signer.number, nonce))
+                    signer.next_nonce = nonce + 1
+                else:
+                    authorizations.append((domain, address, nonce, intent_id))
+                    intents.append((intent_id, sequence, None, None))
         self._store.insert("intents", intents)
         self._store.insert("authorizations", authorizations)
 
@@ -98,26 +91,36 @@ class Allocator:
         self._domains[space] = domain
         return domain
 
-    def _add_signer(self, domain: int, signer: bytes) -> dict[bytes, _Signer]:
-        """All that is cached of a domain, this signer among it."""
-        known = self._load(domain, [signer])
-        if signer not in known:
+    def _numbered(self, domain: int, signers: Collection[bytes]) -> dict[bytes, _Signer]:
+        """All that is cached of a domain, each of these signers with its row."""
+        known = self._known(domain, signers)
+        new = [each for each in signers if known[each].number == _NO_ROW]
+        for address in new:
             self._signer_count += 1
-            self._store.insert("signers", [(self._signer_count, domain, signer, -1)])
-            known[signer] = _Signer(self._signer_count, 0)
+            known[address].number = self._signer_count
+        self._store.insert("signers", [(known[each].number, domain, each, -1) for each in new])
         return known
 
-    def _load(self, domain: int, signers: Sequence[bytes]) -> dict[bytes, _Signer]:
-        """All that is cached of a domain, after reading these signers as far as they are there."""
-        self._cached += len(signers)
+    def _known(self, domain: int, signers: Collection[bytes]) -> dict[bytes, _Signer]:
+        """All that is cached of a domain, these signers among it, also those that have no row yet."""
         known = self._signers.setdefault(domain, {})
-        for at in range(0, len(signers), VALUES_IN_ONE_QUERY):
+        missing = [each for each in signers if each not in known]
+        if not missing:
+            return known
+        if self._cached + len(missing) > _CACHED_SIGNERS:
+            self._signers = {domain: (known := {})}
+            self._cached, missing = 0, list(signers)
+        self._cached += len(missing)
+        for at in range(0, len(missing), VALUES_IN_ONE_QUERY):
             found = self._store.query_in(
                 f"SELECT number, signer, last_nonce FROM signers WHERE domain = {domain:d} AND signer IN (#)",  # noqa: S608
-                signers[at : at + VALUES_IN_ONE_QUERY],
+                missing[at : at + VALUES_IN_ONE_QUERY],
             )
             for number, signer, last_nonce in found:
                 known[signer] = _Signer(number, last_nonce + 1)
+        for each in missing:
+            if each not in known:
+                known[each] = _Signer(_NO_ROW, 0)
         return known
 
     def _refresh(self) -> None:
