@@ -11,16 +11,19 @@ import typer
 
 app = typer.Typer(
     name="wallet-node",
-    help="Work with a wallet node: certificates for its callers.",
+    help="Work with a wallet node: what waits for officers, its journal, certificates.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
 
 
-@app.callback()
-def _wallet_node() -> None:
-    """Keeps the commands' names, also while there is only one."""
+Data = Annotated[Path, typer.Option(help="Where the country lives.")]
+Institution = Annotated[str | None, typer.Option(help="Its slug, such as bank-a. [default: all]")]
+OperationId = Annotated[str, typer.Argument(help="The operation, as `operations` lists it.")]
+OfficerName = Annotated[str, typer.Option(help="Whose key signs.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Sign without asking.")]
+HERE = Path(".florin")
 
 
 @app.command()
@@ -58,3 +61,83 @@ def certificates(
         sys.exit(1)
     for file in written:
         typer.echo(file)
+
+
+@app.command()
+def verify_journal(
+    data: Data = HERE,
+    institution: Institution = None,
+    anchor: Annotated[
+        list[str] | None, typer.Option(metavar="SIZE:ROOT", help="What was anchored; repeatable.")
+    ] = None,
+) -> None:
+    """Recompute the signers' journals from their rows; also while they are written to.
+
+    `florin verify-books` holds them against the anchors on the chain as well.
+    """
+    from scripts.commands import officers_desk
+
+    sys.exit(officers_desk.run(lambda: officers_desk.verify_journal(data, institution, anchor or [])))
+
+
+@app.command()
+def explain(
+    intent: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="A payment or a transaction, as it is sent.")
+    ],
+    institution: Annotated[str, typer.Option(help="Whose policy decides: a slug, such as bank-a.")],
+    data: Data = HERE,
+) -> None:
+    """Tell what the signer would decide about an intent now, with each rule's part; nothing is signed."""
+    from scripts.commands import officers_desk
+
+    sys.exit(officers_desk.run(lambda: officers_desk.explain(data, institution, intent.read_bytes())))
+
+
+@app.command()
+def operations(data: Data = HERE, institution: Institution = None) -> None:
+    """List what waits for officers."""
+    from scripts.commands import officers_desk
+
+    sys.exit(officers_desk.run(lambda: officers_desk.operations(data, institution)))
+
+
+@app.command()
+def approve(
+    operation_id: OperationId,
+    officer: OfficerName,
+    data: Data = HERE,
+    institution: Institution = None,
+    yes: Yes = False,
+) -> None:
+    """Show what an operation does, and approve it with an officer's key."""
+    _state(data, institution, operation_id, officer, is_approval=True, is_sure=yes)
+
+
+@app.command()
+def withdraw(
+    operation_id: OperationId,
+    officer: OfficerName,
+    data: Data = HERE,
+    institution: Institution = None,
+    yes: Yes = False,
+) -> None:
+    """Show what an operation does, and refuse it, or take an approval back."""
+    _state(data, institution, operation_id, officer, is_approval=False, is_sure=yes)
+
+
+def _state(
+    data: Path, institution: str | None, operation_id: str, officer: str, *, is_approval: bool, is_sure: bool
+) -> None:
+    from scripts.commands import officers_desk
+
+    def confirm(question: str) -> bool:
+        return is_sure or typer.confirm(question)
+
+    sys.exit(
+        officers_desk.run(
+            lambda: officers_desk.state(
+                data, institution, operation_id, officer, is_approval=is_approval, confirm=confirm
+            )
+        )
+    )

@@ -15,7 +15,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from node_builders import DOMAIN, TEMPLATES, Home, batch, customers, payment, sign
+from node_builders import DOMAIN, POLICIES, Home, batch, customers, payment, sign
 from passkeys import Passkey
 from stolen_bank import address, assertion, sandbox_policy
 from thief import OWN, OWN_PASSKEY
@@ -26,7 +26,7 @@ from wallet_node.fields import identifier_bytes
 from wallet_node.policy import Policy
 from wallet_node.verification import verify, verify_file
 
-BANK = sandbox_policy(TEMPLATES.joinpath("sandbox-bank.yaml").read_bytes())
+BANK = sandbox_policy(POLICIES.joinpath("sandbox-bank.yaml").read_bytes())
 LOOSE = BANK.replace(b"per_payment_cap_minor: 50000", b"per_payment_cap_minor: 150000")
 
 

@@ -160,7 +160,7 @@ async def test_a_body_may_come_in_parts_and_may_not_be_too_large(home: Home) -> 
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "UnknownPath"),
+        ("GET", "/", 405, "MethodNotAllowed"),
         ("POST", "/v1/digests:sign", 404, "UnknownPath"),
         ("POST", "/v1/payments:sign/", 404, "UnknownPath"),
         ("GET", "/v1/payments:sign", 405, "MethodNotAllowed"),

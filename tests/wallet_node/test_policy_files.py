@@ -5,7 +5,7 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from node_builders import TEMPLATES
+from node_builders import POLICIES
 from policy_builders import HEAD, OFFICERS, PROOFS, bundled, officers, officers_text, public_text
 
 from wallet_node.errors import MalformedPolicy
@@ -251,7 +251,7 @@ def test_the_hash_is_of_the_bytes_so_a_comment_shows() -> None:
 
 @pytest.mark.parametrize("name", ["sandbox-bank", "sandbox-central-bank"])
 def test_a_template_is_complete_with_its_officers_and_not_before(name: str) -> None:
-    template = TEMPLATES.joinpath(f"{name}.yaml").read_bytes()
+    template = POLICIES.joinpath(f"{name}.yaml").read_bytes()
     with pytest.raises(MalformedPolicy, match="a template is completed with officers first"):
         Policy(template)
     completed = complete(template, officers())
@@ -265,7 +265,7 @@ def test_a_template_is_complete_with_its_officers_and_not_before(name: str) -> N
 
 
 def test_a_template_takes_officers_with_passkeys() -> None:
-    template = TEMPLATES.joinpath("sandbox-bank.yaml").read_bytes()
+    template = POLICIES.joinpath("sandbox-bank.yaml").read_bytes()
     key = base64.urlsafe_b64encode(bytes(range(32))).rstrip(b"=").decode()
     passkey = Officer(OFFICERS[0], credential=Credential("AAAA", -8, key))
     loaded = Policy(complete(template, [passkey, *officers(*OFFICERS[1:])]))

@@ -1,0 +1,218 @@
+"""What officers see of what waits at the wallet nodes, and how they have their say: for `florin wallet-node`.
+
+The text of an operation comes from whoever asked for it, so nothing of it reaches the terminal as a control
+character or as markup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from scripts.commands.errors import EXPECTED_ERRORS, print_error
+from scripts.commands.explain import print_explanation
+from scripts.country.data_directory import DataDirectory
+from scripts.country.institutions import INSTITUTIONS, InstitutionHome
+from scripts.country.officers import Officer
+from scripts.country.quorum import NodeRefused, OfficersDesk, Operation
+from scripts.country.secret_file import SecretUnusable
+from scripts.terminal.output import output_console
+from wallet_node.errors import WalletNodeError
+from wallet_node.verification import parse_anchor, verify_file
+
+_SHOWN_APART = ("says", "movements", "movements_in_all", "source")
+_LONGEST_FIELD = 400
+
+
+class OfficerCommandError(Exception):
+    """What was asked for is not there. `code` is stable."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        self.code = code
+        super().__init__(sentence)
+
+
+def homes(data: Path, institution: str | None) -> list[InstitutionHome]:
+    """The institution of that slug; all of them where none is named. Raises OfficerCommandError."""
+    found = [plan for plan in INSTITUTIONS if institution in (None, plan.slug)]
+    if not found:
+        known = ", ".join(plan.slug for plan in INSTITUTIONS)
+        raise OfficerCommandError("UnknownInstitution", f"there is no {institution!r}; there are {known}")
+    return [InstitutionHome(DataDirectory(data), plan) for plan in found]
+
+
+def run(command: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Run a command to its exit status; what it refuses is said in a sentence."""
+    expected = (
+        *EXPECTED_ERRORS,
+        NodeRefused,
+        OfficerCommandError,
+        SecretUnusable,
+        WalletNodeError,
+        aiohttp.ClientError,
+        msgspec.DecodeError,
+        TimeoutError,
+    )
+    try:
+        asyncio.run(command())
+    except expected as error:
+        print_error(Console(stderr=True), error)
+        return 1
+    return 0
+
+
+async def verify_journal(data: Path, institution: str | None, anchors: Sequence[str]) -> None:
+    """Recompute each journal from its rows, and hold it against the anchors; they are one institution's."""
+    found = homes(data, institution)
+    if anchors and len(found) > 1:
+        raise OfficerCommandError("WhoseAnchors", "say with --institution whose journal the anchors are of")
+    kept = dict(map(parse_anchor, anchors))
+    table = Table(title="Signers' journals", title_justify="left")
+    table.add_column("institution")
+    table.add_column("rows", justify="right")
+    table.add_column("anchors", justify="right")
+    table.add_column("root", overflow="fold")
+    for home in found:
+        verified = verify_file(home.signer_journal, kept)
+        table.add_row(home.plan.slug, f"{verified.rows:,}", str(len(kept)), "0x" + verified.root.hex())
+    output_console().print(table)
+
+
+async def explain(data: Path, institution: str, intent: bytes) -> None:
+    """What the node would decide about an intent (JSON) now, and each rule's part in it."""
+    (home,) = homes(data, institution)
+    asked = msgspec.json.decode(intent, type=dict[str, Any])
+    if not asked.keys() & {"payment", "transaction"}:  # the bare intent, as it is sent to be signed
+        asked = {"transaction" if "transaction_id" in asked else "payment": asked}
+    async with OfficersDesk(home.officers_socket) as desk:
+        content = await desk.request("POST", "/v1/intents:explain", asked)
+    explanation = msgspec.json.decode(content)
+    console = output_console()
+    for sentence in explanation["moves"]:
+        console.print(_plain(sentence))
+    print_explanation(console, explanation)
+
+
+async def operations(data: Path, institution: str | None) -> None:
+    """Everything that waits."""
+    table = Table(title="What waits for officers", title_justify="left")
+    for heading in ("institution", "operation", "kind", "what it does", "approved by", "until"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "operation")  # an id is copied
+    count = 0
+    for home in homes(data, institution):
+        async with OfficersDesk(home.officers_socket) as desk:
+            for operation in await desk.operations():
+                count += 1
+                table.add_row(
+                    home.plan.slug,
+                    operation.operation_id,
+                    operation.kind,
+                    _plain("\n".join(_sentences(operation)[:3])),
+                    f"{', '.join(operation.approved) or 'nobody'} (of {operation.quorum})",
+                    _time(operation.expires_at_s),
+                )
+    output_console().print(table if count else "Nothing waits.")
+
+
+async def state(
+    data: Path,
+    institution: str | None,
+    operation_id: str,
+    officer_name: str,
+    *,
+    is_approval: bool,
+    confirm: Callable[[str], bool],
+) -> None:
+    """Show an operation, and sign an officer's word on it. Raises OfficerCommandError, NodeRefused."""
+    for home in homes(data, institution):
+        async with OfficersDesk(home.officers_socket) as desk:
+            waiting = {each.operation_id: each for each in await desk.operations()}
+            operation = waiting.get(operation_id)
+            if operation is None:
+                continue
+            officer = _officer(home, officer_name)
+            console = output_console()
+            print_operation(console, home.plan.slug, operation)
+            verb = "approve" if is_approval else "withdraw"
+            if not confirm(f"Sign as {officer.name}: {verb} this?"):
+                raise OfficerCommandError("NotSigned", "nothing was signed")
+            await (desk.approve if is_approval else desk.withdraw)(operation, officer)
+            console.print("Signed. Whoever asked for it asks again, and it is done once enough have signed.")
+            return
+    raise OfficerCommandError("UnknownOperation", f"nothing of the id {operation_id} waits")
+
+
+def print_operation(console: Console, slug: str, operation: Operation) -> None:
+    """What an officer has to know of an operation: whatever the node can tell."""
+    description = operation.description
+    console.print(Text(f"{operation.kind} {operation.operation_id} at {slug}", style="bold"))
+    for sentence in _sentences(operation):
+        console.print(_plain(sentence))
+    moved = description.get("movements", [])
+    if moved:
+        console.print(_movements(moved, description.get("movements_in_all", len(moved))))
+    fields = Table("field", "value", show_header=False)
+    for name, value in description.items():
+        if name not in _SHOWN_APART:
+            fields.add_row(_plain(name), _plain(_shortened(value)))
+    fields.add_row("approved by", _plain(", ".join(operation.approved) or "nobody"))
+    fields.add_row("quorum", operation.quorum)
+    fields.add_row("until", _time(operation.expires_at_s))
+    fields.add_row("digest", operation.digest)
+    console.print(fields)
+    if "source" in description:
+        console.print(_plain(str(description["source"])))
+
+
+def _movements(moved: Sequence[Mapping[str, Any]], in_all: int) -> Table:
+    title = f"What moves ({len(moved):,} of {in_all:,} shown)" if in_all > len(moved) else "What moves"
+    table = Table("kind", "from", "to", title=title, title_justify="left")
+    table.add_column("minor units", justify="right")
+    for each in moved:
+        amount = each.get("amount_minor")
+        table.add_row(
+            _plain(str(each["kind"])),
+            _plain(str(each.get("payer", ""))),
+            _plain(str(each.get("payee", ""))),
+            "" if amount is None else f"{amount:,}",
+        )
+    return table
+
+
+def _officer(home: InstitutionHome, name: str) -> Officer:
+    """An officer whose key is here; none is made. Raises OfficerCommandError."""
+    directory = home.data.officers_of(home.plan.slug)
+    known = sorted(path.stem for path in directory.glob("*.key"))
+    if name not in known:
+        raise OfficerCommandError(
+            "UnknownOfficer", f"no key of {name!r} is here; there are {', '.join(known) or 'none'}"
+        )
+    return Officer.open(directory, name)
+
+
+def _sentences(operation: Operation) -> list[str]:
+    return [str(each) for each in operation.description.get("says", [])]
+
+
+def _shortened(value: Any) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= _LONGEST_FIELD else f"{text[:_LONGEST_FIELD]}... ({len(text):,} characters)"
+
+
+def _plain(text: str) -> Text:
+    """Text whose control characters show as what they are."""
+    shown = (each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}" for each in text)
+    return Text("".join(shown))
+
+
+def _time(time_s: int) -> str:
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
