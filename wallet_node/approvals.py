@@ -103,12 +103,23 @@ def count(
 ) -> Tally:
     """Who has approved, as of now and under the policy in force."""
     last: dict[str, Stated] = {}
+    taken_back: dict[str, int] = {}
+    stated = list(stated)
     for statement in stated:
         before = last.get(statement.officer)
         if before is None or _order(statement) > _order(before):
             last[statement.officer] = statement
+        if statement.verb == WITHDRAW:
+            until_s = taken_back.get(statement.officer, 0)
+            taken_back[statement.officer] = max(until_s, statement.expires_at_s)
+    # not the last one alone: that may be of an earlier policy, under which it was to last longer
+    standing = {
+        each.officer
+        for each in stated
+        if _counts(each, policy_hash, now_s) and each.expires_at_s > taken_back.get(each.officer, 0)
+    }
     eligible = [name for name in quorum.officers if name != operation.initiator]
-    approved = tuple(name for name in eligible if _counts(last.get(name), policy_hash, now_s))
+    approved = tuple(name for name in eligible if name in standing)
     withdrawn = tuple(name for name, statement in last.items() if statement.verb == WITHDRAW)
     left = sum(1 for name in eligible if name not in withdrawn)
     can_succeed = left >= quorum.approvals and operation.initiator not in withdrawn
@@ -196,10 +207,7 @@ def _order(statement: Stated) -> tuple[int, int]:
     return statement.expires_at_s, statement.verb
 
 
-def _counts(statement: Stated | None, policy_hash: bytes, now_s: int) -> bool:
+def _counts(statement: Stated, policy_hash: bytes, now_s: int) -> bool:
     return (
-        statement is not None
-        and statement.verb == APPROVE
-        and statement.policy_hash == policy_hash
-        and statement.expires_at_s > now_s
+        statement.verb == APPROVE and statement.policy_hash == policy_hash and statement.expires_at_s > now_s
     )

@@ -240,6 +240,7 @@ async def test_approvals_are_of_the_policy_of_their_time(board: Board) -> None:
         assert (status, waiting["approvals"]) == (202, 0)
     status, problem = await board.propose(CENTRAL)
     assert (status, problem["code"]) == (403, "PolicyVersionNotHigher")
-    for officer in (FIRST, SECOND):
-        await board.say(asked, officer)
+    # also where the new word ends together with, or before, the one that was given under the earlier policy
+    for officer, sooner_s in ((SECOND, 0), (THIRD, 10)):
+        await board.say(asked, officer, until_s=asked["expires_at_s"] - sooner_s)
     assert (await board.execute(asked))[0] == 200
