@@ -47,10 +47,7 @@ _READ = (
 _PROPOSE = "INSERT INTO operations VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
 _END = "UPDATE operations SET state = ?, ended_at_s = ? WHERE operation_id = ?"
 _ASK = "UPDATE operations SET quorum = ? WHERE operation_id = ?"
-_STATE = (
-    "INSERT INTO operation_statements (operation_id, officer, verb, policy_hash, expires_at_s, stated_at_s,"
-    " statement_hash) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
+_STATE = "INSERT INTO operation_statements VALUES (?, ?, ?, ?, ?, ?, ?)"
 _COUNT = (
     "INSERT INTO officer_sign_counts VALUES (?, ?)"
     " ON CONFLICT (credential_id) DO UPDATE SET sign_count = excluded.sign_count"

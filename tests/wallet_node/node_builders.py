@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ VALID_BEFORE_S = NOW_S + 600
 STRANGER = "0x" + "ab" * 20
 
 POLICIES = Path(__file__).parents[1] / "policies"
+BUNDLED = files("wallet_node").joinpath("policies")
 NO_PROOF_FILE = POLICIES / "no-proof.yaml"
 NO_PROOF = POLICIES.joinpath("no-proof.yaml").read_bytes()
 NO_QUORUM = POLICIES.joinpath("no-quorum.yaml").read_bytes()
