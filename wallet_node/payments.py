@@ -269,13 +269,13 @@ class PaymentSigner:
         return desk.policy.evaluate_payment(facts, desk.reservations.spent)
 
     def _ask_officers(self, desk: _Desk, asked: _Asked, quorum: str) -> Waiting | tuple[Refusal, ...]:
-        content, intent_id = asked.content, asked.intent_id
+        intent_id, content = asked.intent_id, asked.content
         if intent_id in desk.waiting:  # earlier in this batch; of that the store knows nothing yet
             earlier, waiting = desk.waiting[intent_id]
             reused = Refusal("OperationIdReused", "this operation id already stands for other content")
             return waiting if earlier == content else (reused,)
         movement = Movement(Kind.PAYMENT, content.signer, content.counterparty, content.amount)
-        answer = self._officers.ask_to_sign(
+        said = self._officers.ask_to_sign(
             desk.page,
             desk.policy,
             desk.now_s,
@@ -285,9 +285,9 @@ class PaymentSigner:
             movements=(movement,),
             quorum=quorum,
         )
-        if isinstance(answer, Waiting):
-            desk.waiting[intent_id] = content, answer
-        return answer
+        if isinstance(said, Waiting):
+            desk.waiting[intent_id] = content, said
+        return said
 
     def _payee_role(self, desk: _Desk, payer_role: str, payee: bytes) -> str:
         if not desk.policy.looks_at_payee(payer_role):

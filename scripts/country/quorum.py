@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from scripts.country.data_directory import DataDirectory
 from scripts.country.institutions import INSTITUTIONS, InstitutionHome
 from scripts.country.officers import Officer
 from wallet_node.approvals import APPROVE, WITHDRAW, message
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=20)
 LOOK_EVERY_S: Final = 0.25
@@ -130,12 +133,15 @@ async def officers_at_work(data: DataDirectory) -> AsyncIterator[None]:
 
 
 async def _approve_all(home: InstitutionHome) -> None:
-    """A node that is being restarted is asked again; what it refuses is not: the next look tells more."""
+    """A node that is being restarted is asked again; what it refuses is said, and looked at again."""
     officers = home.officers()[:2]
     while True:
-        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError, NodeRefused):
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
             async with OfficersDesk(home.officers_socket) as desk:
-                await _watch(desk, officers)
+                try:
+                    await _watch(desk, officers)
+                except NodeRefused as refusal:
+                    logger.warning("%s: officers were refused: %s: %s", home.plan.slug, refusal.code, refusal)
         await asyncio.sleep(LOOK_EVERY_S)
 
 

@@ -29,11 +29,11 @@ NOW_S = 1_800_000_000
 VALID_BEFORE_S = NOW_S + 600
 STRANGER = "0x" + "ab" * 20
 
-POLICIES = Path(__file__).parents[1] / "policies"
-BUNDLED = files("wallet_node").joinpath("policies")
-NO_PROOF_FILE = POLICIES / "no-proof.yaml"
-NO_PROOF = POLICIES.joinpath("no-proof.yaml").read_bytes()
-NO_QUORUM = POLICIES.joinpath("no-quorum.yaml").read_bytes()
+POLICIES = files("wallet_node").joinpath("policies")
+"""The templates that ship with the node."""
+NO_PROOF_FILE = Path(__file__).parents[1] / "policies" / "no-proof.yaml"
+NO_PROOF = NO_PROOF_FILE.read_bytes()
+NO_QUORUM = NO_PROOF_FILE.with_name("no-quorum.yaml").read_bytes()
 
 
 class Clock:

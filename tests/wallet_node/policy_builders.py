@@ -6,7 +6,7 @@ from collections import defaultdict
 from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from node_builders import BUNDLED
+from node_builders import POLICIES
 
 from wallet_node import approvals
 from wallet_node.approvals import APPROVE, Operation, Statement
@@ -48,7 +48,7 @@ def officers_text(*names: str) -> str:
 
 @cache
 def bundled(name: str) -> Policy:
-    return Policy(complete(BUNDLED.joinpath(f"{name}.yaml").read_bytes(), officers()))
+    return Policy(complete(POLICIES.joinpath(f"{name}.yaml").read_bytes(), officers()))
 
 
 def policy(rules: str = "", head: str = HEAD) -> Policy:

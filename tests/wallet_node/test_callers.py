@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 from http_calls import answer_of, call
-from node_builders import BUNDLED, Home
+from node_builders import POLICIES, Home
 
 from wallet_node import strict_json
 from wallet_node.callers import (
@@ -72,7 +72,7 @@ async def test_who_owns_the_api_gains_nothing_by_web3signers_wire(home: Home) ->
             status, _, problem = await call(node, method, path, body, peer=Peer(caller))
             assert (status, problem["code"]) == (403, "CallerNotAllowed")
     assert not any("web3signer" in caller.verbs for caller in DEFAULT_CALLERS)
-    for policy in BUNDLED.iterdir():
+    for policy in POLICIES.iterdir():
         assert b"web3signer" not in policy.read_bytes()
 
 

@@ -14,7 +14,7 @@ a stolen bank
 
 from collections.abc import Iterable
 
-from node_builders import BUNDLED, Home
+from node_builders import POLICIES, Home
 from stolen_bank import MANDATE_CAP_MINOR, StolenBank, address, sandbox_policy
 from stolen_signatures import HARMLESS, Moved, by_payer, most_in_any
 from thief import Thief
@@ -24,7 +24,7 @@ from wallet_node.movements import Kind
 from wallet_node.verification import verify
 
 HOUR_S, DAY_S = 3_600, 86_400
-TEMPLATE = BUNDLED.joinpath("sandbox-bank.yaml").read_bytes()
+TEMPLATE = POLICIES.joinpath("sandbox-bank.yaml").read_bytes()
 
 # What docs/threat-model.md and the policy's own comment promise, in hellers.
 A_PAYMENT, A_WALLETS_DAY, A_WALLETS_WEEK, A_DAY_OF_ALL = 50_000, 150_000, 500_000, 100_000_000
