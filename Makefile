@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 3
 ROUNDS ?= 20
 
-.PHONY: setup up test check bench bench-gas contracts reset test-forge mutants test-kill test-signer-kill test-book lock
+.PHONY: setup up test check bench bench-gas bench-signer contracts reset test-forge mutants test-kill test-signer-kill test-book lock
 
 setup: $(READY)
 
@@ -50,6 +50,10 @@ check: $(READY)
 
 bench: $(READY)
 	@exec $(BIN)/florin bench $(ARGS)
+
+# the signer beside its bars, with 1,000,000 wallets (some minutes; ARGS="--wallets N" for fewer); fails below one
+bench-signer: $(READY)
+	@exec $(BIN)/python -m scripts.bench.signer $(ARGS)
 
 # gas beside the peers' (needs Node), on anvil and on py-evm; fails above a bar
 bench-gas: $(READY)

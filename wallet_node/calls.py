@@ -11,11 +11,12 @@ from contracts.notary import SIGNER_LOG, decode_anchor
 from contracts.transactions import Transaction as UnsignedTransaction
 from wallet_node.call_movements import transaction_movements
 from wallet_node.deployment import CURRENCY, NOTARY, Deployment
-from wallet_node.errors import JournalUnavailable, Refusal, RefusedByNode
+from wallet_node.errors import Refusal, RefusedByNode
 from wallet_node.fields import MAXIMUM_INTEGER, address_bytes, identifier_bytes
 from wallet_node.intents import Transaction
 from wallet_node.journal import Journal
 from wallet_node.journal_entries import AttemptRefused, IdRefused, TransactionSigned, reasons_of
+from wallet_node.journal_group import JournalGroup
 from wallet_node.journal_pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider
 from wallet_node.movements import Movements, Setting, total_minor
@@ -86,6 +87,15 @@ class _Desk:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """Decided: sign this with the key of that name, once the page is durable."""
+
+    key: str
+    unsigned: UnsignedTransaction
+    digest: bytes
+
+
 class TransactionSigner:
     """Signs the enumerated calls of institutional keys."""
 
@@ -101,10 +111,25 @@ class TransactionSigner:
         self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int
     ) -> SignedTransaction | Waiting:
         """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed."""
+        desk, decided = self._decide(intent, deployment, policy, clock_s)
+        self._journal.write(desk.page, desk.now_s)
+        return self._answer(decided)
+
+    async def sign_together(
+        self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int, group: JournalGroup
+    ) -> SignedTransaction | Waiting:
+        """The same, in one commit with whatever else is under way."""
+        desk, decided = self._decide(intent, deployment, policy, clock_s)
+        await group.write(desk.page, desk.now_s)
+        return self._answer(decided)
+
+    def _decide(
+        self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int
+    ) -> tuple[_Desk, _Ready | Waiting | tuple[Refusal, ...]]:
         desk = self._load(intent, deployment, policy, clock_s)
         known = self._journal.known([desk.intent_id]).get(desk.intent_id)
         if isinstance(known, RefusedIntent):
-            raise RefusedByNode(known.reasons)
+            return desk, known.reasons
         decided: Signing | Waiting | tuple[Refusal, ...]
         if not desk.content.signer:
             decided = (Refusal("UnknownKey", f"this node has no key named {intent.key!r}"),)
@@ -113,12 +138,10 @@ class TransactionSigner:
         else:
             decided = self._repeated_signing(desk, known)
         if isinstance(decided, Waiting):
-            self._write(desk)
-            return decided
+            return desk, decided
         if not isinstance(decided, Signing):
             _refuse(desk, known, decided)
-            self._write(desk)
-            raise RefusedByNode(decided)
+            return desk, decided
         unsigned = _unsigned(desk, decided)
         digest = unsigned.signing_hash
         if decided.is_new:
@@ -131,8 +154,8 @@ class TransactionSigner:
             )
             (desk.page.first_attempts if known is None else desk.page.later_attempts).append(row)
             desk.page.changes += desk.reservations.changes()
-        self._write(desk)
-        return self._signed(intent.key, unsigned, digest)
+            desk.reservations.keep()
+        return desk, _Ready(intent.key, unsigned, digest)
 
     def _load(self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int) -> _Desk:
         now_s = self._journal.now_s(clock_s)
@@ -225,20 +248,16 @@ class TransactionSigner:
             return True
         return call.size > 0 and self._journal.root_at(call.size) == call.root
 
-    def _write(self, desk: _Desk) -> None:
-        try:
-            self._journal.write(desk.page, desk.now_s)
-        except JournalUnavailable:
-            self._spending.forget()
-            raise
-        desk.reservations.keep()
-
-    def _signed(self, name: str, unsigned: UnsignedTransaction, digest: bytes) -> SignedTransaction:
-        key = self._keys.named_key(name)
-        signature = key.sign_digest(digest)
-        verify(key, digest, signature)
-        raw, transaction_hash = unsigned.signed(signature)
-        return SignedTransaction(unsigned.nonce, raw, transaction_hash)
+    def _answer(self, decided: _Ready | Waiting | tuple[Refusal, ...]) -> SignedTransaction | Waiting:
+        if isinstance(decided, Waiting):
+            return decided
+        if not isinstance(decided, _Ready):
+            raise RefusedByNode(decided)
+        key = self._keys.named_key(decided.key)
+        signature = key.sign_digest(decided.digest)
+        verify(key, decided.digest, signature)
+        raw, transaction_hash = decided.unsigned.signed(signature)
+        return SignedTransaction(decided.unsigned.nonce, raw, transaction_hash)
 
 
 def hash_call(gas: int, data: bytes, listed: bytes) -> bytes:

@@ -8,7 +8,7 @@ page, `JournalGroup` shares the commit among requests. Signatures are not stored
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -57,6 +57,7 @@ class Journal:
         self._allocator = Allocator(store)
         self._appended = self._committed = _read_tip(store, policy_hash)
         self._open: Commit | None = None
+        self._forget: list[Callable[[], None]] = [self._allocator.forget]
         self.proofs = JournalProofs(store, lambda: self.length)
         store.settle = self.commit
         if store.query("SELECT 1 FROM policies WHERE policy_hash = ?", (policy_hash,)) == []:
@@ -162,10 +163,15 @@ class Journal:
             self._committed, self._open = tip, None
             commit.is_over = True
 
+    def when_undone(self, forget: Callable[[], None]) -> None:
+        """Have this called whenever pages that were to be written are not: nobody may remember them."""
+        self._forget.append(forget)
+
     def _begin(self) -> Commit:
         try:
             self._store.connection.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:
+            self._forget_all()
             raise _unavailable(error) from error
         self._open = Commit()
         return self._open
@@ -177,16 +183,20 @@ class Journal:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK TO page")
                 connection.execute("RELEASE page")
-                self._allocator.forget()
+                self._forget_all()
                 return
         self._roll_back(commit, error)
 
     def _roll_back(self, commit: Commit, error: BaseException) -> None:
         self._open, self._appended = None, self._committed
         commit.failure, commit.is_over = _unavailable(error), True
-        self._allocator.forget()
+        self._forget_all()
         if self._store.connection.in_transaction:
             self._store.connection.execute("ROLLBACK")
+
+    def _forget_all(self) -> None:
+        for forget in self._forget:
+            forget()
 
     def _insert(self, page: Page, now_s: int) -> _Tip:
         page.refused_attempts = self._news(page.refused_attempts)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,14 @@ from wallet_node.intents import (
     TypedData,
 )
 from wallet_node.journal import Journal
+from wallet_node.journal_group import JournalGroup
 from wallet_node.journal_pages import Page
 from wallet_node.keystore.file_provider import FileKeyProvider
 from wallet_node.keystore.files import Secrets
 from wallet_node.mandates import MandateRegistrations, MandateRevocations
 from wallet_node.nonces import TRANSACTION, KnownIntent, Space
 from wallet_node.officers_desk import Done, OfficersDesk, OfficerStatement, Waiting, proposal
+from wallet_node.payments import Answer as PaymentAnswer
 from wallet_node.payments import PaymentSigner, Refused, Signed, answer_fields
 from wallet_node.policy import Policy
 from wallet_node.repairs import GapRepairer
@@ -48,7 +50,11 @@ _ACCEPTED = 202
 
 
 class WalletNode:
-    """One unlocked home. Used by one thread: requests are decided one after the other."""
+    """One unlocked home. Used by one thread: requests are decided one after the other.
+
+    The verbs that end in `together` are coroutines that share one fsync (journal_group.py): where one waits,
+    the next may be decided. Before any other verb comes `settle`, where some of them may be under way.
+    """
 
     def __init__(
         self, home: Path, secrets: Secrets, policy: Policy, clock: Callable[[], float] = time.time
@@ -60,9 +66,11 @@ class WalletNode:
         policy_change.require_active(self._store, policy, self._now())
         self._keys = FileKeyProvider(secrets, self._store)
         self._journal = Journal(self._store, policy.digest, policy.source)
+        self._group = JournalGroup(self._journal)
         self._deployment = BoundDeployment(home, self._store)
         self._spending = spending = Spending(self._store)
         spending.know(policy.ledgers)
+        self._journal.when_undone(spending.forget)
         spending.sweep(self._journal.now_s(0))
         self._officers = OfficersDesk(self._store, self._journal)
         self._payments = PaymentSigner(self._keys, self._store, self._journal, spending, self._officers)
@@ -151,11 +159,24 @@ class WalletNode:
 
     def sign_payments(self, batch: PaymentBatch) -> Answer:
         """Sign what policy, proofs and the nonce rules allow; answer each payment in its place."""
-        deployment = self._deployment.require_same(
-            batch.chain_id, address_bytes(batch.contract), batch.domain_name
-        )
+        deployment = self._deployment_of(batch)
         with self._sound():
             answers = self._payments.sign(batch, deployment, self.policy, self._now())
+        return self._answer_payments(batch, answers)
+
+    async def sign_payments_together(self, batch: PaymentBatch) -> Answer:
+        """Sign what policy, proofs and the nonce rules allow; answer each payment in its place."""
+        deployment = self._deployment_of(batch)
+        with self._sound():
+            answers = await self._payments.sign_together(
+                batch, deployment, self.policy, self._now(), self._group
+            )
+        return self._answer_payments(batch, answers)
+
+    def _deployment_of(self, batch: PaymentBatch) -> Deployment:
+        return self._deployment.require_same(batch.chain_id, address_bytes(batch.contract), batch.domain_name)
+
+    def _answer_payments(self, batch: PaymentBatch, answers: Sequence[PaymentAnswer]) -> Answer:
         signed = 0
         for answer in answers:
             if isinstance(answer, Signed):
@@ -167,13 +188,26 @@ class WalletNode:
 
     def sign_transaction(self, intent: Transaction) -> Answer | tuple[int, Answer]:
         """Sign one call; 202 while officers have to approve it. Raises RefusedByNode with every reason."""
-        deployment = self._deployment.require()
-        if intent.chain_id != deployment.chain_id:
-            detail = f"this node signs for chain {deployment.chain_id} only"
-            raise RefusedByNode((Refusal("WrongDeployment", detail),))
+        deployment = self._deployment_on(intent.chain_id)
         with self._sound():
             signed = self._transactions.sign(intent, deployment, self.policy, self._now())
         return self._answer_transaction("transaction", signed)
+
+    async def sign_transaction_together(self, intent: Transaction) -> Answer | tuple[int, Answer]:
+        """Sign one call; 202 while officers have to approve it. Raises RefusedByNode with every reason."""
+        deployment = self._deployment_on(intent.chain_id)
+        with self._sound():
+            signed = await self._transactions.sign_together(
+                intent, deployment, self.policy, self._now(), self._group
+            )
+        return self._answer_transaction("transaction", signed)
+
+    def _deployment_on(self, chain_id: int) -> Deployment:
+        deployment = self._deployment.require()
+        if chain_id != deployment.chain_id:
+            detail = f"this node signs for chain {deployment.chain_id} only"
+            raise RefusedByNode((Refusal("WrongDeployment", detail),))
+        return deployment
 
     def sign_typed_data(self, asked: TypedData) -> Answer | tuple[int, Answer]:
         """Sign one structure; 202 while officers have to approve it.
@@ -319,6 +353,10 @@ class WalletNode:
     def explain(self, request: ExplainRequest) -> Answer:
         """What would be decided about an intent now, and each rule's part in it. Nothing is signed."""
         return self._explainer.explain(request, self._deployment.require(), self.policy, self._now())
+
+    def settle(self) -> None:
+        """Make durable what others have under way: for a verb that shares its commit with nobody."""
+        self._journal.commit()
 
     def close(self) -> None:
         """Close the store."""

@@ -12,11 +12,12 @@ from wallet_node import customers
 from wallet_node.customer_proof import AssertionProof, MandateProof
 from wallet_node.customers import CustomerView
 from wallet_node.deployment import Deployment
-from wallet_node.errors import JournalUnavailable, Refusal
+from wallet_node.errors import Refusal
 from wallet_node.fields import MAXIMUM_PAYMENT_NONCE, address_bytes, identifier_bytes
 from wallet_node.intents import Payment, PaymentBatch
 from wallet_node.journal import Journal
 from wallet_node.journal_entries import AttemptRefused, IdRefused, PaymentSigned, reasons_of
+from wallet_node.journal_group import JournalGroup
 from wallet_node.journal_pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider, SigningKey
 from wallet_node.movements import Kind, Movement
@@ -121,20 +122,27 @@ class PaymentSigner:
         """The answers in the order asked. Raises JournalUnavailable (nothing signed) or
         SignatureCheckFailed.
         """
+        desk, decided = self._decide_all(batch, deployment, policy, clock_s)
+        self._journal.write(desk.page, desk.now_s)
+        return _sign_all(decided)
+
+    async def sign_together(
+        self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int, group: JournalGroup
+    ) -> list[Answer]:
+        """The same, in one commit with whatever else is under way."""
+        desk, decided = self._decide_all(batch, deployment, policy, clock_s)
+        await group.write(desk.page, desk.now_s)
+        return _sign_all(decided)
+
+    def _decide_all(
+        self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int
+    ) -> tuple[_Desk, list[_Ready | Refused | Waiting]]:
         desk = self._load(batch, deployment, policy, clock_s)
         decided = [self._decide(desk, asked) for asked in desk.asked]
         desk.page.changes += desk.reservations.changes()
         desk.page.changes += desk.view.changes
-        self._write(desk)
-        return _sign_all(decided)
-
-    def _write(self, desk: _Desk) -> None:
-        try:
-            self._journal.write(desk.page, desk.now_s)
-        except JournalUnavailable:
-            self._spending.forget()
-            raise
         desk.reservations.keep()
+        return desk, decided
 
     def _load(self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int) -> _Desk:
         now_s = self._journal.now_s(clock_s)

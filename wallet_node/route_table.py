@@ -33,7 +33,8 @@ SIGN_PATH = SIGN_PATHS + "{identifier}"
 class Route(msgspec.Struct, frozen=True):
     """One verb. `function` takes the node, then what it `takes`: the body of a POST, the query of a GET.
 
-    It returns the content of a 200, or (status, content). `answers` describes them, by status.
+    It returns the content of a 200, or (status, content). `answers` describes them, by status. One that
+    is shared is a coroutine: its commit is for whatever is under way. The others find everything durable.
     Those of WIRE_ROUTES take the wire and the body as it came, and return status, content type and bytes.
     """
 
@@ -41,6 +42,7 @@ class Route(msgspec.Struct, frozen=True):
     takes: Any = None
     answers: Mapping[int, Any] = {}
     content_type: str = JSON
+    is_shared: bool = False
 
 
 def _liveness(_: WalletNode) -> Any:
@@ -67,10 +69,13 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/v1/journal/rows"): Route(WalletNode.journal_rows, JournalRows, {200: answers.JournalRows}),
     ("POST", "/v1/keys:derive"): Route(WalletNode.derive, Derivation, {200: answers.Addresses}),
     ("POST", "/v1/payments:sign"): Route(
-        WalletNode.sign_payments, PaymentBatch, {200: answers.PaymentResults}
+        WalletNode.sign_payments_together, PaymentBatch, {200: answers.PaymentResults}, is_shared=True
     ),
     ("POST", "/v1/transactions:sign"): Route(
-        WalletNode.sign_transaction, Transaction, {200: answers.SignedTransaction, 202: answers.Pending}
+        WalletNode.sign_transaction_together,
+        Transaction,
+        {200: answers.SignedTransaction, 202: answers.Pending},
+        is_shared=True,
     ),
     ("POST", "/v1/typed-data:sign"): Route(
         WalletNode.sign_typed_data, TypedData, {200: answers.SignedTypedData, 202: answers.Pending}

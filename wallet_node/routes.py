@@ -1,6 +1,7 @@
 """HTTP as an ASGI application: who asks, what, how much; then the node decides. A verb is one line here.
 
-A verb runs whole before the next one starts: there is one event loop, and its thread alone uses the store.
+There is one event loop, and its thread alone uses the store. A verb runs whole before the next one starts,
+but for those that share a commit: of these many may wait for it, and everything else comes after it.
 """
 
 import logging
@@ -118,11 +119,13 @@ class Application:
             if body is None:
                 return
             query = scope.get("query_string", b"")
+            if not route.is_shared:
+                self.node.settle()
             if (method, path) in WIRE_ROUTES:
                 queries.require_none(query)
                 answer = (*function(body), ())
             else:
-                answer = _answer(method, route, function, body, query)
+                answer = await _answer(method, route, function, body, query)
         except Exception as error:  # whatever it is, the caller gets an answer with a code
             answer = self.refusal(_typed(error))
         await _reply(send, answer)
@@ -187,7 +190,9 @@ def _connection(scope: Scope) -> Connection:
     return connection
 
 
-def _answer(method: str, route: Route, function: Callable[..., Any], body: bytes, query: bytes) -> Answer:
+async def _answer(
+    method: str, route: Route, function: Callable[..., Any], body: bytes, query: bytes
+) -> Answer:
     if route.takes is None:
         queries.require_none(query)
         result = function()
@@ -196,6 +201,8 @@ def _answer(method: str, route: Route, function: Callable[..., Any], body: bytes
     else:
         queries.require_none(query)
         result = function(strict_json.decode(body, route.takes))
+    if route.is_shared:
+        result = await result
     status, content = result if isinstance(result, tuple) else (200, result)
     encoded = msgspec.json.encode(content) if route.content_type == JSON else content.encode()
     return status, route.content_type, encoded, ()

@@ -102,7 +102,9 @@ class Reservations:
         return together(_ADD, rows)
 
     def keep(self) -> None:
-        """Remember what was reserved, once the page is durable; where it is not, drop this object instead."""
+        """Remember what was reserved, for whoever decides next. The journal says where the page is not
+        written after all (`Journal.when_undone`), and then all is forgotten.
+        """
         for key, amount_minor in self._added.items():
             self._windows[key].add(self._hour, amount_minor)
         self._added = {}

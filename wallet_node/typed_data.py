@@ -17,7 +17,7 @@ from contracts.typed_data import PaymentDomain
 from wallet_node import customers
 from wallet_node.customer_proof import AssertionProof
 from wallet_node.deployment import Deployment
-from wallet_node.errors import JournalUnavailable, Refusal, RefusedByNode
+from wallet_node.errors import Refusal, RefusedByNode
 from wallet_node.fields import MAXIMUM_INTEGER, MAXIMUM_PAYMENT_NONCE, identifier_bytes
 from wallet_node.intents import TypedData
 from wallet_node.journal import Journal
@@ -121,11 +121,11 @@ class TypedDataSigner:
         else:
             decided = self._repeated_signing(desk, known)
         if isinstance(decided, Waiting):
-            self._write(desk)
+            self._journal.write(desk.page, desk.now_s)
             return decided
         if isinstance(decided, Disproved):
             refuse(desk, known, decided)
-            self._write(desk)
+            self._journal.write(desk.page, desk.now_s)
             raise RefusedByNode(decided.reasons)
         return self._signed(desk, known, decided)
 
@@ -287,19 +287,11 @@ class TypedDataSigner:
             if known is None:
                 desk.page.changes += desk.reservations.changes()
                 desk.page.changes += desk.view.changes
-        self._write(desk)
-        if decided.is_new and known is None:
-            desk.reservations.keep()
+                desk.reservations.keep()
+        self._journal.write(desk.page, desk.now_s)
         signature = key.sign_digest(hashed)
         verify(key, hashed, signature)
         return SignedTypedData(decided.nonce, signature)
-
-    def _write(self, desk: Desk) -> None:
-        try:
-            self._journal.write(desk.page, desk.now_s)
-        except JournalUnavailable:
-            self._spending.forget()
-            raise
 
 
 _OF_AN_ATTEMPT = ("nonce", "valid_before_s", "deadline_s")

@@ -10,13 +10,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.metadata
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,17 +26,17 @@ from rich.table import Table
 from api.database import migrate
 from contracts.durable import write_durably
 from scripts.bench import postings
+from scripts.bench.machine import machine
 from scripts.bench.whole_path import LOADS, measure_whole_path
 from scripts.chain.anvil import find_anvil
 from scripts.commands.errors import EXPECTED_ERRORS, print_error
 from scripts.country.chain_launch import DEFAULT_PORT, ChainKind, launch_chain
-from scripts.country.institutions import OFFICERS
-from scripts.country.officers import Officer, complete_policy
 from scripts.postgres import server as postgres
 from scripts.supervision.processes import Supervisor
 from scripts.terminal.progress import Steps
 
 MOST_GAS = 17_500
+WALLETS = 1_000
 OUTPUT = Path("build/bench/throughput.json")
 PACKAGES = (
     "coincurve",
@@ -79,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = {
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": " ".join(command),
-        "machine": _machine(),
+        "machine": machine(),
         "versions": _versions(figures),
         "figures": figures,
     }
@@ -90,14 +87,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _signing(steps: Steps) -> dict[str, Any]:
-    from wallet_node.measure import measure_signing
+    from scripts.bench.signer_home import SignerHome
+    from scripts.bench.signer_rates import Effort, measure_home
 
     with steps.step("Signatures"), tempfile.TemporaryDirectory(prefix="florin-bench-") as directory:
-        officers = [Officer.open(Path(directory) / "officers", name) for name in OFFICERS]
-        policy = Path(directory) / "policy.yaml"
-        policy.write_bytes(complete_policy("sandbox-bank", officers))
-        figures = measure_signing(Path(directory) / "home", policy)
-    return {**asdict(figures), "share_of_ceiling": round(figures.share_of_ceiling, 3)}
+        home = SignerHome(Path(directory))
+        node = home.open()
+        home.add_customers(node, WALLETS, lambda _: None)
+        node.close()
+        rates = measure_home(home, Effort(rounds=4, batches=5), ["low_value"])
+    return rates["low_value"].report()
 
 
 def _postings(steps: Steps) -> dict[str, Any]:
@@ -150,27 +149,6 @@ def _versions(figures: dict[str, Any]) -> dict[str, str]:
     return versions
 
 
-def _machine() -> dict[str, Any]:
-    memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(memory_bytes / 2**30, 1),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "load_at_the_end": round(os.getloadavg()[0], 2),
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except FileNotFoundError:
-        return platform.processor()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
-
-
 def _print(console: Console, figures: dict[str, Any]) -> None:
     table = Table(title="Throughput", title_justify="left")
     table.add_column("what")
@@ -179,8 +157,8 @@ def _print(console: Console, figures: dict[str, Any]) -> None:
     signing, postings, gas = figures["signing"], figures["postings"], figures["gas"]
     table.add_row(
         "signatures/s, one core, beside bare coincurve",
-        f"{signing['payments_per_s']:,.0f}",
-        f"{signing['bare_signatures_per_s']:,.0f}",
+        f"{signing['best_per_s']:,}",
+        f"{signing['bare_coincurve_per_s']:,}",
         f"{signing['share_of_ceiling']:.0%}",
     )
     table.add_row(

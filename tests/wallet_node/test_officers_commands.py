@@ -67,13 +67,13 @@ def bank(tmp_path: Path) -> Iterator[Bank]:
     data = tmp_path / "country"
     home = InstitutionHome(DataDirectory(data), PAYING_BANK)
     home.directory.mkdir(parents=True)
+    node = NodeProcess.make(tmp_path)
+    node.home = home.node_home
+    node.prepare()
     keys = [{"name": officer.name, "key": officer.policy_key} for officer in home.officers()]
     home.policy_file.write_bytes(
         complete(TEMPLATE, [msgspec.convert(each, policy_file.Officer) for each in keys])
     )
-    node = NodeProcess.make(tmp_path)
-    node.home = home.node_home
-    node.prepare()
     node.policy = str(home.policy_file)
     node.listen = [f"officers=unix:{home.officers_socket}"]
     api = node.start()

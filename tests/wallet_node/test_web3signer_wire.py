@@ -548,7 +548,7 @@ def test_methods_of_a_chain_are_not_found(wire: Web3SignerWire) -> None:
         (b'{"jsonrpc":"2.0","jsonrpc":"2.0","id":1,"method":"eth_accounts"}', -32700),
         (b'{"jsonrpc":"2.0","id":1.5,"method":"eth_accounts"}', -32700),
         (b"\xff", -32700),
-        (b'{"jsonrpc":"2.0","id":1,"method":"\\ud800"}', -32700),
+        (b'{"jsonrpc":"2.0","id":1,"method":"\\ud800"}', -32700),  # half a character
         (b"[" * 5000, -32700),
         (b"1", -32600),
         (b"null", -32600),
