@@ -27,14 +27,14 @@ from scripts.bench.signer_home import SignerHome
 from scripts.bench.signer_process import Latencies, NodeProcess
 from scripts.bench.signer_rates import BATCH, Effort, Rate, Way, eth_account, measure_home
 from scripts.terminal.output import output_console
-from scripts.terminal.progress import Advance, Steps
+from scripts.terminal.progress import Steps
 
 OUTPUT = Path("build/bench/signer.json")
 FEW_WALLETS, MANY_WALLETS = 10_000, 1_000_000
 SINGLE_PER_S = 500
 PACKAGES = ("coincurve", "cryptography", "eth-account", "httptools", "msgspec", "safe-pysha3", "uvicorn")
 
-_TRIES = 3
+_WARMING_UP = 200
 _PAYERS_FOR_MEMORY = 100_000  # more than any of the node's caches holds
 _RATES: dict[Way, tuple[str, float | None, float | None]] = {  # title, bar, aim
     "low_value": ("low-value rule, keys cached", 8_000, 15_000),
@@ -96,10 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--wallets", type=int, default=MANY_WALLETS, help="of the large home")
-    parser.add_argument("--few-wallets", type=int, default=FEW_WALLETS, help="of the small one")
+    parser.add_argument("--few-wallets", type=int, default=FEW_WALLETS, help="of the small one; 0 for none")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, default=10, help=f"of {BATCH} payments, a round")
     parser.add_argument("--single-s", type=int, default=10, help="how long single payments are sent")
+    parser.add_argument("--tries", type=int, default=3, help="to meet the bar of single payments")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args(arguments)
     effort, console = Effort(options.rounds, options.batches), Console(stderr=True)
@@ -107,8 +108,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with Steps(console) as steps:
         with steps.step("eth-account"):
             beside = eth_account()
-        for count in (options.few_wallets, options.wallets):
-            found.append(_measure(steps, count, effort, options.single_s))
+        for count in filter(None, (options.few_wallets, options.wallets)):
+            found.append(_measure(steps, count, effort, options.single_s, options.tries))
             loads.append(os.getloadavg()[0])
     lines = {f"{figures.wallets:,} wallets": figures.lines() for figures in found}
     is_met = all(line.is_met is not False for of_home in lines.values() for line in of_home)
@@ -132,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if is_met else 1
 
 
-def _measure(steps: Steps, count: int, effort: Effort, single_s: int) -> HomeFigures:
+def _measure(steps: Steps, count: int, effort: Effort, single_s: int, tries: int) -> HomeFigures:
     figures = HomeFigures(count)
     with tempfile.TemporaryDirectory(prefix="florin-bench-") as name:
         directory = Path(name)
@@ -141,9 +142,13 @@ def _measure(steps: Steps, count: int, effort: Effort, single_s: int) -> HomeFig
             node = home.open()
             home.add_customers(node, count, advance)
             node.close()
-        with steps.step("Single payments", _TRIES) as advance, NodeProcess(home, directory) as process:
+        with steps.step("Single payments", tries) as advance, NodeProcess(home, directory) as process:
             figures.ready_s.append(process.ready_s)
-            figures.single = _singles(process, home, SINGLE_PER_S * single_s, advance)
+            process.sign(home.request([payer]) for payer in home.some(home.wallets, _WARMING_UP))
+            while len(figures.single) < tries and not _is_met(figures.single):
+                bodies = [home.request(home.some(home.wallets, 1)) for _ in range(SINGLE_PER_S * single_s)]
+                figures.single.append(process.pay_one_by_one(bodies, SINGLE_PER_S))
+                advance(1)
         payers = home.some(home.wallets, _PAYERS_FOR_MEMORY)
         with steps.step("Memory", len(payers)) as advance, NodeProcess(home, directory) as process:
             figures.ready_s.append(process.ready_s)
@@ -157,15 +162,9 @@ def _measure(steps: Steps, count: int, effort: Effort, single_s: int) -> HomeFig
     return figures
 
 
-def _singles(process: NodeProcess, home: SignerHome, count: int, advance: Advance) -> list[Latencies]:
-    """Single payments of wallets drawn at random; again where the machine was busy with something else."""
-    process.sign(home.request([payer]) for payer in home.some(home.wallets, SINGLE_PER_S))
-    found: list[Latencies] = []
-    while len(found) < _TRIES and not (found and found[-1].p99_ms <= _MOST_P99_MS):
-        payers = [home.some(home.wallets, 1) for _ in range(count)]
-        found.append(process.pay_one_by_one([home.request(payer) for payer in payers], SINGLE_PER_S))
-        advance(1)
-    return found
+def _is_met(single: Sequence[Latencies]) -> bool:
+    """Another try is for a machine that was busy with something else."""
+    return any(each.p99_ms <= _MOST_P99_MS for each in single)
 
 
 def _ceiling(found: Sequence[HomeFigures]) -> int:

@@ -31,7 +31,7 @@ WAYS: Sequence[Way] = get_args(Way)
 
 BATCH = 500
 _PROOFS: Mapping[Way, Proof] = {"low_value": "none", "assertion": "assertion", "mandate": "mandate"}
-_ETH_ACCOUNT_SIGNATURES = 500
+_ETH_ACCOUNT_SIGNATURES = 200
 
 
 @dataclass(frozen=True, slots=True)
