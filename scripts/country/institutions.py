@@ -165,14 +165,23 @@ class InstitutionHome:
         """The name of its database on a server of the country's own; its roles are named after it."""
         return self.plan.slug.replace("-", "_")
 
+    def write_policy(self) -> None:
+        """Makes the node's first policy where it is missing.
+
+        One after the other: two threads that make msgspec look at the same types for the first time can end
+        the process.
+        """
+        self.node_home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.policy_file.exists():
+            policy = complete_policy(self.plan.policy, self.officers())
+            write_durably(self.policy_file, policy, mode=0o600)
+
     def make_keys(self) -> dict[str, str]:
         """Makes the node's seed, named keys and policy where they are missing; the addresses by name."""
         self.node_home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.passphrase_file.exists():
             write_durably(self.passphrase_file, secrets.token_urlsafe(32).encode(), mode=0o600)
-        if not self.policy_file.exists():
-            policy = complete_policy(self.plan.policy, self.officers())
-            write_durably(self.policy_file, policy, mode=0o600)
+        self.write_policy()
         answer = self._run_node("init", "--keys", ",".join(self.plan.keys))
         keys: dict[str, str] = msgspec.json.decode(answer)["keys"]
         return keys

@@ -103,6 +103,8 @@ class CountryStart:
         chain = choose_chain(self._data, chain)
         if chain not in LOCAL_KINDS:
             genesis_of(chain)  # nothing is worth starting without it
+        for home in self._homes.values():
+            home.write_policy()
         with ThreadPoolExecutor(len(INSTITUTIONS) + 1) as threads:
             databases = threads.submit(self._start_databases)
             with self._steps.step("Keys", len(INSTITUTIONS)) as advance:

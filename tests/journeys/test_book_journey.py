@@ -355,6 +355,7 @@ def set_back(journal: Path, length: int) -> None:
         run(f"DELETE FROM {table} WHERE sequence > ?", (length,))
     run("DELETE FROM subtrees WHERE (place + 1) * (1 << (8 * level)) > ?", (length,))
     run("DELETE FROM signers WHERE number NOT IN (SELECT signer FROM intents WHERE signer IS NOT NULL)")
+    run("DELETE FROM domains WHERE domain NOT IN (SELECT domain FROM signers)")
     run("UPDATE signers SET last_nonce = (SELECT max(nonce) FROM intents WHERE signer = number)")
     ((entry,),) = run("SELECT entry FROM journal WHERE sequence = ?", (length,))
     run(
