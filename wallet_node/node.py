@@ -37,7 +37,8 @@ from wallet_node.mandates import MandateRegistrations, MandateRevocations
 from wallet_node.nonces import TRANSACTION, KnownIntent, Space
 from wallet_node.officers_desk import Done, OfficersDesk, OfficerStatement, Waiting, proposal
 from wallet_node.payments import Answer as PaymentAnswer
-from wallet_node.payments import PaymentSigner, Refused, Signed, answer_fields
+from wallet_node.payments import PaymentSigner, Signed, answer_fields
+from wallet_node.payments_desk import Refused
 from wallet_node.policy import Policy
 from wallet_node.repairs import GapRepairer
 from wallet_node.signing import public_key, self_test

@@ -59,7 +59,7 @@ class Content(msgspec.Struct, frozen=True, array_like=True, gc=False):
     calldata_hash: bytes = b""
 
 
-class KnownIntent(msgspec.Struct):
+class KnownIntent(msgspec.Struct, gc=False):
     """An id that the node has already given a nonce, and every attempt at it, oldest first.
 
     `repairs` are the fees of each transfer of nothing that was signed under the same nonce, `repaired_by` the
@@ -87,7 +87,7 @@ class RefusedIntent(msgspec.Struct, frozen=True):
 Known = KnownIntent | RefusedIntent
 
 
-class Signing(msgspec.Struct, frozen=True):
+class Signing(msgspec.Struct, frozen=True, gc=False):
     """Sign under `nonce` with these terms; `is_new` when the attempt must be journaled first."""
 
     nonce: int

@@ -1,5 +1,6 @@
 """The life of the serving process: its endpoints, signals, and the end."""
 
+import gc
 import logging
 import os
 import socket
@@ -78,7 +79,14 @@ def serve(application: Application, named: Sequence[Endpoint], certificates: Pat
                 bound = TlsEndpoint(endpoint.caller, endpoint.host, listening.getsockname()[1])
                 listeners.append(Listener(bound, listening, application, certificates=identity))
             _log.info("listening: %s", listeners[-1].endpoint)
+        leave_to_stay()
         NodeServer(application, listeners).run()
+
+
+def leave_to_stay() -> None:
+    """What has been loaded is never garbage: the collector need not go over it while somebody waits."""
+    gc.collect()
+    gc.freeze()
 
 
 def _identity(named: Sequence[Endpoint], certificates: Path | None) -> ServerCertificates | None:

@@ -23,6 +23,7 @@ from scripts.bench.signer_home import CHAIN_ID, CONTRACT, DOMAIN_NAME, Proof, Si
 from wallet_node import strict_json
 from wallet_node.intents import PaymentBatch
 from wallet_node.node import WalletNode
+from wallet_node.serving import leave_to_stay
 from wallet_node.signing import require_backends
 
 Way = Literal["low_value", "cold_keys", "assertion", "mandate"]
@@ -93,6 +94,7 @@ def measure(node: WalletNode, rounds: Iterable[list[bytes]]) -> Rate:
 def measure_home(home: SignerHome, effort: Effort, ways: Sequence[Way] = WAYS) -> dict[Way, Rate]:
     """These ways of paying, in a node that was just opened."""
     node = home.open()
+    leave_to_stay()
     try:
         rates: dict[Way, Rate] = {}
         if "cold_keys" in ways:
