@@ -5,7 +5,6 @@ from typing import Any
 import msgspec
 
 from contracts.customer_approvals import NO_CREDENTIAL, Credential
-from contracts.typed_data import PaymentDomain
 from wallet_node import customers
 from wallet_node.addresses import checksummed
 from wallet_node.credential_changes import (
@@ -112,7 +111,7 @@ class Consent:
         wallets = {address for each in request.mandates if (address := _bytes(each.payer))}
         ids = [identifier_bytes(each.mandate_id) for each in request.mandates]
         view = customers.load(self._store, now_s, wallets, ids)
-        terms = ProofTerms.of(policy, _separator(deployment))
+        terms = ProofTerms.of(policy, deployment.domain.separator)
         page = Page()
         answers = [self._register(page, view, terms, each) for each in request.mandates]
         page.changes += view.changes
@@ -184,7 +183,7 @@ class Consent:
         page = Page()
         decided: ChangeAccepted | Disproved | Waiting
         if request.approval is not None:
-            terms = ProofTerms.of(policy, _separator(deployment))
+            terms = ProofTerms.of(policy, deployment.domain.separator)
             if terms is None:
                 detail = "the policy names no customer_proof, so no approval can be judged"
                 raise RefusedByNode((Refusal("ProofNotExpected", detail),))
@@ -268,10 +267,6 @@ def _changed(accepted: ChangeAccepted, view: CustomerView, is_by_customer: bool)
         unbound = view.credentials_of(change.wallet)[change.unbind].credential.struct_hash()
     bound = NO_CREDENTIAL if change.bind is None else change.bind.struct_hash()
     return CredentialChanged(change.wallet, bound, unbound, "credential" if is_by_customer else "quorum")
-
-
-def _separator(deployment: Deployment) -> bytes:
-    return PaymentDomain(deployment.domain_name, deployment.chain_id, deployment.contract).separator
 
 
 def _bytes(address: str) -> bytes:

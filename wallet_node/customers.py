@@ -125,6 +125,8 @@ def load(
 ) -> CustomerView:
     """The credentials of these wallets and these mandates; what is not known is not in it."""
     view = CustomerView(now_s, {wallet: {} for wallet in wallets})
+    if not wallets and not mandate_ids:
+        return view
     for part in _parts(wallets):
         for wallet, *members, is_first, is_bound, sign_count in store.query_in(_CREDENTIALS, part):
             kept = KeptCredential(Credential(*members), bool(is_first), bool(is_bound), sign_count)

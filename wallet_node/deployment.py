@@ -7,10 +7,12 @@ cannot have payments signed for another chain or contract.
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
+from contracts.typed_data import PaymentDomain
 from wallet_node import strict_json
 from wallet_node.errors import AlreadyBound, MalformedRequest, NotBound, WrongDeployment
 from wallet_node.fields import Address, ChainId, DomainName, address_bytes
@@ -31,7 +33,7 @@ class Binding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     notary: Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Deployment:
     """Where this node's signatures are good."""
 
@@ -39,6 +41,11 @@ class Deployment:
     contract: bytes
     domain_name: str
     notary: bytes = b""
+
+    @cached_property
+    def domain(self) -> PaymentDomain:
+        """EIP-712's domain of everything that is signed for the currency."""
+        return PaymentDomain(self.domain_name, self.chain_id, self.contract)
 
     def target(self, address: bytes) -> str:
         """What a policy calls the contract at an address: `currency`, `notary`, or `other`."""

@@ -7,7 +7,6 @@ the same request for ever, and one with a later time a later attempt.
 import hashlib
 import uuid
 
-from contracts.typed_data import PaymentDomain
 from wallet_node.deployment import Deployment
 from wallet_node.errors import UnknownTypedData
 from wallet_node.fields import address_bytes
@@ -49,7 +48,7 @@ def typed_data_request(intent: TypedIntent, deployment: Deployment) -> TypedData
     What has a random nonce has one attempt: its times are in the id.
     """
     use, until_s = nonce_use(intent), valid_until_s(intent)
-    domain = PaymentDomain(deployment.domain_name, deployment.chain_id, deployment.contract)
+    domain = deployment.domain
     counted = b"" if use.counted is None else use.counted.to_bytes(8, "big")
     content = b"".join((signer(intent), content_hash(intent, domain.separator), counted))
     attempt = 1 if use.counted is None or until_s is None else _attempt(until_s)

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.typed_data import PaymentDomain, payment_digest
+from contracts.typed_data import payment_digest
 from wallet_node.deployment import Deployment
 from wallet_node.errors import Refusal
 from wallet_node.fields import MAXIMUM_PAYMENT_NONCE
@@ -104,7 +104,7 @@ class PaymentSigner:
         looking = {address for address, payer in payers.items() if payer.looks_at_payee}
         payees = {each.content.counterparty for each in asked if each.content.signer in looking}
         space = Space(deployment.chain_id, deployment.contract, PAYMENT)
-        separator = PaymentDomain(deployment.domain_name, deployment.chain_id, deployment.contract).separator
+        separator = deployment.domain.separator
         return Desk(
             asked=asked,
             policy=policy,

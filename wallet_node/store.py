@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from importlib.resources import files
 from itertools import chain
 from pathlib import Path
@@ -103,8 +104,9 @@ class Store:
 
     def insert(self, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """`INSERT INTO <into>` of all `rows`, many rows a statement."""
-        for statement, parameters in together(f"INSERT INTO {into} VALUES #", rows):  # noqa: S608
-            self.connection.executemany(statement, parameters)
+        if rows:
+            for statement, parameters in together(f"INSERT INTO {into} VALUES #", rows):  # noqa: S608
+                self.connection.executemany(statement, parameters)
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """All rows of one SELECT."""
@@ -123,17 +125,22 @@ def together(statement: str, rows: Sequence[tuple[Any, ...]]) -> Changes:
     """A statement whose `#` stands for a row of values, made into statements for many rows each."""
     if not rows:
         return []
-    one = "(" + ",".join("?" * len(rows[0])) + ")"
+    width = len(rows[0])
+    changes: Changes = []
     alone = len(rows) - len(rows) % _ROWS_A_STATEMENT
-    many = [
-        tuple(chain.from_iterable(rows[at : at + _ROWS_A_STATEMENT]))
-        for at in range(0, alone, _ROWS_A_STATEMENT)
-    ]
-    every = (
-        (statement.replace("#", ",".join([one] * _ROWS_A_STATEMENT)), many),
-        (statement.replace("#", one), rows[alone:]),
-    )
-    return [(text, parameters) for text, parameters in every if parameters]
+    if alone:
+        parts = (rows[at : at + _ROWS_A_STATEMENT] for at in range(0, alone, _ROWS_A_STATEMENT))
+        many = [tuple(chain.from_iterable(part)) for part in parts]
+        changes.append((_of_rows(statement, width, _ROWS_A_STATEMENT), many))
+    if alone < len(rows):
+        changes.append((_of_rows(statement, width, 1), rows[alone:]))
+    return changes
+
+
+@lru_cache(maxsize=64)
+def _of_rows(statement: str, width: int, count: int) -> str:
+    one = "(" + ",".join("?" * width) + ")"
+    return statement.replace("#", ",".join([one] * count))
 
 
 def _require_version(version: int) -> None:

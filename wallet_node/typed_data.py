@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from contracts.batch import unpack_fan_out
-from contracts.typed_data import PaymentDomain
 from wallet_node import customers
 from wallet_node.customer_proof import AssertionProof
 from wallet_node.deployment import Deployment
@@ -132,7 +131,7 @@ class TypedDataSigner:
     def _load(self, asked: TypedData, deployment: Deployment, policy: Policy, clock_s: int) -> Desk:
         now_s = self._journal.now_s(clock_s)
         intent, by = asked.intent, signer(asked.intent)
-        separator = PaymentDomain(deployment.domain_name, deployment.chain_id, deployment.contract).separator
+        separator = deployment.domain.separator
         use, moved, until_s = nonce_use(intent), movements(intent), valid_until_s(intent)
         role, key = self._signer(by)
         shared, for_each_wallet = policy.payment_caps(role) if key is not None else ((), ())

@@ -18,7 +18,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 
-from contracts.typed_data import PaymentDomain
 from wallet_node import strict_json
 from wallet_node.deployment import Deployment
 from wallet_node.errors import (
@@ -206,7 +205,7 @@ class Web3SignerWire:
         deployment = self._node.deployment
         asked = parse_transaction(params[0], deployment.chain_id)
         key = self._key_of(asked.sender)
-        listed = listed_accounts(asked, deployment.target(asked.to), _domain(deployment).separator)
+        listed = listed_accounts(asked, deployment.target(asked.to), deployment.domain.separator)
         intent = transaction_intent(asked, key, deployment.chain_id, listed)
         self._require_nonce(TRANSACTION, intent.transaction_id, asked.sender, asked.nonce)
         signed = self._node.sign_transaction(intent)
@@ -219,7 +218,7 @@ class Web3SignerWire:
         if not isinstance(params, list) or len(params) != 2 or not _is_address(params[0]):
             raise MalformedRequest("eth_signTypedData has two parameters, an address and a document")
         deployment, signed_by = self._node.deployment, address_bytes(params[0].lower())
-        intent = parse_document(read_document(params[1]), _domain(deployment), signed_by)
+        intent = parse_document(read_document(params[1]), deployment.domain, signed_by)
         if isinstance(intent, PaymentDocument):
             signature = self._sign_payment(intent, deployment, signed_by)
         else:
@@ -297,10 +296,6 @@ class Web3SignerWire:
     def reload_status(self, _: bytes) -> Answer:
         """Whether a reload is under way: never."""
         return 200, _JSON, b'{"status":"idle"}'
-
-
-def _domain(deployment: Deployment) -> PaymentDomain:
-    return PaymentDomain(deployment.domain_name, deployment.chain_id, deployment.contract)
 
 
 def _pending(what: str, fields: Mapping[str, Any]) -> ApprovalPending:
