@@ -17,7 +17,7 @@ from wallet_node import strict_json
 from wallet_node.errors import AlreadyBound, MalformedRequest, NotBound, WrongDeployment
 from wallet_node.fields import Address, ChainId, DomainName, address_bytes
 from wallet_node.keystore.disk import sync_directory
-from wallet_node.policy import OTHER
+from wallet_node.policy.policy import OTHER
 from wallet_node.store import Store
 
 _FILE = "binding.json"

@@ -22,8 +22,10 @@ from pathlib import Path
 
 import msgspec
 
-from wallet_node import custody_commands, endpoints, hardening
+from wallet_node import hardening
+from wallet_node.commands import custody as custody_commands
 from wallet_node.errors import WalletNodeError
+from wallet_node.transport import endpoints
 
 _log = logging.getLogger("wallet_node")
 
@@ -71,11 +73,11 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> int:
     from wallet_node.callers import declared
     from wallet_node.keystore.custody import unlock_home
+    from wallet_node.keystore.signatures import require_backends
     from wallet_node.node import WalletNode
-    from wallet_node.policy import Policy
-    from wallet_node.routes import Application
-    from wallet_node.serving import serve
-    from wallet_node.signing import require_backends
+    from wallet_node.policy.policy import Policy
+    from wallet_node.transport.routes import Application
+    from wallet_node.transport.serving import serve
 
     require_backends()
     home: Path = options.home
@@ -123,7 +125,7 @@ def _bind(options: argparse.Namespace) -> int:
 
 
 def _verify_journal(options: argparse.Namespace) -> int:
-    from wallet_node.verification import parse_anchor, verify_file
+    from wallet_node.journal.verification import parse_anchor, verify_file
 
     anchors = dict(map(parse_anchor, options.anchor))
     verified = verify_file(options.home / "journal.sqlite3", anchors)

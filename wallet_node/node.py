@@ -7,16 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from wallet_node import policy_change, typed_data
 from wallet_node.addresses import checksummed
-from wallet_node.calls import SignedTransaction, TransactionSigner
-from wallet_node.consent import Consent
-from wallet_node.credential_changes import CredentialChangeRequest
+from wallet_node.customers.consent import Consent
+from wallet_node.customers.credential_changes import CredentialChangeRequest
+from wallet_node.customers.mandates import MandateRegistrations, MandateRevocations
 from wallet_node.deployment import BoundDeployment, Deployment
 from wallet_node.errors import Refusal, RefusedByNode, SignatureCheckFailed
-from wallet_node.explaining import Explainer
 from wallet_node.fields import address_bytes, identifier_bytes
-from wallet_node.intents import (
+from wallet_node.intents.requests import (
     Derivation,
     ExplainRequest,
     JournalConsistency,
@@ -28,23 +26,26 @@ from wallet_node.intents import (
     Transaction,
     TypedData,
 )
-from wallet_node.journal import Journal
-from wallet_node.journal_group import JournalGroup
-from wallet_node.journal_pages import Page
+from wallet_node.journal.group import JournalGroup
+from wallet_node.journal.journal import Journal
+from wallet_node.journal.nonces import TRANSACTION, KnownIntent, Space
+from wallet_node.journal.pages import Page
 from wallet_node.keystore.file_provider import FileKeyProvider
 from wallet_node.keystore.files import Secrets
-from wallet_node.mandates import MandateRegistrations, MandateRevocations
-from wallet_node.nonces import TRANSACTION, KnownIntent, Space
-from wallet_node.officers_desk import Done, OfficersDesk, OfficerStatement, Waiting, proposal
-from wallet_node.payments import Answer as PaymentAnswer
-from wallet_node.payments import PaymentSigner, Signed, answer_fields
-from wallet_node.payments_desk import Refused
-from wallet_node.policy import Policy
-from wallet_node.repairs import GapRepairer
-from wallet_node.signing import public_key, self_test
-from wallet_node.spending import Spending
+from wallet_node.keystore.signatures import public_key, self_test
+from wallet_node.officers.desk import Done, OfficersDesk, OfficerStatement, Waiting, proposal
+from wallet_node.policy import change as policy_change
+from wallet_node.policy.policy import Policy
+from wallet_node.policy.spending import Spending
+from wallet_node.signers import typed_data
+from wallet_node.signers.explaining import Explainer
+from wallet_node.signers.payments import Answer as PaymentAnswer
+from wallet_node.signers.payments import PaymentSigner, Signed, answer_fields
+from wallet_node.signers.payments_desk import Refused
+from wallet_node.signers.repairs import GapRepairer
+from wallet_node.signers.transactions import SignedTransaction, TransactionSigner
+from wallet_node.signers.typed_data import SignedTypedData, TypedDataSigner
 from wallet_node.store import Store
-from wallet_node.typed_data import SignedTypedData, TypedDataSigner
 
 Answer = dict[str, Any]
 _ACCEPTED = 202

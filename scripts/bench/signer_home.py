@@ -21,13 +21,13 @@ from scripts.country.authenticator import SoftwareAuthenticator
 from scripts.country.institutions import OFFICERS
 from scripts.country.officers import Officer, complete_policy
 from wallet_node import strict_json
+from wallet_node.customers.mandates import MandateRegistrations
 from wallet_node.deployment import Binding, bind
-from wallet_node.intents import Derivation
+from wallet_node.intents.requests import Derivation
 from wallet_node.keystore.envelopes import KeyDerivation
 from wallet_node.keystore.files import create, unlock
-from wallet_node.mandates import MandateRegistrations
 from wallet_node.node import WalletNode
-from wallet_node.policy import Policy
+from wallet_node.policy.policy import Policy
 
 CHAIN_ID = 31_337
 CONTRACT = bytes.fromhex("c0" * 20)

@@ -21,10 +21,10 @@ from eth_account import Account
 from contracts.typed_data import PaymentDomain, payment_typed_data
 from scripts.bench.signer_home import CHAIN_ID, CONTRACT, DOMAIN_NAME, Proof, SignerHome
 from wallet_node import strict_json
-from wallet_node.intents import PaymentBatch
+from wallet_node.intents.requests import PaymentBatch
+from wallet_node.keystore.signatures import require_backends
 from wallet_node.node import WalletNode
-from wallet_node.serving import leave_to_stay
-from wallet_node.signing import require_backends
+from wallet_node.transport.serving import leave_to_stay
 
 Way = Literal["low_value", "cold_keys", "assertion", "mandate"]
 WAYS: Sequence[Way] = get_args(Way)

@@ -21,8 +21,8 @@ from contracts.notary import LEDGER_LOG, SIGNER_LOG, Anchored, decode_notary_log
 from scripts.books.chain_replay import BLOCKS_IN_ONE_CALL
 from scripts.books.reading import Connection
 from wallet_node.errors import JournalBroken, JournalUnavailable, StoreOfOtherVersion
+from wallet_node.journal.verification import verify
 from wallet_node.store import Store
-from wallet_node.verification import verify
 
 LEDGER_CHECK = "ledger is what was anchored"
 SIGNER_CHECK = "signer's journal is what was anchored"

@@ -27,7 +27,7 @@ from scripts.country.quorum import NodeRefused, OfficersDesk, Operation
 from scripts.country.secret_file import SecretUnusable
 from scripts.terminal.output import output_console
 from wallet_node.errors import WalletNodeError
-from wallet_node.verification import parse_anchor, verify_file
+from wallet_node.journal.verification import parse_anchor, verify_file
 
 _SHOWN_APART = ("says", "movements", "movements_in_all", "source")
 _LONGEST_FIELD = 400

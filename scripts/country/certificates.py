@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from contracts.durable import write_durably
-from wallet_node.endpoints import AUTHORITY, IDENTITY
+from wallet_node.transport.endpoints import AUTHORITY, IDENTITY
 
 SERVER_NAME = "wallet-node"
 _CALLER = re.compile(r"[a-z][a-z0-9_-]{0,31}")

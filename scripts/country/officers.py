@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.base64url import encode
 from scripts.country.secret_file import read_or_make_secret
-from wallet_node import policy_file
-from wallet_node.policy_template import complete
+from wallet_node.policy import file as policy_file
+from wallet_node.policy.template import complete
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 

@@ -22,7 +22,7 @@ from contracts.base64url import encode
 from scripts.country.data_directory import DataDirectory
 from scripts.country.institutions import INSTITUTIONS, InstitutionHome
 from scripts.country.officers import Officer
-from wallet_node.approvals import APPROVE, WITHDRAW, message
+from wallet_node.officers.approvals import APPROVE, WITHDRAW, message
 
 logger = logging.getLogger(__name__)
 

@@ -53,7 +53,7 @@ from tests.journeys.country_process import Counters, CountryProcess, florin
 from tests.journeys.expectations import expect_balances, orders_of
 from tests.journeys.oracle import Fate, Terms, foretell
 from tests.journeys.visitor import Visitor, field
-from wallet_node.journal_entries import decode
+from wallet_node.journal.entries import decode
 
 SIZE = SampleSize(customers=20, orders=40)
 FINAL_BY_HAND = re.compile(  # within one item of the list

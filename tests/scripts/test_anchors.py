@@ -36,12 +36,12 @@ from scripts.books.anchors import (
     own_anchors,
     signer_differences,
 )
-from wallet_node.journal import Journal
-from wallet_node.journal_entries import TransactionSigned
-from wallet_node.journal_pages import Page, Row
-from wallet_node.nonces import Content, Fees, Space
+from wallet_node.journal.entries import TransactionSigned
+from wallet_node.journal.journal import Journal
+from wallet_node.journal.nonces import Content, Fees, Space
+from wallet_node.journal.pages import Page, Row
+from wallet_node.journal.verification import verify
 from wallet_node.store import Store
-from wallet_node.verification import verify
 
 BANK, SUCCESSOR, OTHER_BANK, ISSUER, GOVERNOR = (bytes([number]) * 20 for number in range(1, 6))
 LEAVES = [leaf_hash(bytes([number])) for number in range(40)]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from contracts.batch import Entry, Record, pack, pack_fan_out, pack_grouped
 from contracts.call_reading import Function, Parameter, functions_of
 from contracts.settlement import CyclePayment, net_positions, pack_payments, pack_positions
-from wallet_node.call_movements import readable_signatures
-from wallet_node.movements import CURRENCY, NOTARY, SETTLEMENT, TRADES
+from wallet_node.intents.call_movements import readable_signatures
+from wallet_node.intents.movements import CURRENCY, NOTARY, SETTLEMENT, TRADES
 
 ARTIFACTS = {
     CURRENCY: ("DigitalCurrency", "Administration"),

@@ -22,12 +22,12 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 from node_builders import VALID_BEFORE_S, Home, batch, customers, payment, sign, sign_one, transaction  # noqa: E402
 
-from wallet_node.journal_entries import PaymentSigned  # noqa: E402
-from wallet_node.journal_group import JournalGroup  # noqa: E402
-from wallet_node.journal_pages import Page, Row  # noqa: E402
+from wallet_node.journal.entries import PaymentSigned  # noqa: E402
+from wallet_node.journal.group import JournalGroup  # noqa: E402
+from wallet_node.journal.nonces import PAYMENT, Content, KnownIntent, PaymentTerms, Space  # noqa: E402
+from wallet_node.journal.pages import Page, Row  # noqa: E402
+from wallet_node.journal.verification import verify  # noqa: E402
 from wallet_node.node import WalletNode  # noqa: E402
-from wallet_node.nonces import PAYMENT, Content, KnownIntent, PaymentTerms, Space  # noqa: E402
-from wallet_node.verification import verify  # noqa: E402
 
 OWN_CODE = ("/wallet_node/", "/contracts/")
 ROWS_BEFORE = 1

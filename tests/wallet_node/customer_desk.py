@@ -13,21 +13,16 @@ from contracts.customer_approvals import (
     PaymentApproval,
 )
 from contracts.typed_data import PaymentDomain
-from wallet_node.credential_changes import (
+from wallet_node.customer_proof import AssertionProof, MandateProof, Proof
+from wallet_node.customers.credential_changes import (
     ChangeAccepted,
     ParsedChange,
     bind_at_creation,
     decide_change,
     decide_change_by_quorum,
 )
-from wallet_node.customer_proof import AssertionProof, MandateProof, Proof
-from wallet_node.customers import CustomerView, load
-from wallet_node.journal import Journal
-from wallet_node.journal_entries import MandateRevoked
-from wallet_node.journal_pages import Page, Row
-from wallet_node.mandates import MandateRegistration, Period
-from wallet_node.nonces import Content
-from wallet_node.proof_decisions import (
+from wallet_node.customers.mandates import MandateRegistration, Period
+from wallet_node.customers.proof_decisions import (
     Disproved,
     MandateAccepted,
     ProofTerms,
@@ -38,6 +33,11 @@ from wallet_node.proof_decisions import (
     decide_mandate_registration,
     decide_proof,
 )
+from wallet_node.customers.view import CustomerView, load
+from wallet_node.journal.entries import MandateRevoked
+from wallet_node.journal.journal import Journal
+from wallet_node.journal.nonces import Content
+from wallet_node.journal.pages import Page, Row
 from wallet_node.store import Store
 
 NOW_S = 1_800_000_000

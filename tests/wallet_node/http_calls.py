@@ -6,7 +6,7 @@ from typing import Any
 
 from wallet_node.callers import Peer
 from wallet_node.node import WalletNode
-from wallet_node.routes import Application, Connection
+from wallet_node.transport.routes import Application, Connection
 
 
 async def call(

@@ -4,8 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from wallet_node.journal import Journal
-from wallet_node.journal_entries import (
+from wallet_node.journal.entries import (
     AttemptRefused,
     CredentialBound,
     CredentialChanged,
@@ -23,8 +22,18 @@ from wallet_node.journal_entries import (
     TransactionSigned,
     TypedDataSigned,
 )
-from wallet_node.journal_pages import Page, Row
-from wallet_node.nonces import AUTHORIZATION, PAYMENT, PERMIT, TRANSACTION, Content, Fees, PaymentTerms, Space
+from wallet_node.journal.journal import Journal
+from wallet_node.journal.nonces import (
+    AUTHORIZATION,
+    PAYMENT,
+    PERMIT,
+    TRANSACTION,
+    Content,
+    Fees,
+    PaymentTerms,
+    Space,
+)
+from wallet_node.journal.pages import Page, Row
 from wallet_node.store import Store
 
 POLICY, NEXT_POLICY = b"policy", b"another policy"

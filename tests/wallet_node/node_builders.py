@@ -12,11 +12,11 @@ from typing import Any
 from contracts.typed_data import PaymentDomain
 from wallet_node import strict_json
 from wallet_node.deployment import Binding, bind
-from wallet_node.intents import Derivation, PaymentBatch, Transaction
+from wallet_node.intents.requests import Derivation, PaymentBatch, Transaction
 from wallet_node.keystore.files import Secrets
 from wallet_node.keystore.software_key import SoftwareKey
 from wallet_node.node import WalletNode
-from wallet_node.policy import Policy
+from wallet_node.policy.policy import Policy
 
 CHAIN_ID = 131_277_322_940_537
 CONTRACT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"

@@ -5,9 +5,9 @@ from typing import Any
 from policy_builders import OFFICERS, officer_key
 
 from contracts.base64url import encode
-from wallet_node.approvals import APPROVE, WITHDRAW, message
 from wallet_node.node import WalletNode
-from wallet_node.officers_desk import OfficerStatement
+from wallet_node.officers.approvals import APPROVE, WITHDRAW, message
+from wallet_node.officers.desk import OfficerStatement
 
 
 def statement(

@@ -10,11 +10,18 @@ from pathlib import Path
 from uvicorn.server import ServerState
 
 from scripts.country.certificates import make_certificates
-from wallet_node.endpoints import AUTHORITY, IDENTITY, Endpoint, ServerCertificates, TlsEndpoint, listen
-from wallet_node.limits import ConnectionLimits
-from wallet_node.listeners import Listener
-from wallet_node.routes import Application
-from wallet_node.serving import configuration
+from wallet_node.transport.endpoints import (
+    AUTHORITY,
+    IDENTITY,
+    Endpoint,
+    ServerCertificates,
+    TlsEndpoint,
+    listen,
+)
+from wallet_node.transport.limits import ConnectionLimits
+from wallet_node.transport.listeners import Listener
+from wallet_node.transport.routes import Application
+from wallet_node.transport.serving import configuration
 
 NOW = datetime.now(UTC)
 

@@ -8,11 +8,11 @@ from functools import cache
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from node_builders import POLICIES
 
-from wallet_node import approvals
-from wallet_node.approvals import APPROVE, Operation, Statement
-from wallet_node.policy import PaymentFacts, Policy, Spent, TransactionFacts, Used, selector
-from wallet_node.policy_file import Officer
-from wallet_node.policy_template import complete
+from wallet_node.officers import approvals
+from wallet_node.officers.approvals import APPROVE, Operation, Statement
+from wallet_node.policy.file import Officer
+from wallet_node.policy.policy import PaymentFacts, Policy, Spent, TransactionFacts, Used, selector
+from wallet_node.policy.template import complete
 
 WALLET = b"\x77" * 20
 MONDAY_8_40_S = 1_799_656_800  # 11 January 2027, UTC

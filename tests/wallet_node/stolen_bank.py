@@ -17,8 +17,8 @@ from contracts.abi import encode_mint
 from contracts.customer_approvals import CredentialChange, Mandate, PaymentApproval
 from wallet_node.callers import VERBS, Peer, declared
 from wallet_node.fields import identifier_bytes
-from wallet_node.policy_template import complete
-from wallet_node.routes import Application
+from wallet_node.policy.template import complete
+from wallet_node.transport.routes import Application
 
 WALLETS, WITH_PASSKEY = 800, 700
 """Enough for the allowance of the whole institution to bind before those of the wallets."""

@@ -15,10 +15,10 @@ from node_builders import CONTRACT, NOTARY
 
 from contracts.batch import unpack_fan_out
 from contracts.typed_data import fan_out_digest, payment_digest
-from wallet_node.call_movements import transaction_movements
+from wallet_node.intents.call_movements import transaction_movements
+from wallet_node.intents.movements import Kind, Movements, Setting
+from wallet_node.keystore.signatures import expand
 from wallet_node.keystore.software_key import recover
-from wallet_node.movements import Kind, Movements, Setting
-from wallet_node.signing import expand
 
 HARMLESS = {Kind.MINT, Kind.BURN, Kind.PAYMENT, Kind.ACCOUNTS_REGISTERED, Kind.ANCHOR, Kind.NONCE_USED}
 """What an institution's transactions may do: payments in them need their payers' own signatures."""

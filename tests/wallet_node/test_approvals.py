@@ -22,11 +22,12 @@ from policy_builders import (
     statement,
 )
 
-from wallet_node import approvals, operations
-from wallet_node.approvals import APPROVE, WITHDRAW, Operation, Statement
 from wallet_node.customer_proof import RelyingParty
 from wallet_node.errors import JournalUnavailable, Refusal
-from wallet_node.operation_outcomes import (
+from wallet_node.officers import approvals, operations
+from wallet_node.officers.approvals import APPROVE, WITHDRAW, Operation, Statement
+from wallet_node.officers.operations import Operations
+from wallet_node.officers.outcomes import (
     Changes,
     Executed,
     Expired,
@@ -37,9 +38,8 @@ from wallet_node.operation_outcomes import (
     Satisfied,
     Withdrawn,
 )
-from wallet_node.operations import Operations
-from wallet_node.policy import Policy
-from wallet_node.policy_file import Credential
+from wallet_node.policy.file import Credential
+from wallet_node.policy.policy import Policy
 from wallet_node.store import Store
 
 FIRST, SECOND, THIRD = OFFICERS

@@ -35,14 +35,14 @@ from passkeys import Passkey
 from policy_builders import HEAD, OFFICERS, bundled, officer_key, officers_text
 
 from contracts import base64url
-from wallet_node import approvals
 from wallet_node.callers import Peer
 from wallet_node.customer_proof import CredentialFields
 from wallet_node.errors import JournalUnavailable
+from wallet_node.journal.verification import verify
 from wallet_node.node import WalletNode
-from wallet_node.policy import Policy
-from wallet_node.routes import ROUTES, Application
-from wallet_node.verification import verify
+from wallet_node.officers import approvals
+from wallet_node.policy.policy import Policy
+from wallet_node.transport.routes import ROUTES, Application
 
 BANK = bundled("sandbox-bank").source
 SECOND = BANK.replace(b"version: 1\n", b"version: 2\n")

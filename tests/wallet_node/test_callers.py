@@ -21,8 +21,8 @@ from wallet_node.callers import (
     require_sound,
 )
 from wallet_node.errors import CallerNotAllowed, MalformedPolicy, MalformedRequest
-from wallet_node.limits import body_bytes
-from wallet_node.routes import OWN_ROUTES, ROUTES, WIRE_ROUTES, Application
+from wallet_node.transport.limits import body_bytes
+from wallet_node.transport.routes import OWN_ROUTES, ROUTES, WIRE_ROUTES, Application
 
 EVERY_VERB: tuple[Verb, ...] = get_args(Verb)
 SERVED = {**ROUTES, **WIRE_ROUTES, **OWN_ROUTES}

@@ -27,14 +27,14 @@ from contracts.customer_approvals import (
     Credential,
     CredentialChange,
 )
-from wallet_node.credential_changes import (
+from wallet_node.customer_proof import ED25519
+from wallet_node.customers.credential_changes import (
     MOST_CREDENTIALS,
     CredentialChangeRequest,
     ParsedChange,
     bind_at_creation,
     parse_change,
 )
-from wallet_node.customer_proof import ED25519
 from wallet_node.errors import CredentialMalformed
 
 

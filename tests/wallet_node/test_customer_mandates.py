@@ -31,8 +31,8 @@ from contracts.customer_approvals import (
     FanOutApproval,
     PaymentApproval,
 )
-from wallet_node.mandates import MandateRegistration, MandateRevocations, Period, period_start_s
-from wallet_node.proof_decisions import (
+from wallet_node.customers.mandates import MandateRegistration, MandateRevocations, Period, period_start_s
+from wallet_node.customers.proof_decisions import (
     Proved,
     decide_approval,
     decide_proof,

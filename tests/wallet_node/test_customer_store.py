@@ -17,13 +17,13 @@ from customer_desk import (
 from contracts.customer_approvals import (
     Credential,
 )
-from wallet_node.credential_changes import (
+from wallet_node.customer_proof import ED25519
+from wallet_node.customers.credential_changes import (
     bind_at_creation,
 )
-from wallet_node.customer_proof import ED25519
-from wallet_node.customers import load
+from wallet_node.customers.view import load
 from wallet_node.errors import JournalUnavailable
-from wallet_node.journal import Page
+from wallet_node.journal.journal import Page
 
 
 def test_a_batch_of_a_thousand_is_loaded_in_three_queries(desk: Desk) -> None:

@@ -23,8 +23,8 @@ from thief import OWN, OWN_PASSKEY
 from contracts.customer_approvals import PaymentApproval
 from wallet_node.errors import JournalBroken, PolicyNotApproved
 from wallet_node.fields import identifier_bytes
-from wallet_node.policy import Policy
-from wallet_node.verification import verify, verify_file
+from wallet_node.journal.verification import verify, verify_file
+from wallet_node.policy.policy import Policy
 
 BANK = sandbox_policy(POLICIES.joinpath("sandbox-bank.yaml").read_bytes())
 LOOSE = BANK.replace(b"per_payment_cap_minor: 50000", b"per_payment_cap_minor: 150000")

@@ -14,8 +14,8 @@ from node_builders import NO_PROOF_FILE
 from node_process import NodeProcess
 from open_doors import certificates, client_context
 
-from wallet_node.endpoints import TlsEndpoint, UnixEndpoint, listen, parse
 from wallet_node.errors import AlreadyRunning, SocketUnusable
+from wallet_node.transport.endpoints import TlsEndpoint, UnixEndpoint, listen, parse
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 
 def test_the_server_context_takes_nothing_older_than_tls_1_3(tmp_path: Path) -> None:
-    from wallet_node.endpoints import ServerCertificates
+    from wallet_node.transport.endpoints import ServerCertificates
 
     context = ServerCertificates(certificates(tmp_path, "api") / "server").context()
     assert context.minimum_version == context.maximum_version == ssl.TLSVersion.TLSv1_3

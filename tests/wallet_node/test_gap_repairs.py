@@ -29,10 +29,10 @@ from contracts.abi import encode_mint, encode_pause
 from wallet_node import strict_json
 from wallet_node.callers import Peer
 from wallet_node.errors import JournalUnavailable, RefusedByNode
-from wallet_node.intents import Repair
-from wallet_node.journal_entries import AttemptRefused, NonceRepaired, decode
+from wallet_node.intents.requests import Repair
+from wallet_node.journal.entries import AttemptRefused, NonceRepaired, decode
+from wallet_node.journal.verification import verify_file
 from wallet_node.node import WalletNode
-from wallet_node.verification import verify_file
 
 BANK = Account.from_key(INSTITUTION_SECRET)
 SOURCE = bundled("sandbox-bank").source

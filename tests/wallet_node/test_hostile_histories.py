@@ -25,14 +25,14 @@ from policy_builders import OFFICERS, bundled, officer_key, officers_text
 
 from contracts import base64url
 from contracts.abi import encode_mint, encode_pause
-from wallet_node import approvals
 from wallet_node.callers import Peer
 from wallet_node.errors import RefusedByNode
-from wallet_node.intents import PolicyChange
+from wallet_node.intents.requests import PolicyChange
+from wallet_node.journal.verification import verify
 from wallet_node.node import WalletNode
-from wallet_node.officers_desk import OfficerStatement
-from wallet_node.routes import Application, Connection
-from wallet_node.verification import verify
+from wallet_node.officers import approvals
+from wallet_node.officers.desk import OfficerStatement
+from wallet_node.transport.routes import Application, Connection
 
 BANK = bundled("sandbox-bank").source
 MINTS = {name: "0x" + encode_mint(amount).hex() for name, amount in (("small", 5), ("large", 500))}

@@ -27,9 +27,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from wallet_node.callers import VERBS, Verb
-from wallet_node.endpoints import AUTHORITY, IDENTITY
-from wallet_node.routes import OWN_ROUTES, ROUTES, WIRE_ROUTES, Application, description
-from wallet_node.verification import verify_file
+from wallet_node.journal.verification import verify_file
+from wallet_node.transport.endpoints import AUTHORITY, IDENTITY
+from wallet_node.transport.routes import OWN_ROUTES, ROUTES, WIRE_ROUTES, Application, description
 
 DESCRIPTION = json.loads(json.dumps(description()))
 SURFACE = schemathesis.openapi.from_dict(DESCRIPTION)

@@ -9,12 +9,12 @@ import pytest
 from journal_builders import NOW_S, PAYER, PAYMENTS, new_id, open_journal, paid, refused
 
 from wallet_node.errors import JournalUnavailable
-from wallet_node.journal import Journal
-from wallet_node.journal_group import JournalGroup
-from wallet_node.journal_pages import Page
-from wallet_node.nonces import KnownIntent
+from wallet_node.journal.group import JournalGroup
+from wallet_node.journal.journal import Journal
+from wallet_node.journal.nonces import KnownIntent
+from wallet_node.journal.pages import Page
+from wallet_node.journal.verification import verify
 from wallet_node.store import Store
-from wallet_node.verification import verify
 
 
 @pytest.fixture

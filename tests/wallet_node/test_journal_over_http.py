@@ -9,8 +9,8 @@ from node_builders import NO_PROOF, Home, batch, customers, payment, sign
 
 from contracts.merkle import extends, includes, leaf_hash, root_of
 from wallet_node.callers import Peer
-from wallet_node.journal_entries import PaymentSigned, decode
-from wallet_node.journal_proofs import MAXIMUM_ROWS
+from wallet_node.journal.entries import PaymentSigned, decode
+from wallet_node.journal.proofs import MAXIMUM_ROWS
 from wallet_node.node import WalletNode
 
 

@@ -17,8 +17,8 @@ from contracts.merkle import (
     root_of,
 )
 from wallet_node.errors import JournalBroken, NotInJournal
-from wallet_node.journal_pages import Page
-from wallet_node.journal_proofs import Growth, JournalProofs
+from wallet_node.journal.pages import Page
+from wallet_node.journal.proofs import Growth, JournalProofs
 from wallet_node.store import Store
 
 # The leaves, roots and proofs of the reference implementation's tests (certificate-transparency,

@@ -8,7 +8,7 @@ import pytest
 from eth_account import Account
 from node_builders import NOW_S, SEED, Home, batch, codes, customers, known_secrets, payment, sign
 
-from wallet_node.intents import Derivation
+from wallet_node.intents.requests import Derivation
 from wallet_node.keystore.derivation import HARDENED, ExtendedKey, institution_path
 from wallet_node.keystore.envelopes import KeyDerivation
 from wallet_node.keystore.file_provider import FileKeyProvider

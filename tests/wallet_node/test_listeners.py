@@ -12,11 +12,11 @@ from node_builders import Home, batch, customers, payment
 from open_doors import Clocks, opened, swept, until
 
 from wallet_node.callers import DEFAULT_CALLERS, Caller
-from wallet_node.endpoints import UnixEndpoint
-from wallet_node.limits import ConnectionLimits
-from wallet_node.listeners import Listener
-from wallet_node.routes import Application
-from wallet_node.serving import NodeServer
+from wallet_node.transport.endpoints import UnixEndpoint
+from wallet_node.transport.limits import ConnectionLimits
+from wallet_node.transport.listeners import Listener
+from wallet_node.transport.routes import Application
+from wallet_node.transport.serving import NodeServer
 
 GET = b"GET /v1/keys HTTP/1.1\r\nHost: node\r\n\r\n"
 LIMITS = ConnectionLimits(proven=2, unproven=2)

@@ -26,11 +26,11 @@ from policy_builders import OFFICERS, bundled, officer_key, officers_text
 
 from contracts import base64url
 from contracts.abi import encode_increase_mint_allowance
-from wallet_node import approvals
-from wallet_node.approvals import APPROVE, WITHDRAW
 from wallet_node.callers import Peer
-from wallet_node.routes import Application
-from wallet_node.verification import verify
+from wallet_node.journal.verification import verify
+from wallet_node.officers import approvals
+from wallet_node.officers.approvals import APPROVE, WITHDRAW
+from wallet_node.transport.routes import Application
 
 CENTRAL = bundled("sandbox-central-bank").source
 KEYS = ("governor", "issuer", "pauser", "upgrader")

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wallet_node.errors import Refusal
-from wallet_node.mandates import (
+from wallet_node.customers.mandates import (
     MandateTerms,
     Period,
     decide_mandate,
     decide_registration,
     period_start_s,
 )
-from wallet_node.nonces import Content
+from wallet_node.errors import Refusal
+from wallet_node.journal.nonces import Content
 
 STARTS_S, EXPIRES_S = 1_000_000, 2_000_000
 NOW_S = 1_500_000

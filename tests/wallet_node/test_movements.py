@@ -13,10 +13,9 @@ from contracts.call_reading import functions_of
 from contracts.settlement_events import Leg
 from contracts.typed_data import PaymentDomain, fan_out_digest, payment_digest
 from wallet_node.addresses import checksummed
-from wallet_node.call_movements import call_movements, readable_signatures, transaction_movements
 from wallet_node.errors import Refusal
-from wallet_node.keystore.software_key import SoftwareKey
-from wallet_node.movements import (
+from wallet_node.intents.call_movements import call_movements, readable_signatures, transaction_movements
+from wallet_node.intents.movements import (
     CURRENCY,
     NOTARY,
     SETTLEMENT,
@@ -28,7 +27,8 @@ from wallet_node.movements import (
     describe,
     total_minor,
 )
-from wallet_node.signing import compact
+from wallet_node.keystore.signatures import compact
+from wallet_node.keystore.software_key import SoftwareKey
 
 BANK, CONTRACT = b"\xba" * 20, b"\xc0" * 20
 ALICE, BOB, CAROL = (bytes([number]) * 20 for number in (0xA1, 0xB0, 0xCA))

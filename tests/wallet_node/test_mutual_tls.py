@@ -12,11 +12,11 @@ import pytest
 from node_builders import Home
 from open_doors import NOW, Clocks, certificates, client_context, opened, swept, until
 
-from wallet_node.endpoints import AUTHORITY, IDENTITY, ServerCertificates, TlsEndpoint
 from wallet_node.errors import CertificateUnusable
-from wallet_node.limits import ConnectionLimits
-from wallet_node.listeners import Listener
-from wallet_node.routes import Application
+from wallet_node.transport.endpoints import AUTHORITY, IDENTITY, ServerCertificates, TlsEndpoint
+from wallet_node.transport.limits import ConnectionLimits
+from wallet_node.transport.listeners import Listener
+from wallet_node.transport.routes import Application
 
 ANYBODY = TlsEndpoint(None, "127.0.0.1", 0)
 REFUSED = (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError, httpx.WriteError)

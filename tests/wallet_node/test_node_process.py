@@ -100,7 +100,7 @@ def test_the_serving_process_writes_no_core_file(node: NodeProcess) -> None:
 
 def test_the_node_imports_neither_web3_nor_the_api() -> None:
     script = (
-        "import sys, wallet_node.main, wallet_node.node, wallet_node.routes, uvicorn;"
+        "import sys, wallet_node.main, wallet_node.node, wallet_node.transport.routes, uvicorn;"
         " print({m.split('.')[0] for m in sys.modules} & {'web3', 'api', 'eth_account', 'eth_utils', 'rlp'})"
     )
     ran = subprocess.run(

@@ -7,9 +7,9 @@ import pytest
 from http_calls import call
 from node_builders import NO_QUORUM, Home, batch, customers, payment, transaction
 
-from wallet_node.limits import body_bytes
-from wallet_node.routes import Application
-from wallet_node.verification import verify
+from wallet_node.journal.verification import verify
+from wallet_node.transport.limits import body_bytes
+from wallet_node.transport.routes import Application
 
 MINT = "0xa0712d68" + "00" * 32
 

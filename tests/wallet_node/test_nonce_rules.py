@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from wallet_node.errors import Refusal
-from wallet_node.nonces import (
+from wallet_node.journal.nonces import (
     Content,
     Fees,
     KnownIntent,

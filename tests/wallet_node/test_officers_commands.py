@@ -19,8 +19,8 @@ from contracts.abi import encode_mint
 from scripts.commands.wallet_node import app
 from scripts.country.data_directory import DataDirectory
 from scripts.country.institutions import PAYING_BANK, InstitutionHome
-from wallet_node import policy_file
-from wallet_node.policy_template import complete
+from wallet_node.policy import file as policy_file
+from wallet_node.policy.template import complete
 
 TEMPLATE = b"""
 name: tested

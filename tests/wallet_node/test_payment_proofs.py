@@ -28,9 +28,7 @@ from passkeys import RELYING_PARTY, Passkey
 
 from contracts.typed_data import PaymentDomain
 from wallet_node.customer_proof import ED25519, Proof
-from wallet_node.customers import CustomerView
-from wallet_node.nonces import Content
-from wallet_node.proof_decisions import (
+from wallet_node.customers.proof_decisions import (
     NO_PROOF,
     Disproved,
     ProofTerms,
@@ -39,6 +37,8 @@ from wallet_node.proof_decisions import (
     Unproved,
     decide_proof,
 )
+from wallet_node.customers.view import CustomerView
+from wallet_node.journal.nonces import Content
 
 
 def test_a_payment_that_the_customer_approved_is_proved(desk: Desk) -> None:

@@ -32,10 +32,10 @@ from wallet_node import strict_json
 from wallet_node.deployment import Binding, bind
 from wallet_node.errors import AlreadyBound, JournalUnavailable, NotBound, WrongDeployment
 from wallet_node.keystore.derivation import CUSTOMER_PATH, HARDENED, ExtendedKey
+from wallet_node.keystore.signatures import compact, expand
 from wallet_node.keystore.software_key import SoftwareKey
 from wallet_node.node import WalletNode
-from wallet_node.policy import Policy
-from wallet_node.signing import compact, expand
+from wallet_node.policy.policy import Policy
 
 CAPPED = NO_PROOF.replace(b"day_minor: 500000000000", b"day_minor: 1000")
 assert CAPPED != NO_PROOF
@@ -398,7 +398,7 @@ def test_a_request_of_a_thousand_is_taken_and_one_more_is_not(home: Home) -> Non
     results = sign(node, batch(*(payment(payer) for _ in range(1000))))
     assert [result["nonce"] for result in results] == list(range(1000))
     from wallet_node.errors import MalformedRequest
-    from wallet_node.intents import PaymentBatch
+    from wallet_node.intents.requests import PaymentBatch
 
     body = json.dumps(batch(*(payment(payer) for _ in range(1001)))).encode()
     with pytest.raises(MalformedRequest):

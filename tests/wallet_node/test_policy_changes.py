@@ -12,13 +12,14 @@ from policy_builders import HEAD, NOTHING, WALLET, bundled, call, facts, spent, 
 from rich.console import Console
 
 from scripts.commands.explain import print_explanation
-from wallet_node import approvals, policy_change
 from wallet_node.errors import PolicyNotApproved
-from wallet_node.explaining import explain
-from wallet_node.operation_outcomes import Proposal, Recorded, Satisfied
-from wallet_node.operations import Operations
-from wallet_node.policy import Policy
-from wallet_node.policy_change import decide_policy_change, require_active
+from wallet_node.officers import approvals
+from wallet_node.officers.operations import Operations
+from wallet_node.officers.outcomes import Proposal, Recorded, Satisfied
+from wallet_node.policy import change as policy_change
+from wallet_node.policy.change import decide_policy_change, require_active
+from wallet_node.policy.policy import Policy
+from wallet_node.signers.explaining import explain
 from wallet_node.store import Store
 
 NOW_S = 1_800_000_000

@@ -9,10 +9,10 @@ from node_builders import POLICIES
 from policy_builders import HEAD, OFFICERS, PROOFS, bundled, officers, officers_text, public_text
 
 from wallet_node.errors import MalformedPolicy
-from wallet_node.policy import Policy
-from wallet_node.policy_file import Credential, Officer
-from wallet_node.policy_reading import LARGEST_POLICY_BYTES
-from wallet_node.policy_template import complete
+from wallet_node.policy.file import Credential, Officer
+from wallet_node.policy.policy import Policy
+from wallet_node.policy.reading import LARGEST_POLICY_BYTES
+from wallet_node.policy.template import complete
 
 RULE = "{name: a, effect: allow, payer: derived, payee: any%s}"
 CALL = "{name: a, effect: allow, key: issuer, to: currency, calls: [pause()]%s}"

@@ -5,7 +5,7 @@ from policy_builders import HEAD, MONDAY_8_40_S, NOTHING, PROOFS, WALLET, bundle
 from policy_builders import officers_text as officers
 
 from contracts.abi import SELECTORS, load_abi, load_artifact
-from wallet_node.policy import Decision, Policy
+from wallet_node.policy.policy import Decision, Policy
 
 HOUR, DAY = 3_600, 86_400
 UNPROVED = """

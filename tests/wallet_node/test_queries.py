@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from node_builders import Home
 
-from wallet_node import queries
 from wallet_node.errors import MalformedRequest
+from wallet_node.transport import queries
 
 
 class Rows(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

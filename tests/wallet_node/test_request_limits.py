@@ -10,8 +10,8 @@ from node_builders import Home
 
 from wallet_node.callers import Caller, Peer
 from wallet_node.errors import BodyTooLarge, RateLimited, TooManyConnections
-from wallet_node.limits import BodiesUnderWay, RateLimiter, body_bytes, require_size
-from wallet_node.routes import Application
+from wallet_node.transport.limits import BodiesUnderWay, RateLimiter, body_bytes, require_size
+from wallet_node.transport.routes import Application
 
 SLOW = Caller("api", ("read", "derive"), requests_per_s=2, burst=3)
 

@@ -22,14 +22,15 @@ from msgspec import inspect
 from node_builders import DOMAIN, VALID_BEFORE_S, Home, batch, customers, payment
 
 from contracts.typed_data import payment_digest
-from wallet_node import fields, queries, strict_json
+from wallet_node import fields, strict_json
 from wallet_node.errors import MalformedRequest, WalletNodeError
-from wallet_node.intents import PaymentBatch
+from wallet_node.intents.requests import PaymentBatch
+from wallet_node.intents.typed_intents import PackedEntries, RandomNonce
+from wallet_node.keystore.signatures import expand
 from wallet_node.keystore.software_key import recover
 from wallet_node.node import WalletNode
-from wallet_node.route_table import ROUTES
-from wallet_node.signing import expand
-from wallet_node.typed_intents import PackedEntries, RandomNonce
+from wallet_node.transport import queries
+from wallet_node.transport.route_table import ROUTES
 
 TAKEN = {f"{method} {path}": (method, route.takes) for (method, path), route in ROUTES.items() if route.takes}
 BODIES = {name: takes for name, (method, takes) in TAKEN.items() if method == "POST"}

@@ -9,7 +9,7 @@ import seed_vectors
 from node_process import NodeProcess
 
 from wallet_node.errors import MixedShares, MnemonicUnusable, SharesUnusable, TooFewShares, UnusableSharing
-from wallet_node.intents import MAXIMUM_BATCH
+from wallet_node.intents.requests import MAXIMUM_BATCH
 from wallet_node.keystore.files import fingerprint
 from wallet_node.keystore.shares import combine, seed_of_mnemonic, split
 

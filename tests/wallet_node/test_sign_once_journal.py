@@ -33,12 +33,12 @@ from journal_builders import NOW_S as RECORDED_S
 from node_builders import NO_PROOF, STRANGER, VALID_BEFORE_S, Home, batch, customers, payment, sign
 
 from wallet_node.errors import JournalBroken, JournalUnavailable
-from wallet_node.journal_entries import decode
-from wallet_node.journal_pages import Page, Row
-from wallet_node.nonces import Fees, KnownIntent, PaymentTerms, RefusedIntent
-from wallet_node.policy import Policy
+from wallet_node.journal.entries import decode
+from wallet_node.journal.nonces import Fees, KnownIntent, PaymentTerms, RefusedIntent
+from wallet_node.journal.pages import Page, Row
+from wallet_node.journal.verification import verify
+from wallet_node.policy.policy import Policy
 from wallet_node.store import Store
-from wallet_node.verification import verify
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_each_space_counts_for_itself_and_goes_on_after_a_restart(tmp_path: Path
 def test_more_signers_than_are_cached_keep_their_counters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wallet_node.allocator._CACHED_SIGNERS", 3)
+    monkeypatch.setattr("wallet_node.journal.allocator._CACHED_SIGNERS", 3)
     store = Store(tmp_path / "journal.sqlite3")
     journal = open_journal(store)
     signers = [bytes([n]) * 20 for n in range(1, 9)]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from contracts.transactions import Transaction
 from wallet_node.errors import SignatureCheckFailed
 from wallet_node.keystore.envelopes import AESGCM, DoesNotOpen, Envelope, open_envelope, seal
+from wallet_node.keystore.signatures import ProviderKey, compact, expand, recoverable, verify
 from wallet_node.keystore.software_key import SoftwareKey, address_of
-from wallet_node.signing import ProviderKey, compact, expand, recoverable, verify
 
 N = SECP256K1.n
 

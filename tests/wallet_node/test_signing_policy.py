@@ -9,7 +9,7 @@ from policy_builders import NOTHING, bundled, call, facts, policy, spent
 from contracts.abi import SELECTORS
 from contracts.notary import ANCHOR_SIGNATURE
 from contracts.notary import SELECTORS as NOTARY_SELECTORS
-from wallet_node.policy import Decision, Policy, selector
+from wallet_node.policy.policy import Decision, Policy, selector
 
 SAMPLE_BOOK_TOTAL_MINOR = 2_122_899_360
 ALLOW_ANY = "{name: all, effect: allow, payer: any, payee: any}"

@@ -20,8 +20,8 @@ from stolen_signatures import HARMLESS, Moved, by_payer, most_in_any
 from thief import Thief
 
 from wallet_node.callers import VERBS
-from wallet_node.movements import Kind
-from wallet_node.verification import verify
+from wallet_node.intents.movements import Kind
+from wallet_node.journal.verification import verify
 
 HOUR_S, DAY_S = 3_600, 86_400
 TEMPLATE = POLICIES.joinpath("sandbox-bank.yaml").read_bytes()

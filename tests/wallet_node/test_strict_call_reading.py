@@ -13,9 +13,9 @@ from contracts.abi import SELECTORS, load_artifact
 from contracts.batch import Record, pack, pack_grouped
 from contracts.call_reading import MalformedCall, UnknownCall, functions_of, read_call
 from contracts.settlement_events import Leg
-from wallet_node.call_movements import call_movements, readable_signatures
 from wallet_node.errors import Refusal
-from wallet_node.movements import (
+from wallet_node.intents.call_movements import call_movements, readable_signatures
+from wallet_node.intents.movements import (
     CURRENCY,
     NOTARY,
     SETTLEMENT,

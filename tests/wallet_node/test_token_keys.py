@@ -29,8 +29,8 @@ from wallet_node.errors import (
 from wallet_node.keystore import files
 from wallet_node.keystore.custody import Custody
 from wallet_node.keystore.making import make_keys
+from wallet_node.keystore.signatures import self_test, verify
 from wallet_node.node import WalletNode
-from wallet_node.signing import self_test, verify
 
 pytestmark = pytest.mark.skipif(not soft_token.IS_HERE, reason=soft_token.REASON)
 

@@ -20,10 +20,10 @@ from wallet_node.errors import (
     WrongDeployment,
 )
 from wallet_node.fields import MAXIMUM_INTEGER
+from wallet_node.intents.movements import CURRENCY
+from wallet_node.keystore.signatures import compact
 from wallet_node.keystore.software_key import SoftwareKey
-from wallet_node.movements import CURRENCY
-from wallet_node.signing import compact
-from wallet_node.transaction_json import (
+from wallet_node.web3signer.transaction_json import (
     Asked,
     listed_accounts,
     parse_transaction,

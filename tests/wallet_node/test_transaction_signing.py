@@ -27,10 +27,10 @@ from contracts.access_lists import IMPLEMENTATION_SLOT, MAX_LISTED_ACCOUNTS, acc
 from contracts.batch import Record, pack
 from contracts.notary import LEDGER_LOG, SIGNER_LOG, encode_anchor
 from contracts.transactions import Transaction as ContractTransaction
-from wallet_node.calls import hash_call
 from wallet_node.deployment import Binding, bind
 from wallet_node.errors import MalformedRequest, RefusedByNode
 from wallet_node.node import WalletNode
+from wallet_node.signers.transactions import hash_call
 
 MINT = "0x" + encode_mint(7).hex()
 SETTLE = "0x" + encode_settle(pack([Record(b"\x0b" * 20, 7, 0, b"\x01" * 32, b"\x02" * 32)]), 2**31).hex()

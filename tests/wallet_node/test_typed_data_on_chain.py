@@ -25,11 +25,11 @@ from tests.contracts.world import (
 )
 from wallet_node import strict_json
 from wallet_node.deployment import Binding, bind
+from wallet_node.intents.typed_intents import TypedIntent, message
 from wallet_node.keystore.files import Secrets
 from wallet_node.keystore.software_key import SoftwareKey
 from wallet_node.node import WalletNode
-from wallet_node.policy import Policy
-from wallet_node.typed_intents import TypedIntent, message
+from wallet_node.policy.policy import Policy
 
 
 def text(person: Person) -> str:

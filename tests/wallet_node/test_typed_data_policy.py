@@ -34,11 +34,11 @@ from typed_data_requests import (
 
 from contracts.customer_approvals import FanOutApproval
 from wallet_node.errors import MalformedPolicy
-from wallet_node.intents import Derivation
-from wallet_node.journal_entries import OperationExecuted, decode
+from wallet_node.intents.requests import Derivation
+from wallet_node.journal.entries import OperationExecuted, decode
 from wallet_node.keystore.software_key import SoftwareKey
 from wallet_node.node import WalletNode
-from wallet_node.policy import Policy
+from wallet_node.policy.policy import Policy
 
 BANK = "0x" + SoftwareKey(INSTITUTION_SECRET).address.hex()
 UNTIL_S = NOW_S + 300

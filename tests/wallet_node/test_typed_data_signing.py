@@ -39,10 +39,10 @@ from typed_data_requests import (
 )
 
 from wallet_node.errors import JournalUnavailable
-from wallet_node.journal_entries import Signed, TypedDataSigned, decode
+from wallet_node.journal.entries import Signed, TypedDataSigned, decode
+from wallet_node.journal.verification import verify_file
 from wallet_node.node import WalletNode
-from wallet_node.typed_documents import document_of
-from wallet_node.verification import verify_file
+from wallet_node.web3signer.typed_documents import document_of
 
 BANK = Account.from_key(INSTITUTION_SECRET)
 KINDS = {

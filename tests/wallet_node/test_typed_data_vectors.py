@@ -16,7 +16,7 @@ from contracts.authorizations import CancelAuthorization, Permit, TransferWithAu
 from contracts.transactions import address_of
 from contracts.typed_data import DOMAIN_TYPEHASH, PaymentDomain
 from wallet_node.errors import UnknownTypedData
-from wallet_node.typed_documents import parse_document
+from wallet_node.web3signer.typed_documents import parse_document
 
 COW = keccak(b"cow")
 VERIFIER = bytes.fromhex("CcCCccccCCCCcCCCCCCcCcCccCcCCCcCcccccccC")

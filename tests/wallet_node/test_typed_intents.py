@@ -16,9 +16,8 @@ from contracts.typed_data import PaymentDomain
 from wallet_node import strict_json
 from wallet_node.errors import MalformedRequest, UnknownTypedData
 from wallet_node.fields import MAXIMUM_INTEGER, MAXIMUM_PAYMENT_NONCE, MAXIMUM_TIME_S, address_bytes
-from wallet_node.movements import Kind, Movement, describe
-from wallet_node.typed_documents import PaymentDocument, document_of, parse_document, read_document
-from wallet_node.typed_intents import (
+from wallet_node.intents.movements import Kind, Movement, describe
+from wallet_node.intents.typed_intents import (
     KINDS,
     AccountMove,
     CancelAuthorization,
@@ -36,6 +35,7 @@ from wallet_node.typed_intents import (
     valid_until_s,
     with_nonce,
 )
+from wallet_node.web3signer.typed_documents import PaymentDocument, document_of, parse_document, read_document
 
 ALICE, BOB = "0x" + "a1" * 20, "0x" + "b0" * 20
 NONCE = "0x" + "77" * 32

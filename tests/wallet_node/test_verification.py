@@ -19,10 +19,10 @@ from journal_builders import (
 
 from contracts.merkle import leaf_hash, root_of
 from wallet_node.errors import JournalBroken, JournalUnavailable, MalformedRequest, StoreOfOtherVersion
-from wallet_node.journal_entries import GENESIS, Entry, encode
-from wallet_node.journal_pages import Page
+from wallet_node.journal.entries import GENESIS, Entry, encode
+from wallet_node.journal.pages import Page
+from wallet_node.journal.verification import parse_anchor, verify, verify_file
 from wallet_node.store import Store
-from wallet_node.verification import parse_anchor, verify, verify_file
 
 JOURNALS_OWN = {
     "journal",

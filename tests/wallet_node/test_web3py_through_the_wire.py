@@ -41,8 +41,8 @@ from tests.contracts.world import (
 )
 from wallet_node.addresses import checksummed
 from wallet_node.deployment import Binding
-from wallet_node.endpoints import AUTHORITY, IDENTITY
-from wallet_node.signing import compact
+from wallet_node.keystore.signatures import compact
+from wallet_node.transport.endpoints import AUTHORITY, IDENTITY
 
 PEOPLE = (ALICE, BOB, CAROL, MERCHANT, UNLINKED, BANK_A, BANK_B)
 ROLES = (GOVERNOR, ISSUER, PAUSER, UPGRADER, SUPERVISOR, REGISTRAR)

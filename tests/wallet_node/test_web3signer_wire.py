@@ -39,15 +39,15 @@ from contracts.access_lists import access_list, accounts_to_list
 from contracts.batch import Record, pack
 from contracts.typed_data import payment_digest, payment_typed_data
 from wallet_node.errors import BlindSignatureRefused, MethodNotAllowed
-from wallet_node.intents import Transaction
+from wallet_node.intents.requests import Transaction
+from wallet_node.intents.typed_intents import AccountMove, CancelAuthorization, FanOut, Permit
+from wallet_node.keystore.signatures import compact
 from wallet_node.keystore.software_key import SoftwareKey
 from wallet_node.node import WalletNode
-from wallet_node.policy import Policy
-from wallet_node.signing import compact
-from wallet_node.transaction_json import parse_transaction, transaction_intent
-from wallet_node.typed_documents import document_of
-from wallet_node.typed_intents import AccountMove, CancelAuthorization, FanOut, Permit
-from wallet_node.web3signer import MOST_CALLS, Web3SignerWire
+from wallet_node.policy.policy import Policy
+from wallet_node.web3signer.transaction_json import parse_transaction, transaction_intent
+from wallet_node.web3signer.typed_documents import document_of
+from wallet_node.web3signer.wire import MOST_CALLS, Web3SignerWire
 
 BANK = Account.from_key(INSTITUTION_SECRET)
 MINT = "0x" + encode_mint(5).hex()

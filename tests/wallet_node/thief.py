@@ -31,11 +31,11 @@ from contracts.batch import Entry, Record, pack, pack_fan_out
 from contracts.customer_approvals import CredentialChange, Mandate, PaymentApproval
 from contracts.memberships import AccountMove, encode_move_account
 from contracts.typed_data import payment_digest, payment_typed_data
-from wallet_node import approvals
 from wallet_node.callers import VERBS
 from wallet_node.fields import identifier_bytes
+from wallet_node.keystore.signatures import compact
 from wallet_node.keystore.software_key import SoftwareKey
-from wallet_node.signing import compact
+from wallet_node.officers import approvals
 
 OWN = "0x" + "66" * 20
 OWN_PASSKEY = Passkey(666_666)

@@ -11,11 +11,11 @@ from contracts.batch import Entry, pack_fan_out
 from contracts.typed_data import PaymentDomain
 from wallet_node import strict_json
 from wallet_node.errors import RefusedByNode
-from wallet_node.intents import TypedData
+from wallet_node.intents.requests import TypedData
+from wallet_node.intents.typed_intents import TypedIntent, digest, with_terms
+from wallet_node.keystore.signatures import expand
 from wallet_node.keystore.software_key import recover
 from wallet_node.node import WalletNode
-from wallet_node.signing import expand
-from wallet_node.typed_intents import TypedIntent, digest, with_terms
 
 HEAD = f"""
 name: tested

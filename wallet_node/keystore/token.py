@@ -35,8 +35,8 @@ from wallet_node.errors import (
     UnfitTokenKey,
 )
 from wallet_node.keystore.kek import DATA_KEY_BYTES, ByToken, Wrapped
+from wallet_node.keystore.signatures import ProviderKey
 from wallet_node.keystore.software_key import address_of
-from wallet_node.signing import ProviderKey
 
 _SECP256K1 = bytes.fromhex("06052b8104000a")  # the OID 1.3.132.0.10 as CKA_EC_PARAMS has it (SEC 2 §A.2)
 _CLAIMS = b"florin-keystore/2 data-key"

@@ -20,13 +20,13 @@ from contracts.abi import encode_increase_mint_allowance, encode_set_participant
 from tests.api.chain.bank import OTHER_BANK, OWN_BANK, Bank
 from tests.api.chain.operator import CURRENCY_NAME, Operator, deploy_currency, deploy_notary, mine, succeed
 from wallet_node.deployment import Binding, bind
-from wallet_node.endpoints import UnixEndpoint, listen
 from wallet_node.keystore.files import Secrets, create
-from wallet_node.listeners import Listener
 from wallet_node.node import WalletNode
-from wallet_node.policy import Policy
-from wallet_node.routes import Application
-from wallet_node.serving import NodeServer
+from wallet_node.policy.policy import Policy
+from wallet_node.transport.endpoints import UnixEndpoint, listen
+from wallet_node.transport.listeners import Listener
+from wallet_node.transport.routes import Application
+from wallet_node.transport.serving import NodeServer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence

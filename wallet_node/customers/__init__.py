@@ -1,0 +1,1 @@
+"""What customers have authorised: credentials, mandates, and the proof with a payment."""

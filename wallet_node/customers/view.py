@@ -1,0 +1,184 @@
+"""What the node knows of customers' consent, loaded in sets for one request, changed only with the journal.
+
+`load` reads what a request may need in at most three queries. The view is asked and changed while the request
+is decided, so that a later payment of a batch sees what an earlier one has used; nothing of it is stored
+until its `changes` commit with the journal's page. Decisions over it are in `proof_decisions` and
+`credential_changes`.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from contracts.customer_approvals import Credential
+from wallet_node.customers.mandates import MandateTerms, Period, period_start_s
+from wallet_node.store import Store
+
+Change = tuple[str, list[tuple[Any, ...]]]
+"""A statement and the rows that it is run with."""
+
+_VALUES_IN_ONE_QUERY = 1_000
+
+
+class KeptCredential(msgspec.Struct):
+    """One credential of one wallet. `is_first`: it was bound when the wallet was created."""
+
+    credential: Credential
+    is_first: bool
+    is_bound: bool
+    sign_count: int
+
+
+class KeptMandate(msgspec.Struct):
+    """One mandate, and what it has paid in the period of the view's `now_s`."""
+
+    terms: MandateTerms
+    spent_minor: int
+
+
+@dataclass(slots=True)
+class CustomerView:
+    """Credentials of some wallets and some mandates, as they are at `now_s` (max(clock, last seen))."""
+
+    now_s: int
+    wallets: dict[bytes, dict[bytes, KeptCredential]] = field(default_factory=dict)
+    mandates: dict[bytes, KeptMandate] = field(default_factory=dict)
+    revoked: set[bytes] = field(default_factory=set)
+    _inserted: dict[tuple[bytes, bytes], KeptCredential] = field(default_factory=dict, init=False)
+    _updated: dict[tuple[bytes, bytes], KeptCredential] = field(default_factory=dict, init=False)
+    _registered: list[tuple[Any, ...]] = field(default_factory=list, init=False)
+    _revoked_now: list[bytes] = field(default_factory=list, init=False)
+    _spent: dict[tuple[bytes, int], int] = field(default_factory=dict, init=False)
+
+    def credentials_of(self, wallet: bytes) -> dict[bytes, KeptCredential]:
+        """All credentials that a wallet has or had, by their ids; the wallet must have been loaded."""
+        return self.wallets[wallet]
+
+    def bound_credential(self, wallet: bytes, credential_id: bytes) -> KeptCredential | None:
+        """The credential, if the wallet can be used with it now."""
+        kept = self.wallets.get(wallet, {}).get(credential_id)
+        return kept if kept is not None and kept.is_bound else None
+
+    def record_binding(self, wallet: bytes, credential: Credential, is_first: bool) -> None:
+        """A credential is bound, or bound again."""
+        key = (wallet, credential.credential_id)
+        kept = self.credentials_of(wallet).get(credential.credential_id)
+        if kept is None:
+            kept = KeptCredential(credential, is_first=is_first, is_bound=True, sign_count=0)
+            self.wallets[wallet][credential.credential_id] = kept
+            self._inserted[key] = kept
+            return
+        kept.is_bound = True
+        self._updated[key] = kept
+
+    def record_unbinding(self, wallet: bytes, credential_id: bytes) -> None:
+        """A credential is of no use any more."""
+        kept = self.wallets[wallet][credential_id]
+        kept.is_bound = False
+        self._updated[wallet, credential_id] = kept
+
+    def record_sign_count(self, wallet: bytes, credential_id: bytes, sign_count: int) -> None:
+        """An assertion was used. Most passkeys keep no counter: of those there is nothing to write."""
+        kept = self.wallets[wallet][credential_id]
+        if kept.sign_count != sign_count:
+            kept.sign_count = sign_count
+            self._updated[wallet, credential_id] = kept
+
+    def record_mandate(self, mandate_id: bytes, terms: MandateTerms, proof_hash: bytes) -> None:
+        """A mandate is registered; `proof_hash` is of the customer's approval."""
+        self.mandates[mandate_id] = KeptMandate(terms, 0)
+        self._registered.append((mandate_id, *msgspec.structs.astuple(terms), proof_hash))
+
+    def record_revocation(self, mandate_id: bytes) -> None:
+        """A mandate, known or not, is good for nothing any more; repeating changes nothing."""
+        if mandate_id not in self.revoked:
+            self.revoked.add(mandate_id)
+            self._revoked_now.append(mandate_id)
+
+    def record_spending(self, mandate_id: bytes, amount_minor: int) -> None:
+        """A payment under a mandate gets its first signature."""
+        kept = self.mandates[mandate_id]
+        kept.spent_minor += amount_minor
+        key = (mandate_id, period_start_s(kept.terms.period, self.now_s))
+        self._spent[key] = self._spent.get(key, 0) + amount_minor
+
+    @property
+    def changes(self) -> list[Change]:
+        """What was recorded, in an order that the store accepts; none, when nothing was."""
+        changes: list[Change] = [
+            (_INSERT_CREDENTIAL, [_credential_row(key, kept) for key, kept in self._inserted.items()]),
+            (
+                _UPDATE_CREDENTIAL,
+                [(kept.is_bound, kept.sign_count, *key) for key, kept in self._updated.items()],
+            ),
+            (_INSERT_MANDATE, self._registered),
+            (_INSERT_REVOCATION, [(mandate_id, self.now_s) for mandate_id in self._revoked_now]),
+            (_ADD_SPENDING, [(*key, amount_minor) for key, amount_minor in self._spent.items()]),
+        ]
+        return [(statement, rows) for statement, rows in changes if rows]
+
+
+def load(
+    store: Store, now_s: int, wallets: Collection[bytes] = (), mandate_ids: Collection[bytes] = ()
+) -> CustomerView:
+    """The credentials of these wallets and these mandates; what is not known is not in it."""
+    view = CustomerView(now_s, {wallet: {} for wallet in wallets})
+    if not wallets and not mandate_ids:
+        return view
+    for part in _parts(wallets):
+        for wallet, *members, is_first, is_bound, sign_count in store.query_in(_CREDENTIALS, part):
+            kept = KeptCredential(Credential(*members), bool(is_first), bool(is_bound), sign_count)
+            view.wallets[wallet][kept.credential.credential_id] = kept
+    starts = [period_start_s(period, now_s) for period in _PERIODS]
+    for part in _parts(mandate_ids):
+        marks = ",".join("?" * len(part))
+        for mandate_id, *terms, spent_minor in store.query(_MANDATES.replace("#", marks), [*starts, *part]):
+            view.mandates[mandate_id] = KeptMandate(MandateTerms(*terms), spent_minor)
+        view.revoked.update(mandate_id for (mandate_id,) in store.query_in(_REVOKED, part))
+    return view
+
+
+_PERIODS: tuple[Period, ...] = ("day", "week", "month")
+_INSERT_CREDENTIAL = "INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?)"
+_UPDATE_CREDENTIAL = (
+    "UPDATE credentials SET is_bound = ?, sign_count = ? WHERE wallet = ? AND credential_id = ?"
+)
+_INSERT_MANDATE = "INSERT INTO mandates VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_REVOCATION = "INSERT INTO mandate_revocations VALUES (?, ?)"
+_ADD_SPENDING = (
+    "INSERT INTO mandate_spending VALUES (?, ?, ?) ON CONFLICT (mandate_id, period_start_s)"
+    " DO UPDATE SET spent_minor = spent_minor + excluded.spent_minor"
+)
+_CREDENTIALS = (
+    "SELECT wallet, credential_id, algorithm, public_key, is_first, is_bound, sign_count"
+    " FROM credentials WHERE wallet IN (#)"
+)
+_MANDATES = (
+    "SELECT m.mandate_id, payer, payee, cap_minor, period, starts_at_s, expires_at_s,"
+    " coalesce(spent_minor, 0) FROM mandates m LEFT JOIN mandate_spending s ON s.mandate_id = m.mandate_id"
+    " AND period_start_s = CASE period WHEN 'day' THEN ? WHEN 'week' THEN ? ELSE ? END"
+    " WHERE m.mandate_id IN (#)"
+)
+_REVOKED = "SELECT mandate_id FROM mandate_revocations WHERE mandate_id IN (#)"
+
+
+def _credential_row(key: tuple[bytes, bytes], kept: KeptCredential) -> tuple[Any, ...]:
+    wallet, credential_id = key
+    credential = kept.credential
+    return (
+        wallet,
+        credential_id,
+        credential.algorithm,
+        credential.public_key,
+        kept.is_first,
+        kept.is_bound,
+        kept.sign_count,
+    )
+
+
+def _parts(values: Collection[bytes]) -> Iterator[list[bytes]]:
+    wanted = list(values)
+    for at in range(0, len(wanted), _VALUES_IN_ONE_QUERY):
+        yield wanted[at : at + _VALUES_IN_ONE_QUERY]

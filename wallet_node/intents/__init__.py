@@ -1,0 +1,1 @@
+"""What can be asked for, and what it moves: from whom, to whom, how much, until when."""

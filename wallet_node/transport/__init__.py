@@ -1,0 +1,1 @@
+"""How the node is reached: endpoints, routes, limits, metrics, the description."""
