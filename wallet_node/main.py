@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(options: argparse.Namespace) -> int:
     from wallet_node.callers import declared
+    from wallet_node.checkpoints import Checkpointer
     from wallet_node.keystore.custody import unlock_home
     from wallet_node.keystore.signatures import require_backends
     from wallet_node.node import WalletNode
@@ -103,7 +104,8 @@ def _serve(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        serve(application, named, options.certificates)
+        with Checkpointer(home / "journal.sqlite3"):
+            serve(application, named, options.certificates)
     finally:
         node.close()
     return 0

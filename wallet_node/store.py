@@ -15,6 +15,8 @@ Changes = list[tuple[str, Sequence[tuple[Any, ...]]]]
 """Statements, each with the parameters of every time that it is run."""
 
 VALUES_IN_ONE_QUERY = 1_000
+CHECKPOINT_PAGES = 8_192
+"""Of the write-ahead log, 32 MiB: what a writer moves by itself where nobody else does (checkpoints.py)."""
 
 # To bytes that have no adapter sqlite3 puts two questions, which cost half a microsecond a value.
 sqlite3.register_adapter(bytes, bytes)
@@ -66,6 +68,7 @@ class Store:
         run = self.connection.execute
         run("PRAGMA journal_mode = WAL")
         run("PRAGMA synchronous = FULL")  # a commit returns after its fsync
+        run(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
         run("PRAGMA foreign_keys = ON")
         run("PRAGMA trusted_schema = OFF")
         run("PRAGMA temp_store = MEMORY")  # what a savepoint copies goes into no file

@@ -53,7 +53,7 @@ def configuration(application: Application) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         ws="none",
-        loop="asyncio",
+        loop="uvloop",
         interface="asgi3",
         proxy_headers=False,  # what a caller says of itself counts for nothing
         server_header=False,
