@@ -25,7 +25,7 @@ def derive(store: Store, first: int, count: int) -> None:
 
 
 def is_all_in_the_file(store: Store, path: Path) -> bool:
-    """Whether the file has as many pages as the writer knows of: without its log it would lack the new ones."""
+    """Whether the file alone has as many pages as the writer knows of."""
     pages, bytes_each = (store.query(f"PRAGMA {name}")[0][0] for name in ("page_count", "page_size"))
     return path.stat().st_size == pages * bytes_each
 
