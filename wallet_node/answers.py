@@ -73,6 +73,9 @@ class Reason(msgspec.Struct):
 
     code: str
     detail: str
+    digest: Hash | UnsetType = UNSET
+    """With `InitiatorRequired`: what the officer who proposes it signs, under `policy_hash`."""
+    policy_hash: Hash | UnsetType = UNSET
 
 
 class Reasoned(msgspec.Struct):
@@ -129,6 +132,7 @@ class Operation(msgspec.Struct):
     quorum: str
     initiator: str
     approved: list[str]
+    needed: Natural
     is_satisfied: bool
     proposed_at_s: Natural
     expires_at_s: Natural

@@ -12,6 +12,14 @@ class Refusal:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class InitiatorRequired(Refusal):
+    """Who proposes it is not named: an officer signs `digest` under `policy_hash`, both hex text."""
+
+    digest: str
+    policy_hash: str
+
+
 class WalletNodeError(Exception):
     """An error with a stable `code`; the class name is the code."""
 
@@ -118,6 +126,10 @@ class RefusedByNode(WalletNodeError):
     @property
     def code(self) -> str:
         return self.reasons[0].code
+
+
+class NotProposed(RefusedByNode):
+    """Officers are not asked, because it is not shown who proposes it. Nothing is written, the id is free."""
 
 
 class UnknownTypedData(WalletNodeError):

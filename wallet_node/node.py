@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wallet_node.addresses import checksummed
+from wallet_node.callers import Caller, must_name
 from wallet_node.customers.consent import Consent
 from wallet_node.customers.credential_changes import CredentialChangeRequest
 from wallet_node.customers.mandates import MandateRegistrations, MandateRevocations
@@ -33,7 +34,14 @@ from wallet_node.journal.pages import Page
 from wallet_node.keystore.file_provider import FileKeyProvider
 from wallet_node.keystore.files import Secrets
 from wallet_node.keystore.signatures import public_key, self_test
-from wallet_node.officers.desk import Done, OfficersDesk, OfficerStatement, Waiting, proposal
+from wallet_node.officers.desk import (
+    Done,
+    OfficersDesk,
+    OfficerStatement,
+    Proposer,
+    Waiting,
+    proposal,
+)
 from wallet_node.policy import change as policy_change
 from wallet_node.policy.policy import Policy
 from wallet_node.policy.spending import Spending
@@ -56,6 +64,7 @@ class WalletNode:
 
     The verbs that end in `together` are coroutines that share one fsync (journal_group.py): where one waits,
     the next may be decided. Before any other verb comes `settle`, where some of them may be under way.
+    What may wait for officers takes the caller's entry in the policy: it says who must be named for it.
     """
 
     def __init__(
@@ -159,19 +168,26 @@ class WalletNode:
 
     # ------------------------------------------------------------------------------------------ signing
 
-    def sign_payments(self, batch: PaymentBatch) -> Answer:
+    def sign_payments(self, batch: PaymentBatch, caller: Caller | None = None) -> Answer:
         """Sign what policy, proofs and the nonce rules allow; answer each payment in its place."""
         deployment = self._deployment_of(batch)
         with self._sound():
-            answers = self._payments.sign(batch, deployment, self.policy, self._now())
+            answers = self._payments.sign(
+                batch, deployment, self.policy, self._now(), must_name=_of_software(caller)
+            )
         return self._answer_payments(batch, answers)
 
-    async def sign_payments_together(self, batch: PaymentBatch) -> Answer:
+    async def sign_payments_together(self, batch: PaymentBatch, caller: Caller | None = None) -> Answer:
         """Sign what policy, proofs and the nonce rules allow; answer each payment in its place."""
         deployment = self._deployment_of(batch)
         with self._sound():
             answers = await self._payments.sign_together(
-                batch, deployment, self.policy, self._now(), self._group
+                batch,
+                deployment,
+                self.policy,
+                self._now(),
+                self._group,
+                must_name=_of_software(caller),
             )
         return self._answer_payments(batch, answers)
 
@@ -188,19 +204,30 @@ class WalletNode:
         self.signatures["payment"] += signed
         return {"results": list(map(answer_fields, batch.payments, answers))}
 
-    def sign_transaction(self, intent: Transaction) -> Answer | tuple[int, Answer]:
+    def sign_transaction(
+        self, intent: Transaction, caller: Caller | None = None
+    ) -> Answer | tuple[int, Answer]:
         """Sign one call; 202 while officers have to approve it. Raises RefusedByNode with every reason."""
         deployment = self._deployment_on(intent.chain_id)
         with self._sound():
-            signed = self._transactions.sign(intent, deployment, self.policy, self._now())
+            signed = self._transactions.sign(
+                intent, deployment, self.policy, self._now(), must_name=_of_software(caller)
+            )
         return self._answer_transaction("transaction", signed)
 
-    async def sign_transaction_together(self, intent: Transaction) -> Answer | tuple[int, Answer]:
+    async def sign_transaction_together(
+        self, intent: Transaction, caller: Caller | None = None
+    ) -> Answer | tuple[int, Answer]:
         """Sign one call; 202 while officers have to approve it. Raises RefusedByNode with every reason."""
         deployment = self._deployment_on(intent.chain_id)
         with self._sound():
             signed = await self._transactions.sign_together(
-                intent, deployment, self.policy, self._now(), self._group
+                intent,
+                deployment,
+                self.policy,
+                self._now(),
+                self._group,
+                must_name=_of_software(caller),
             )
         return self._answer_transaction("transaction", signed)
 
@@ -211,31 +238,45 @@ class WalletNode:
             raise RefusedByNode((Refusal("WrongDeployment", detail),))
         return deployment
 
-    def sign_typed_data(self, asked: TypedData) -> Answer | tuple[int, Answer]:
+    def sign_typed_data(self, asked: TypedData, caller: Caller | None = None) -> Answer | tuple[int, Answer]:
         """Sign one structure; 202 while officers have to approve it.
 
         Raises RefusedByNode with every reason.
         """
-        signed = self.typed_data_signature(asked)
+        signed = self.typed_data_signature(asked, caller)
         if isinstance(signed, Waiting):
             return _ACCEPTED, signed.fields()
         return typed_data.answer_fields(asked, signed)
 
-    def typed_data_signature(self, asked: TypedData) -> SignedTypedData | Waiting:
+    def typed_data_signature(
+        self, asked: TypedData, caller: Caller | None = None
+    ) -> SignedTypedData | Waiting:
         """The same for whoever writes signatures in another way."""
         with self._sound():
-            signed = self._typed_data.sign(asked, self._deployment.require(), self.policy, self._now())
+            signed = self._typed_data.sign(
+                asked,
+                self._deployment.require(),
+                self.policy,
+                self._now(),
+                must_name=_of_software(caller),
+            )
         if isinstance(signed, SignedTypedData):
             self.signatures["typed-data"] += 1
         return signed
 
-    def repair_transaction(self, asked: Repair) -> Answer | tuple[int, Answer]:
+    def repair_transaction(self, asked: Repair, caller: Caller | None = None) -> Answer | tuple[int, Answer]:
         """Sign a transfer of nothing in a stuck transaction's place; 202 while officers have to approve it.
 
         Raises RefusedByNode with every reason.
         """
         with self._sound():
-            signed = self._repairs.repair(asked, self._deployment.require(), self.policy, self._now())
+            signed = self._repairs.repair(
+                asked,
+                self._deployment.require(),
+                self.policy,
+                self._now(),
+                must_name=_of_officers(caller),
+            )
         return self._answer_transaction("repair", signed)
 
     def _answer_transaction(
@@ -284,9 +325,17 @@ class WalletNode:
         self._consent.revoke(request, self._now())
         return {"revoked": len(set(request.mandate_ids))}
 
-    def change_credential(self, request: CredentialChangeRequest) -> Answer | tuple[int, Answer]:
+    def change_credential(
+        self, request: CredentialChangeRequest, caller: Caller | None = None
+    ) -> Answer | tuple[int, Answer]:
         """Bind a credential to a wallet, unbind one, or both; 202 while officers have to approve it."""
-        waiting = self._consent.change(request, self._deployment.require(), self.policy, self._now())
+        waiting = self._consent.change(
+            request,
+            self._deployment.require(),
+            self.policy,
+            self._now(),
+            must_name=_of_officers(caller),
+        )
         return {"change_id": request.change_id} if waiting is None else (_ACCEPTED, waiting.fields())
 
     # ------------------------------------------------------------------------------------------ officers
@@ -303,7 +352,9 @@ class WalletNode:
         """Take an officer's withdrawal. Raises RefusedByNode with every reason."""
         return self._officers.withdraw(said, self.policy, self._now())
 
-    def change_policy(self, request: PolicyChange) -> Answer | tuple[int, Answer]:
+    def change_policy(
+        self, request: PolicyChange, caller: Caller | None = None
+    ) -> Answer | tuple[int, Answer]:
         """Put another policy in force; 202 while officers have to approve it.
 
         Raises RefusedByNode with every reason. From the answer on, everything is decided by the new one.
@@ -325,18 +376,10 @@ class WalletNode:
             "policy_hash": "0x" + decided.digest.hex(),
             "source": request.source,
         }
-        asked = self._officers.ask(
-            page,
-            self.policy,
-            now_s,
-            proposal(
-                operation_id,
-                policy_change.POLICY_CHANGE,
-                policy_change.content_of(source),
-                description,
-                quorum,
-            ),
-        )
+        content = policy_change.content_of(source)
+        proposed = proposal(operation_id, policy_change.POLICY_CHANGE, content, description, quorum)
+        proposer = Proposer(request.initiator, _of_officers(caller))
+        asked = self._officers.ask(page, self.policy, now_s, proposed, proposer)
         if asked == ():
             # before the change is durable: were there no room for it, two policies would be half in force
             self._spending.know(decided.ledgers)
@@ -366,6 +409,14 @@ class WalletNode:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _of_software(caller: Caller | None) -> bool:
+    return must_name(caller, is_of_officers=False)
+
+
+def _of_officers(caller: Caller | None) -> bool:
+    return must_name(caller, is_of_officers=True)
 
 
 def _hex(content: bytes) -> str:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import msgspec
@@ -31,6 +33,7 @@ from wallet_node.journal.verification import parse_anchor, verify_file
 
 _SHOWN_APART = ("says", "movements", "movements_in_all", "source")
 _LONGEST_FIELD = 400
+_POLICY_ID = b"florin-policy-change/1\0"
 
 
 class OfficerCommandError(Exception):
@@ -102,6 +105,62 @@ async def explain(data: Path, institution: str, intent: bytes) -> None:
     print_explanation(console, explanation)
 
 
+async def propose(
+    data: Path,
+    institution: str,
+    request: bytes,
+    officer_name: str,
+    *,
+    confirm: Callable[[str], bool],
+) -> None:
+    """Ask for what officers decide, in an officer's name; the same again tells how far it is, and does it
+    once enough have approved. `request` is JSON as it is sent, or the text of a policy.
+
+    Raises OfficerCommandError, NodeRefused.
+    """
+    (home,) = homes(data, institution)
+    officer = _officer(home, officer_name)
+    path, asked = _proposal(request)
+    console = output_console()
+    console.print(Text(f"To {path} at {home.plan.slug}", style="bold"))
+    for name, value in asked.items():
+        console.print(_plain(f"{name}: {value if name == 'source' else _shortened(value)}"))
+    if not confirm(f"Propose this as {officer.name}, who then does not approve it?"):
+        raise OfficerCommandError("NotSigned", "nothing was signed")
+    async with OfficersDesk(home.officers_socket) as desk:
+        answer = await desk.propose(path, asked, officer)
+    if answer.get("state") == "pending":
+        console.print(
+            f"Operation {answer['operation_id']}: {answer['approvals']} of {answer['needed']} approvals,"
+            f" until {_time(answer['expires_at_s'])}. Once enough have approved, propose the same again to do it."
+        )
+    else:
+        console.print("Done.")
+
+
+_PROPOSALS = {
+    "source": "/v1/policy:change",
+    "change_id": "/v1/credentials:change",
+    "intent_id": "/v1/typed-data:sign",
+    "key": "/v1/transactions:sign",
+    "transaction_id": "/v1/transactions:repair",
+}
+"""By a member that only this kind of request has, or those before it."""
+
+
+def _proposal(request: bytes) -> tuple[str, dict[str, Any]]:
+    """Where a request goes, and its members. A policy's text has an id that follows from it."""
+    if not request.lstrip().startswith(b"{"):
+        operation_id = str(UUID(bytes=sha256(_POLICY_ID + request).digest()[:16]))
+        return "/v1/policy:change", {"operation_id": operation_id, "source": request.decode()}
+    asked = msgspec.json.decode(request, type=dict[str, Any])
+    path = next((path for member, path in _PROPOSALS.items() if member in asked), None)
+    if path is None:
+        known = ", ".join(_PROPOSALS)
+        raise OfficerCommandError("UnknownRequest", f"a request that officers decide has one of {known}")
+    return path, asked
+
+
 async def operations(data: Path, institution: str | None) -> None:
     """Everything that waits."""
     table = Table(title="What waits for officers", title_justify="left")
@@ -164,6 +223,8 @@ def print_operation(console: Console, slug: str, operation: Operation) -> None:
     for name, value in description.items():
         if name not in _SHOWN_APART:
             fields.add_row(_plain(name), _plain(_shortened(value)))
+    if operation.initiator:
+        fields.add_row("proposed by", _plain(operation.initiator))
     fields.add_row("approved by", _plain(", ".join(operation.approved) or "nobody"))
     fields.add_row("quorum", operation.quorum)
     fields.add_row("until", _time(operation.expires_at_s))

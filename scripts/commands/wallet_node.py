@@ -103,6 +103,34 @@ def operations(data: Data = HERE, institution: Institution = None) -> None:
 
 
 @app.command()
+def propose(
+    request: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="A policy, or a request as it is sent (JSON): a repair, say."
+        ),
+    ],
+    officer: OfficerName,
+    institution: Annotated[str, typer.Option(help="At whose node: a slug, such as bank-a.")],
+    data: Data = HERE,
+    yes: Yes = False,
+) -> None:
+    """Ask for what officers decide, in the name of one who then does not approve it; run it again to have it
+    done once enough have approved.
+    """
+    from scripts.commands import officers_desk
+
+    def confirm(question: str) -> bool:
+        return yes or typer.confirm(question)
+
+    sys.exit(
+        officers_desk.run(
+            lambda: officers_desk.propose(data, institution, request.read_bytes(), officer, confirm=confirm)
+        )
+    )
+
+
+@app.command()
 def approve(
     operation_id: OperationId,
     officer: OfficerName,

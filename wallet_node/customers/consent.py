@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import msgspec
-
 from contracts.customer_approvals import NO_CREDENTIAL, Credential
 from wallet_node.addresses import checksummed
 from wallet_node.customer_proof import CredentialFields, parse_credential
@@ -34,7 +32,7 @@ from wallet_node.journal.entries import (
 from wallet_node.journal.journal import Journal
 from wallet_node.journal.pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider
-from wallet_node.officers.desk import Done, OfficersDesk, Waiting, proposal
+from wallet_node.officers.desk import Done, OfficersDesk, Proposer, Waiting, proposal
 from wallet_node.policy.policy import Policy
 from wallet_node.store import Store
 
@@ -160,22 +158,26 @@ class Consent:
     # ------------------------------------------------------------------------------------------ credentials
 
     def change(
-        self, request: CredentialChangeRequest, deployment: Deployment, policy: Policy, clock_s: int
+        self,
+        request: CredentialChangeRequest,
+        deployment: Deployment,
+        policy: Policy,
+        clock_s: int,
+        *,
+        must_name: bool = True,
     ) -> Waiting | None:
         """Bind, unbind or both: by a credential that is bound, or by the quorum. None: it is done.
 
-        Raises RefusedByNode with every reason. A change that was made is not made again.
+        Raises RefusedByNode with every reason. A change that was made is not made again. `must_name`: an
+        officer proposes what the customer has not approved, and the request names that officer.
         """
         change = parse_change(request)
         now_s = self._journal.now_s(clock_s)
-        content = msgspec.msgpack.encode(
-            (change.wallet, change.bind and change.bind.struct_hash(), change.unbind)
-        )
         made = self._store.query(
             "SELECT content FROM credential_changes WHERE change_id = ?", (change.change_id,)
         )
         if made:
-            if made[0][0] != content:
+            if made[0][0] != change.content:
                 detail = "this change id already stands for another change"
                 raise RefusedByNode((Refusal("ChangeIdReused", detail),))
             return None
@@ -189,7 +191,8 @@ class Consent:
                 raise RefusedByNode((Refusal("ProofNotExpected", detail),))
             decided = decide_change(change, request.approval, view, terms)
         else:
-            decided = self._ask_officers(page, change, view, policy, content)
+            proposer = Proposer(request.initiator, must_name)
+            decided = self._ask_officers(page, change, view, policy, proposer)
         if isinstance(decided, Waiting):
             if not page.is_empty:
                 self._journal.write(page, now_s)
@@ -200,7 +203,9 @@ class Consent:
             raise RefusedByNode(decided.reasons)
         decided.record(view)
         page.changes += view.changes
-        page.changes.append(("INSERT INTO credential_changes VALUES (?, ?)", [(change.change_id, content)]))
+        page.changes.append(
+            ("INSERT INTO credential_changes VALUES (?, ?)", [(change.change_id, change.content)])
+        )
         proof_hash = b"" if decided.proof is None else decided.proof.proof_hash
         page.notes.append(
             Row(change.change_id, _changed(decided, view, decided.proof is not None), proof_hash)
@@ -209,7 +214,12 @@ class Consent:
         return None
 
     def _ask_officers(
-        self, page: Page, change: ParsedChange, view: CustomerView, policy: Policy, content: bytes
+        self,
+        page: Page,
+        change: ParsedChange,
+        view: CustomerView,
+        policy: Policy,
+        proposer: Proposer,
     ) -> ChangeAccepted | Disproved | Waiting:
         quorum = policy.file.changes.credentials
         if quorum is None:
@@ -228,12 +238,8 @@ class Consent:
             "bind": bind,
             "unbind": None if change.unbind is None else "0x" + change.unbind.hex(),
         }
-        asked = self._officers.ask(
-            page,
-            policy,
-            view.now_s,
-            proposal(change.change_id, CREDENTIAL_CHANGE, content, description, quorum),
-        )
+        proposed = proposal(change.change_id, CREDENTIAL_CHANGE, change.content, description, quorum)
+        asked = self._officers.ask(page, policy, view.now_s, proposed, proposer)
         if isinstance(asked, Waiting):
             return asked
         assert not isinstance(asked, Done), "what was executed is among the changes, in the same commit"

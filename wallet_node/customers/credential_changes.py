@@ -19,6 +19,7 @@ from wallet_node.customers.proof_decisions import Disproved, ProofTerms, ProvedB
 from wallet_node.customers.view import CustomerView
 from wallet_node.errors import CredentialMalformed, Refusal
 from wallet_node.fields import Address, Identifier, address_bytes, identifier_bytes
+from wallet_node.intents.requests import Initiator
 
 MOST_CREDENTIALS = 16
 """So many can be bound to one wallet at a time."""
@@ -32,6 +33,7 @@ class CredentialChangeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields
     bind: CredentialFields | None
     unbind: Base64UrlText | None
     approval: Approval | None
+    initiator: Initiator | None = None
 
 
 class ParsedChange(msgspec.Struct, frozen=True):
@@ -41,6 +43,11 @@ class ParsedChange(msgspec.Struct, frozen=True):
     wallet: bytes
     bind: Credential | None
     unbind: bytes | None
+
+    @property
+    def content(self) -> bytes:
+        """What a change id stands for, and what officers approve."""
+        return msgspec.msgpack.encode((self.wallet, self.bind and self.bind.struct_hash(), self.unbind))
 
 
 class ChangeAccepted(msgspec.Struct, frozen=True):

@@ -10,9 +10,10 @@ from wallet_node.customer_proof import (
     parse_credential,
     verify_assertion,
 )
-from wallet_node.errors import Refusal, RefusedByNode
+from wallet_node.errors import InitiatorRequired, NotProposed, Refusal, RefusedByNode
 from wallet_node.fields import Identifier, KeyName, Signature64, Time, identifier_bytes, signature_bytes
 from wallet_node.intents.movements import Movements, describe, movement_fields
+from wallet_node.intents.requests import Initiator
 from wallet_node.journal.entries import (
     OperationApproved,
     OperationExecuted,
@@ -22,11 +23,18 @@ from wallet_node.journal.entries import (
 )
 from wallet_node.journal.journal import Journal
 from wallet_node.journal.pages import Page, Row
-from wallet_node.officers.approvals import APPROVE, WITHDRAW, Statement, operation_digest
+from wallet_node.officers.approvals import (
+    APPROVE,
+    PROPOSE,
+    WITHDRAW,
+    Statement,
+    operation_digest,
+)
 from wallet_node.officers.operations import Operations
 from wallet_node.officers.outcomes import (
     Executed,
     Expired,
+    Initiated,
     Outcome,
     Pending,
     Proposal,
@@ -50,6 +58,17 @@ class OfficerStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires_at_s: Time
     signature: Signature64 | None = None
     assertion: AssertionFields | None = None
+
+
+class Proposer(msgspec.Struct, frozen=True):
+    """Who proposes: the officer of the request, if one signed it; `must_name` where there has to be one."""
+
+    initiator: Initiator | None = None
+    must_name: bool = False
+
+
+SOFTWARE = Proposer()
+"""Nobody's name is asked for."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -95,23 +114,35 @@ class OfficersDesk:
         content: bytes,
         movements: Movements,
         quorum: str,
+        proposer: Proposer = SOFTWARE,
         more: dict[str, object] | None = None,
     ) -> Waiting | tuple[Refusal, ...]:
-        """Whether officers approve of signing an id that has not been signed: no refusal, they do."""
+        """Whether officers approve of signing an id that has not been signed: no refusal, they do.
+
+        Raises NotProposed.
+        """
         description = {**(more or {}), **description_of(movements)}
-        asked = self.ask(page, policy, now_s, proposal(intent_id, kind, content, description, quorum))
+        proposed = proposal(intent_id, kind, content, description, quorum)
+        asked = self.ask(page, policy, now_s, proposed, proposer)
         assert not isinstance(asked, Done), "what was executed has been signed, in the same commit"
         return asked
 
     def ask(
-        self, page: Page, policy: Policy, now_s: int, asked: Proposal
+        self, page: Page, policy: Policy, now_s: int, asked: Proposal, proposer: Proposer = SOFTWARE
     ) -> Waiting | Done | tuple[Refusal, ...]:
-        """Where an operation stands. When nothing refuses it, the page that executes it is `page`."""
-        standing = self._operations.propose(asked, policy=policy, now_s=now_s)
+        """Where an operation stands. When nothing refuses it, the page that executes it is `page`.
+
+        Raises NotProposed when it is new, and it is not shown who proposes it; then nothing has changed.
+        """
+        initiated = self._initiated(policy, now_s, asked, proposer)
+        named = msgspec.structs.replace(asked, initiator=initiated.officer)
+        standing = self._operations.propose(named, policy=policy, now_s=now_s)
         if isinstance(standing, Refused):
+            if initiated.officer:
+                raise NotProposed(standing.refusals)  # somebody else may still propose it
             return standing.refusals
         operation = standing.operation
-        page.changes += standing.changes
+        page.changes += [*standing.changes, *initiated.changes]
         match standing:
             case Executed():
                 return Done()
@@ -131,7 +162,7 @@ class OfficersDesk:
                         operation.expires_at_s,
                         operation.initiator,
                     )
-                    page.notes.append(Row(operation.operation_id, pending))
+                    page.notes.append(Row(operation.operation_id, pending, initiated.statement_hash))
                 return Waiting(
                     operation.operation_id,
                     operation.digest,
@@ -145,6 +176,32 @@ class OfficersDesk:
                 return (Refusal("OperationExpired", "officers did not approve it in time"),)
             case Withdrawn():
                 return (Refusal("OperationWithdrawn", "officers refused it"),)
+
+    def _initiated(self, policy: Policy, now_s: int, asked: Proposal, proposer: Proposer) -> Initiated:
+        said, known = proposer.initiator, self._operations.find(asked.operation_id)
+        if known is not None:
+            is_other = said is not None and said.officer != known.initiator
+            if is_other and known.digest == asked.digest:
+                by = repr(known.initiator) if known.initiator else "no officer"
+                detail = f"{by} proposed this operation first; propose it anew, with a new id"
+                raise NotProposed((Refusal("InitiatorDiffers", detail),))
+            return Initiated("", b"")
+        if said is None:
+            if proposer.must_name:
+                raise NotProposed((_initiator_required(asked.digest, policy),))
+            return Initiated("", b"")
+        statement = Statement(
+            asked.operation_id,
+            said.officer,
+            PROPOSE,
+            said.expires_at_s,
+            None if said.signature is None else signature_bytes(said.signature),
+            said.assertion,
+        )
+        initiated = self._operations.initiate(statement, asked.digest, policy=policy, now_s=now_s)
+        if isinstance(initiated, Refused):
+            raise NotProposed(initiated.refusals)
+        return initiated
 
     def approve(self, said: OfficerStatement, policy: Policy, clock_s: int) -> dict[str, object]:
         """Take an approval. Raises RefusedByNode with every reason."""
@@ -202,6 +259,16 @@ def proposal(
     )
 
 
+def _initiator_required(digest: bytes, policy: Policy) -> InitiatorRequired:
+    return InitiatorRequired(
+        "InitiatorRequired",
+        f"say who proposes it: `initiator` is an officer's statement PROPOSE over the digest 0x{digest.hex()}"
+        " and the policy in force; others approve it then",
+        "0x" + digest.hex(),
+        "0x" + policy.digest.hex(),
+    )
+
+
 def description_of(movements: Movements) -> dict[str, object]:
     """What is moved, for people: sentences, and the fields behind them."""
     shown = movements[:_MOVEMENTS_SHOWN]
@@ -236,6 +303,7 @@ def _operation_fields(standing: Outcome) -> dict[str, object]:
         "quorum": operation.quorum,
         "initiator": operation.initiator,
         "approved": approved,
+        "needed": standing.needed if isinstance(standing, Pending | Satisfied) else 0,
         "is_satisfied": isinstance(standing, Satisfied),
         "proposed_at_s": operation.proposed_at_s,
         "expires_at_s": operation.expires_at_s,

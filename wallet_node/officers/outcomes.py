@@ -15,7 +15,7 @@ class Proposal(msgspec.Struct, frozen=True):
     """What is to be done once `quorum` approves, which is the one that the policy in force asks for now.
 
     `digest` is `approvals.operation_digest`'s; `description` JSON for people: what it moves. `initiator` is
-    the officer who asks, or empty.
+    the officer who asks, or empty; that this officer asks is the caller's to know (`Operations.initiate`).
     """
 
     operation_id: bytes
@@ -41,10 +41,19 @@ class Pending(Outcome, frozen=True):
     is_new: bool = False
 
 
+class Initiated(msgspec.Struct, frozen=True):
+    """An officer did sign the proposal; `changes` go with it."""
+
+    officer: str
+    statement_hash: bytes
+    changes: Changes = []
+
+
 class Satisfied(Outcome, frozen=True):
     """Its quorum has approved: do it, with the changes of `execute` in the same page."""
 
     approved: tuple[str, ...] = ()
+    needed: int = 0
 
 
 class Expired(Outcome, frozen=True):

@@ -56,7 +56,7 @@ from wallet_node.journal.nonces import (
 from wallet_node.journal.pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider, SigningKey
 from wallet_node.keystore.signatures import compact, verify
-from wallet_node.officers.desk import OfficersDesk, Waiting
+from wallet_node.officers.desk import OfficersDesk, Proposer, Waiting
 from wallet_node.policy.policy import ANY, DERIVED, OTHER, Policy
 from wallet_node.policy.spending import Spending
 from wallet_node.signers.typed_data_desk import (
@@ -104,10 +104,19 @@ class TypedDataSigner:
         self._officers = officers
 
     def sign(
-        self, asked: TypedData, deployment: Deployment, policy: Policy, clock_s: int
+        self,
+        asked: TypedData,
+        deployment: Deployment,
+        policy: Policy,
+        clock_s: int,
+        *,
+        must_name: bool = False,
     ) -> SignedTypedData | Waiting:
-        """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed."""
-        desk = self._load(asked, deployment, policy, clock_s)
+        """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed.
+
+        `must_name`: what waits for officers has an initiator.
+        """
+        desk = self._load(asked, deployment, policy, clock_s, must_name=must_name)
         known = self._journal.known([desk.intent_id]).get(desk.intent_id)
         if isinstance(known, RefusedIntent):
             raise RefusedByNode(known.reasons)
@@ -128,7 +137,9 @@ class TypedDataSigner:
             raise RefusedByNode(decided.reasons)
         return self._signed(desk, known, decided)
 
-    def _load(self, asked: TypedData, deployment: Deployment, policy: Policy, clock_s: int) -> Desk:
+    def _load(
+        self, asked: TypedData, deployment: Deployment, policy: Policy, clock_s: int, *, must_name: bool
+    ) -> Desk:
         now_s = self._journal.now_s(clock_s)
         intent, by = asked.intent, signer(asked.intent)
         separator = deployment.domain.separator
@@ -153,6 +164,7 @@ class TypedDataSigner:
             reservations=self._spending.open({*shared, *((ledger, by) for ledger in for_each_wallet)}, now_s),
             view=customers.load(self._store, now_s, [by] if isinstance(proof, AssertionProof) else ()),
             page=Page(),
+            must_name=must_name,
         )
 
     def _signer(self, address: bytes) -> tuple[str, SigningKey | None]:
@@ -262,6 +274,7 @@ class TypedDataSigner:
             content=msgspec.msgpack.encode((desk.space, desk.content)),
             movements=moved,
             quorum=quorum,
+            proposer=Proposer(desk.asked.initiator, desk.must_name),
             more={"intent": shown, "total_minor": desk.content.amount},
         )
 

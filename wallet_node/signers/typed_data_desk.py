@@ -71,6 +71,7 @@ class Desk:
     reservations: Reservations
     view: CustomerView
     page: Page
+    must_name: bool
 
     @property
     def kind(self) -> str:
