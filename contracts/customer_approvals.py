@@ -119,6 +119,17 @@ class CredentialChange(TypedMessage):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class CredentialChangeRefusal(TypedMessage):
+    """Refuses a change of the wallet's credentials for which others have asked the bank's officers."""
+
+    change_id: bytes
+    wallet: bytes
+    expires_at_s: int
+
+    MEMBERS: ClassVar = ("bytes16 changeId", "address wallet", "uint256 expiresAt")
+
+
 def payment_approval_digest(
     separator: bytes, payment_id: bytes, payer: bytes, payee: bytes, *, amount_minor: int, expires_at_s: int
 ) -> bytes:

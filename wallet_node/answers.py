@@ -95,6 +95,8 @@ class Pending(msgspec.Struct):
     approvals: Natural
     needed: Natural
     expires_at_s: Natural
+    cooling_until_s: Natural | UnsetType = UNSET
+    """Before this time nothing is done, whoever has approved."""
 
 
 class MandateResult(msgspec.Struct):
@@ -122,6 +124,13 @@ class CredentialChanged(msgspec.Struct):
     change_id: Identifier
 
 
+class CredentialRefused(msgspec.Struct):
+    """The change is not made, whoever approves it."""
+
+    change_id: Identifier
+    state: Literal["withdrawn"]
+
+
 class Operation(msgspec.Struct):
     """What waits for officers. An approval's message is made of `digest` and the policy's hash."""
 
@@ -136,6 +145,7 @@ class Operation(msgspec.Struct):
     is_satisfied: bool
     proposed_at_s: Natural
     expires_at_s: Natural
+    cooling_until_s: Natural | UnsetType = UNSET
 
 
 class Operations(msgspec.Struct):

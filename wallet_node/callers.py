@@ -100,6 +100,7 @@ VERBS: Mapping[tuple[str, str], Verb | None] = {
     ("POST", "/v1/mandates"): "mandates",
     ("POST", "/v1/mandates:revoke"): "mandates",
     ("POST", "/v1/credentials:change"): "credentials",
+    ("POST", "/v1/credentials:refuse"): "credentials",
     ("POST", "/v1/operations:approve"): "approve",
     ("POST", "/v1/operations:withdraw"): "approve",
     ("POST", "/v1/policy:change"): "policy",

@@ -10,7 +10,7 @@ from typing import Any
 from wallet_node.addresses import checksummed
 from wallet_node.callers import Caller, must_name
 from wallet_node.customers.consent import Consent
-from wallet_node.customers.credential_changes import CredentialChangeRequest
+from wallet_node.customers.credential_changes import CredentialChangeRequest, CredentialChangeStop
 from wallet_node.customers.mandates import MandateRegistrations, MandateRevocations
 from wallet_node.deployment import BoundDeployment, Deployment
 from wallet_node.errors import Refusal, RefusedByNode, SignatureCheckFailed
@@ -337,6 +337,11 @@ class WalletNode:
             must_name=_of_officers(caller),
         )
         return {"change_id": request.change_id} if waiting is None else (_ACCEPTED, waiting.fields())
+
+    def refuse_credential_change(self, stop: CredentialChangeStop) -> Answer:
+        """A customer stops a change that waits for officers. Raises RefusedByNode with every reason."""
+        self._consent.stop(stop, self._deployment.require(), self.policy, self._now())
+        return {"change_id": stop.change_id, "state": "withdrawn"}
 
     # ------------------------------------------------------------------------------------------ officers
 

@@ -131,9 +131,11 @@ async def propose(
         answer = await desk.propose(path, asked, officer)
     if answer.get("state") == "pending":
         console.print(
-            f"Operation {answer['operation_id']}: {answer['approvals']} of {answer['needed']} approvals,"
-            f" until {_time(answer['expires_at_s'])}. Once enough have approved, propose the same again to do it."
+            f"Operation {answer['operation_id']}: {answer['approvals']} of {answer['needed']} approvals."
+            f" Until {_time(answer['expires_at_s'])}, once enough have approved, propose it again to do it."
         )
+        if "cooling_until_s" in answer:
+            console.print(f"Not before {_time(answer['cooling_until_s'])}.")
     else:
         console.print("Done.")
 
@@ -227,6 +229,8 @@ def print_operation(console: Console, slug: str, operation: Operation) -> None:
         fields.add_row("proposed by", _plain(operation.initiator))
     fields.add_row("approved by", _plain(", ".join(operation.approved) or "nobody"))
     fields.add_row("quorum", operation.quorum)
+    if operation.cooling_until_s:
+        fields.add_row("not before", _time(operation.cooling_until_s))
     fields.add_row("until", _time(operation.expires_at_s))
     fields.add_row("digest", operation.digest)
     console.print(fields)

@@ -53,6 +53,7 @@ class Operation(msgspec.Struct, frozen=True):
     needed: int
     is_satisfied: bool
     expires_at_s: int
+    cooling_until_s: int = 0
 
 
 class _Operations(msgspec.Struct):
@@ -111,7 +112,9 @@ class OfficersDesk:
         return self._read(await self.request("POST", path, {**asked, "initiator": initiator}))
 
     async def approve(self, operation: Operation, officer: Officer) -> None:
-        """The officer signs: this operation, under the policy in force, for an hour."""
+        """The officer signs: this operation, under the policy in force, for an hour; or as long as it waits
+        where it is not done at once.
+        """
         await self._state("/v1/operations:approve", APPROVE, operation, officer)
 
     async def withdraw(self, operation: Operation, officer: Officer) -> None:
@@ -134,7 +137,9 @@ class OfficersDesk:
         return msgspec.json.decode(content, type=dict[str, Any])
 
     async def _state(self, path: str, verb: int, operation: Operation, officer: Officer) -> None:
+        # where there is a time to wait, what is said now counts when that is over
         expires_at_s = int(time.time()) + STATEMENT_VALID_S
+        expires_at_s = operation.expires_at_s if operation.cooling_until_s else expires_at_s
         said = message(verb, bytes.fromhex(operation.digest[2:]), self._policy_hash, expires_at_s)
         body = {
             "operation_id": operation.operation_id,

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from contracts.customer_approvals import NO_CREDENTIAL, Credential
 from wallet_node.addresses import checksummed
 from wallet_node.customer_proof import CredentialFields, parse_credential
@@ -9,10 +11,12 @@ from wallet_node.customers import view as customers
 from wallet_node.customers.credential_changes import (
     ChangeAccepted,
     CredentialChangeRequest,
+    CredentialChangeStop,
     ParsedChange,
     bind_at_creation,
     decide_change,
     decide_change_by_quorum,
+    decide_stop,
     judge_change,
     parse_change,
 )
@@ -32,11 +36,11 @@ from wallet_node.journal.entries import (
 from wallet_node.journal.journal import Journal
 from wallet_node.journal.pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider
+from wallet_node.officers.approvals import Operation
 from wallet_node.officers.desk import Done, OfficersDesk, Proposer, Waiting, proposal
+from wallet_node.policy.file import CREDENTIAL_CHANGE
 from wallet_node.policy.policy import Policy
 from wallet_node.store import Store
-
-CREDENTIAL_CHANGE = "credential-change"
 
 
 class Consent:
@@ -213,6 +217,33 @@ class Consent:
         self._journal.write(page, now_s)
         return None
 
+    def stop(self, stop: CredentialChangeStop, deployment: Deployment, policy: Policy, clock_s: int) -> None:
+        """A customer refuses a change that waits for officers. Raises RefusedByNode with every reason.
+
+        A refusal that ended it before is answered the same.
+        """
+        change_id, wallet = identifier_bytes(stop.change_id), _bytes(stop.wallet)
+        now_s = self._journal.now_s(clock_s)
+        terms = ProofTerms.of(policy, deployment.domain.separator)
+        if terms is None:
+            detail = "the policy names no customer_proof, so no refusal can be judged"
+            raise RefusedByNode((Refusal("ProofNotExpected", detail),))
+        operation = self._officers.find(change_id)
+        if operation is None or not _is_about(operation, wallet):
+            detail = "no change of this id waits for officers about this wallet"
+            raise RefusedByNode((Refusal("UnknownOperation", detail),))
+        view = customers.load(self._store, now_s, [wallet])
+        decided = decide_stop(stop, view, terms)
+        if isinstance(decided, Disproved):
+            raise RefusedByNode(decided.reasons)
+        if operation.state == "withdrawn":
+            return
+        page = Page()
+        self._officers.refuse(page, change_id, wallet, decided.proof_hash, now_s)
+        decided.record(view)
+        page.changes += view.changes
+        self._journal.write(page, now_s)
+
     def _ask_officers(
         self,
         page: Page,
@@ -221,8 +252,8 @@ class Consent:
         policy: Policy,
         proposer: Proposer,
     ) -> ChangeAccepted | Disproved | Waiting:
-        quorum = policy.file.changes.credentials
-        if quorum is None:
+        named = policy.file.changes.credential_terms
+        if named is None:
             detail = "the policy names no quorum under changes.credentials: send the customer's approval"
             return Disproved((Refusal("ProofMissing", detail),))
         if not self._keys.own_addresses([change.wallet]):
@@ -238,7 +269,7 @@ class Consent:
             "bind": bind,
             "unbind": None if change.unbind is None else "0x" + change.unbind.hex(),
         }
-        proposed = proposal(change.change_id, CREDENTIAL_CHANGE, change.content, description, quorum)
+        proposed = proposal(change.change_id, CREDENTIAL_CHANGE, change.content, description, named.quorum)
         asked = self._officers.ask(page, policy, view.now_s, proposed, proposer)
         if isinstance(asked, Waiting):
             return asked
@@ -273,6 +304,13 @@ def _changed(accepted: ChangeAccepted, view: CustomerView, is_by_customer: bool)
         unbound = view.credentials_of(change.wallet)[change.unbind].credential.struct_hash()
     bound = NO_CREDENTIAL if change.bind is None else change.bind.struct_hash()
     return CredentialChanged(change.wallet, bound, unbound, "credential" if is_by_customer else "quorum")
+
+
+def _is_about(operation: Operation, wallet: bytes) -> bool:
+    if operation.kind != CREDENTIAL_CHANGE:
+        return False
+    description = msgspec.json.decode(operation.description, type=dict[str, Any])
+    return bool(description["wallet"] == checksummed(wallet))
 
 
 def _bytes(address: str) -> bytes:

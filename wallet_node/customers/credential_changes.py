@@ -8,7 +8,12 @@ a credential that is bound, over this very change; or the officers' quorum, when
 import msgspec
 
 from contracts import base64url
-from contracts.customer_approvals import NO_CREDENTIAL, Credential, CredentialChange
+from contracts.customer_approvals import (
+    NO_CREDENTIAL,
+    Credential,
+    CredentialChange,
+    CredentialChangeRefusal,
+)
 from wallet_node.customer_proof import (
     Approval,
     Base64UrlText,
@@ -34,6 +39,14 @@ class CredentialChangeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields
     unbind: Base64UrlText | None
     approval: Approval | None
     initiator: Initiator | None = None
+
+
+class CredentialChangeStop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A customer's no to a change that waits for officers: an approval of CredentialChangeRefusal."""
+
+    change_id: Identifier
+    wallet: Address
+    approval: Approval
 
 
 class ParsedChange(msgspec.Struct, frozen=True):
@@ -123,6 +136,16 @@ def decide_change_by_quorum(change: ParsedChange, view: CustomerView) -> ChangeA
     """
     refusals = judge_change(change, view)
     return Disproved(refusals) if refusals else ChangeAccepted(change, None)
+
+
+def decide_stop(
+    stop: CredentialChangeStop, view: CustomerView, terms: ProofTerms
+) -> ProvedByAssertion | Disproved:
+    """Whether a credential that is bound to the wallet refuses the change."""
+    wallet = address_bytes(stop.wallet)
+    expires_at_s = stop.approval.expires_at_s
+    refused = CredentialChangeRefusal(identifier_bytes(stop.change_id), wallet, expires_at_s)
+    return decide_approval(wallet, refused.digest(terms.separator), stop.approval, view, terms)
 
 
 def judge_change(change: ParsedChange, view: CustomerView) -> tuple[Refusal, ...]:

@@ -19,6 +19,7 @@ from wallet_node.journal.entries import (
     OperationExecuted,
     OperationExpired,
     OperationPending,
+    OperationRefused,
     OperationWithdrawn,
 )
 from wallet_node.journal.journal import Journal
@@ -27,6 +28,7 @@ from wallet_node.officers.approvals import (
     APPROVE,
     PROPOSE,
     WITHDRAW,
+    Operation,
     Statement,
     operation_digest,
 )
@@ -79,9 +81,11 @@ class Waiting(msgspec.Struct, frozen=True):
     approvals: int
     needed: int
     expires_at_s: int
+    cooling_until_s: int = 0
 
     def fields(self) -> dict[str, str | int]:
         """As JSON."""
+        cooling = {"cooling_until_s": self.cooling_until_s} if self.cooling_until_s else {}
         return {
             "state": "pending",
             "operation_id": _identifier(self.operation_id),
@@ -89,6 +93,7 @@ class Waiting(msgspec.Struct, frozen=True):
             "approvals": self.approvals,
             "needed": self.needed,
             "expires_at_s": self.expires_at_s,
+            **cooling,
         }
 
 
@@ -169,13 +174,14 @@ class OfficersDesk:
                     len(standing.approved),
                     standing.needed,
                     operation.expires_at_s,
+                    standing.cooling_until_s,
                 )
             case Expired():
                 if standing.changes:
                     page.notes.append(Row(operation.operation_id, OperationExpired(operation.digest)))
                 return (Refusal("OperationExpired", "officers did not approve it in time"),)
             case Withdrawn():
-                return (Refusal("OperationWithdrawn", "officers refused it"),)
+                return (Refusal("OperationWithdrawn", "it was refused; propose it anew, with a new id"),)
 
     def _initiated(self, policy: Policy, now_s: int, asked: Proposal, proposer: Proposer) -> Initiated:
         said, known = proposer.initiator, self._operations.find(asked.operation_id)
@@ -210,6 +216,18 @@ class OfficersDesk:
     def withdraw(self, said: OfficerStatement, policy: Policy, clock_s: int) -> dict[str, object]:
         """Take a withdrawal. Raises RefusedByNode with every reason."""
         return self._state(said, WITHDRAW, policy, clock_s)
+
+    def refuse(self, page: Page, operation_id: bytes, wallet: bytes, proof_hash: bytes, now_s: int) -> None:
+        """A wallet's customer refuses what officers were asked for about it. Raises RefusedByNode."""
+        ended = self._operations.refuse(operation_id, now_s)
+        if isinstance(ended, Refused):
+            raise RefusedByNode(ended.refusals)
+        page.changes += ended.changes
+        page.notes.append(Row(operation_id, OperationRefused(ended.operation.digest, wallet), proof_hash))
+
+    def find(self, operation_id: bytes) -> Operation | None:
+        """What was proposed under this id."""
+        return self._operations.find(operation_id)
 
     def pending(self, policy: Policy, clock_s: int) -> dict[str, object]:
         """Everything that waits, with what an officer needs to see and to sign."""
@@ -294,6 +312,7 @@ def _page_of(recorded: Recorded, verb: int) -> Page:
 
 def _operation_fields(standing: Outcome) -> dict[str, object]:
     operation = standing.operation
+    cooling_until_s = standing.cooling_until_s if isinstance(standing, Pending) else 0
     approved = standing.approved if isinstance(standing, Pending | Satisfied) else ()
     return {
         "operation_id": _identifier(operation.operation_id),
@@ -307,6 +326,7 @@ def _operation_fields(standing: Outcome) -> dict[str, object]:
         "is_satisfied": isinstance(standing, Satisfied),
         "proposed_at_s": operation.proposed_at_s,
         "expires_at_s": operation.expires_at_s,
+        **({"cooling_until_s": cooling_until_s} if cooling_until_s else {}),
     }
 
 

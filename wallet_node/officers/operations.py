@@ -108,7 +108,8 @@ class Operations:
         fields = msgspec.structs.asdict(proposal)
         operation = Operation(**fields, proposed_at_s=now_s, expires_at_s=now_s + quorum.valid_s)
         changes: Changes = [(_PROPOSE, [msgspec.structs.astuple(operation)])]
-        return Pending(operation, changes, (), quorum.approvals, is_new=True)
+        cooling_until_s = _cooling_until_s(operation, policy)
+        return Pending(operation, changes, (), quorum.approvals, True, cooling_until_s)
 
     def approve(self, statement: Statement, *, policy: Policy, now_s: int) -> Recorded | Refused:
         """Take an officer's approval. The same one again changes nothing."""
@@ -141,6 +142,14 @@ class Operations:
                 standings.append(self._standing(operation, quorum, policy, now_s))
         return standings
 
+    def refuse(self, operation_id: bytes, now_s: int) -> Withdrawn | Refused:
+        """End what waits, because somebody who is asked for no quorum's sake said no."""
+        operation = self.find(operation_id)
+        if operation is None:
+            return Refused((Refusal("UnknownOperation", "there is no operation of that id"),))
+        ended = approvals.ended_refusal(operation, now_s)
+        return Refused((ended,)) if ended is not None else Withdrawn(*_ended(operation, "withdrawn", now_s))
+
     # ------------------------------------------------------------------------------------------ decided
 
     def _standing(self, operation: Operation, quorum: Quorum, policy: Policy, now_s: int) -> Standing:
@@ -157,9 +166,10 @@ class Operations:
             operation = msgspec.structs.replace(operation, quorum=quorum.name)
             changes = [(_ASK, [(quorum.name, operation.operation_id)])]
         tally = approvals.count(operation, self._stated(operation), quorum, policy.digest, now_s)
-        if tally.is_satisfied:
+        cooling_until_s = _cooling_until_s(operation, policy)
+        if tally.is_satisfied and now_s >= cooling_until_s:
             return Satisfied(operation, changes, tally.approved, tally.needed)
-        return Pending(operation, changes, tally.approved, tally.needed)
+        return Pending(operation, changes, tally.approved, tally.needed, False, cooling_until_s)
 
     def _refuse_proposal(
         self, quorum: Quorum, proposal: Proposal, policy: Policy, now_s: int
@@ -259,6 +269,12 @@ class Operations:
             "SELECT sign_count FROM officer_sign_counts WHERE credential_id = ?", (credential_id,)
         )
         return rows[0][0] if rows else 0
+
+
+def _cooling_until_s(operation: Operation, policy: Policy) -> int:
+    """Counted from the proposal, by the policy in force; 0 where there is no cooling."""
+    cooling_s = policy.file.cooling_s(operation.kind)
+    return operation.proposed_at_s + cooling_s if cooling_s else 0
 
 
 def _counted(officer: Officer, sign_count: int) -> Changes:

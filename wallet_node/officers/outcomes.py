@@ -34,11 +34,14 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Pending(Outcome, frozen=True):
-    """It waits; `is_new` when it was proposed just now, and is to be journaled."""
+    """It waits; `is_new` when it was proposed just now, and is to be journaled. Before `cooling_until_s` (0:
+    no such time) it is not executed, whoever has approved.
+    """
 
     approved: tuple[str, ...] = ()
     needed: int = 0
     is_new: bool = False
+    cooling_until_s: int = 0
 
 
 class Initiated(msgspec.Struct, frozen=True):

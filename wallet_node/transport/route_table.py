@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from wallet_node import answers
-from wallet_node.customers.credential_changes import CredentialChangeRequest
+from wallet_node.customers.credential_changes import CredentialChangeRequest, CredentialChangeStop
 from wallet_node.customers.mandates import MandateRegistrations, MandateRevocations
 from wallet_node.intents.requests import (
     Derivation,
@@ -107,6 +107,9 @@ ROUTES: Mapping[tuple[str, str], Route] = {
         CredentialChangeRequest,
         {200: answers.CredentialChanged, 202: answers.Pending},
         is_for_caller=True,
+    ),
+    ("POST", "/v1/credentials:refuse"): Route(
+        WalletNode.refuse_credential_change, CredentialChangeStop, {200: answers.CredentialRefused}
     ),
     ("GET", "/v1/operations"): Route(WalletNode.operations, None, {200: answers.Operations}),
     ("POST", "/v1/operations:approve"): Route(
