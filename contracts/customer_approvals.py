@@ -102,13 +102,17 @@ class Credential(TypedMessage):
 
 @dataclass(frozen=True, slots=True)
 class CredentialChange(TypedMessage):
-    """Binds a credential to a wallet, unbinds one, or both: the struct_hash of each, or NO_CREDENTIAL."""
+    """Binds a credential to a wallet, unbinds one, or both: the struct_hash of each, or NO_CREDENTIAL.
+
+    ``ends_mandates``: the wallet's mandates end with it, which whoever held the credential may have given.
+    """
 
     change_id: bytes
     wallet: bytes
     bound: bytes
     unbound: bytes
     expires_at_s: int
+    ends_mandates: bool = False
 
     MEMBERS: ClassVar = (
         "bytes16 changeId",
@@ -116,6 +120,7 @@ class CredentialChange(TypedMessage):
         "bytes32 bound",
         "bytes32 unbound",
         "uint256 expiresAt",
+        "bool endsMandates",
     )
 
 

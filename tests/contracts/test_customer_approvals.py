@@ -29,7 +29,7 @@ MANDATES = st.builds(Mandate, IDS, ADDRESSES, ADDRESSES, UINT256, st.text(), UIN
 CREDENTIALS = st.builds(
     Credential, st.binary(max_size=64), st.integers(-(2**255), 2**255 - 1), st.binary(max_size=64)
 )
-CHANGES = st.builds(CredentialChange, IDS, ADDRESSES, WORDS, WORDS, UINT256)
+CHANGES = st.builds(CredentialChange, IDS, ADDRESSES, WORDS, WORDS, UINT256, st.booleans())
 REFUSALS = st.builds(CredentialChangeRefusal, IDS, ADDRESSES, UINT256)
 
 DOMAIN = PaymentDomain("Czech koruna", 31_337, bytes(range(20)))
@@ -67,7 +67,8 @@ def test_the_types_are_those_that_are_written_down() -> None:
         "uint256 startsAt,uint256 expiresAt,uint256 approvalExpiresAt",
         Credential: "bytes credentialId,int256 algorithm,bytes publicKey",
         CredentialChangeRefusal: "bytes16 changeId,address wallet,uint256 expiresAt",
-        CredentialChange: "bytes16 changeId,address wallet,bytes32 bound,bytes32 unbound,uint256 expiresAt",
+        CredentialChange: "bytes16 changeId,address wallet,bytes32 bound,bytes32 unbound,uint256 expiresAt,"
+        "bool endsMandates",
     }
     for kind, members in written.items():
         assert ",".join(kind.MEMBERS) == members

@@ -186,6 +186,8 @@ class Consent:
                 raise RefusedByNode((Refusal("ChangeIdReused", detail),))
             return None
         view = customers.load(self._store, now_s, [change.wallet])
+        if change.ends_mandates:
+            customers.load_standing_mandates(self._store, view, change.wallet)
         page = Page()
         decided: ChangeAccepted | Disproved | Waiting
         if request.approval is not None:
@@ -214,6 +216,8 @@ class Consent:
         page.notes.append(
             Row(change.change_id, _changed(decided, view, decided.proof is not None), proof_hash)
         )
+        if change.ends_mandates:
+            page.notes += [Row(mandate_id, MandateRevoked()) for mandate_id in view.standing_mandates]
         self._journal.write(page, now_s)
         return None
 
@@ -263,11 +267,15 @@ class Consent:
         if refusals:
             return Disproved(refusals)
         bind = None if change.bind is None else "0x" + change.bind.struct_hash().hex()
+        says = [f"The credentials of {checksummed(change.wallet)} are changed without its customer."]
+        if change.ends_mandates:
+            says.append("All mandates that stand for the wallet when it is done end with it.")
         description: dict[str, object] = {
-            "says": [f"The credentials of {checksummed(change.wallet)} are changed without its customer."],
+            "says": says,
             "wallet": checksummed(change.wallet),
             "bind": bind,
             "unbind": None if change.unbind is None else "0x" + change.unbind.hex(),
+            "ends_mandates": change.ends_mandates,
         }
         proposed = proposal(change.change_id, CREDENTIAL_CHANGE, change.content, description, named.quorum)
         asked = self._officers.ask(page, policy, view.now_s, proposed, proposer)
