@@ -149,10 +149,11 @@ class Operation(msgspec.Struct):
 
 
 class Operations(msgspec.Struct):
-    """Everything that waits, the one that expires first before the others."""
+    """What waits, the one that expires first before the others. `next`: ask for the page after it."""
 
     policy_hash: Hash
     operations: list[Operation]
+    next: Identifier | UnsetType = UNSET
 
 
 class OperationState(msgspec.Struct):

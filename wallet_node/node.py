@@ -21,6 +21,7 @@ from wallet_node.intents.requests import (
     JournalConsistency,
     JournalInclusion,
     JournalRows,
+    OperationsPage,
     PaymentBatch,
     PolicyChange,
     Repair,
@@ -57,6 +58,7 @@ from wallet_node.store import Store
 
 Answer = dict[str, Any]
 _ACCEPTED = 202
+_FIRST_PAGE = OperationsPage()
 
 
 class WalletNode:
@@ -345,9 +347,9 @@ class WalletNode:
 
     # ------------------------------------------------------------------------------------------ officers
 
-    def operations(self) -> Answer:
-        """What waits for officers, with what they see and sign."""
-        return self._officers.pending(self.policy, self._now())
+    def operations(self, page: OperationsPage = _FIRST_PAGE) -> Answer:
+        """What waits for officers, with what they see and sign. Raises RefusedByNode."""
+        return self._officers.pending(page, self.policy, self._now())
 
     def approve_operation(self, said: OfficerStatement) -> Answer:
         """Take an officer's approval. Raises RefusedByNode with every reason."""

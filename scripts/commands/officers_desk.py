@@ -164,24 +164,32 @@ def _proposal(request: bytes) -> tuple[str, dict[str, Any]]:
 
 
 async def operations(data: Path, institution: str | None) -> None:
-    """Everything that waits."""
+    """Everything that waits. Raises OfficerCommandError, the others shown, when some nodes do not answer."""
     table = Table(title="What waits for officers", title_justify="left")
     for heading in ("institution", "operation", "kind", "what it does", "approved by", "until"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "operation")  # an id is copied
-    count = 0
+    silent: dict[str, Exception] = {}
     for home in homes(data, institution):
-        async with OfficersDesk(home.officers_socket) as desk:
-            for operation in await desk.operations():
-                count += 1
-                table.add_row(
-                    home.plan.slug,
-                    operation.operation_id,
-                    operation.kind,
-                    _plain("\n".join(_sentences(operation)[:3])),
-                    f"{', '.join(operation.approved) or 'nobody'} (of {operation.quorum})",
-                    _time(operation.expires_at_s),
-                )
-    output_console().print(table if count else "Nothing waits.")
+        try:
+            async with OfficersDesk(home.officers_socket) as desk:
+                waiting = await desk.operations()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            silent[home.plan.slug] = error
+            continue
+        for operation in waiting:
+            table.add_row(
+                home.plan.slug,
+                operation.operation_id,
+                operation.kind,
+                _plain("\n".join(_sentences(operation)[:3])),
+                f"{', '.join(operation.approved) or 'nobody'} (of {operation.quorum})",
+                _time(operation.expires_at_s),
+            )
+    if table.row_count or not silent:
+        output_console().print(table if table.row_count else "Nothing waits.")
+    if silent:
+        said = "; ".join(f"{slug}: {error}" for slug, error in silent.items())
+        raise OfficerCommandError("NodeSilent", f"no answer, so what waits there is not shown: {said}")
 
 
 async def state(

@@ -96,7 +96,7 @@ def explain(
 
 @app.command()
 def operations(data: Data = HERE, institution: Institution = None) -> None:
-    """List what waits for officers."""
+    """List what waits for officers, at every node that answers; the others are named."""
     from scripts.commands import officers_desk
 
     sys.exit(officers_desk.run(lambda: officers_desk.operations(data, institution)))

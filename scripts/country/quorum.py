@@ -59,6 +59,7 @@ class Operation(msgspec.Struct, frozen=True):
 class _Operations(msgspec.Struct):
     policy_hash: str
     operations: list[Operation]
+    next: str | None = None
 
 
 class OfficersDesk:
@@ -87,10 +88,16 @@ class OfficersDesk:
             await self._session.close()
 
     async def operations(self) -> list[Operation]:
-        """What waits, the one that was proposed first before the others."""
-        found = msgspec.json.decode(await self.request("GET", "/v1/operations"), type=_Operations)
-        self._policy_hash = bytes.fromhex(found.policy_hash[2:])
-        return found.operations
+        """Everything that waits, the one that expires first before the others; page after page."""
+        operations: list[Operation] = []
+        path = "/v1/operations"
+        while True:
+            found = msgspec.json.decode(await self.request("GET", path), type=_Operations)
+            self._policy_hash = bytes.fromhex(found.policy_hash[2:])
+            operations += found.operations
+            if found.next is None:
+                return operations
+            path = f"/v1/operations?after={found.next}"
 
     async def propose(self, path: str, asked: dict[str, Any], officer: Officer) -> dict[str, Any]:
         """Ask for what others approve, in the officer's name, who then does not count; ask again to learn

@@ -19,7 +19,7 @@ from contracts.abi import encode_mint
 from contracts.base64url import encode
 from scripts.commands.wallet_node import app
 from scripts.country.data_directory import DataDirectory
-from scripts.country.institutions import PAYING_BANK, InstitutionHome
+from scripts.country.institutions import INSTITUTIONS, PAYING_BANK, InstitutionHome
 from scripts.country.quorum import OfficersDesk, approvers
 from wallet_node.officers.approvals import PROPOSE, message
 from wallet_node.policy import file as policy_file
@@ -134,6 +134,25 @@ def test_what_is_not_there_is_refused_and_no_key_is_made(bank: Bank) -> None:
     silent = bank.florin("operations")
     assert silent.exit_code == 1
     assert "Cannot connect" in silent.stderr
+    assert "Nothing waits." not in silent.stdout
+
+
+def test_what_waits_is_listed_also_where_another_node_is_silent(bank: Bank) -> None:
+    request = bank.propose_mint()
+    listed = CliRunner().invoke(app, ["operations", "--data", str(bank.data)])
+    assert request["transaction_id"] in listed.stdout.replace("\n", "")
+    assert listed.exit_code == 1
+    others = [plan.slug for plan in INSTITUTIONS if plan.slug != "bank-a"]
+    assert "NodeSilent" in listed.stderr
+    assert all(slug in listed.stderr for slug in others)
+    assert "bank-a" not in listed.stderr
+
+
+async def test_officers_follow_the_pages(bank: Bank) -> None:
+    proposed = {bank.propose_mint()["transaction_id"] for _ in range(53)}
+    async with OfficersDesk(bank.home.officers_socket) as desk:
+        found = [each.operation_id for each in await desk.operations()]
+    assert (len(found), set(found)) == (53, proposed)
 
 
 def test_what_the_asker_wrote_reaches_no_terminal_as_a_command(bank: Bank) -> None:

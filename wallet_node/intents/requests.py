@@ -121,6 +121,15 @@ class Repair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     initiator: Initiator | None = None
 
 
+class OperationsPage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At most `limit` of the operations that wait, from the one behind the operation `after` on: an answer's
+    `next`. They are in the order in which they expire.
+    """
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+    after: Identifier | None = None
+
+
 class JournalInclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Row `sequence` (the first one is 1) in the tree of the first `size` rows."""
 

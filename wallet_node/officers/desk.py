@@ -13,7 +13,7 @@ from wallet_node.customer_proof import (
 from wallet_node.errors import InitiatorRequired, NotProposed, Refusal, RefusedByNode
 from wallet_node.fields import Identifier, KeyName, Signature64, Time, identifier_bytes, signature_bytes
 from wallet_node.intents.movements import Movements, describe, movement_fields
-from wallet_node.intents.requests import Initiator
+from wallet_node.intents.requests import Initiator, OperationsPage
 from wallet_node.journal.entries import (
     OperationApproved,
     OperationExecuted,
@@ -229,13 +229,23 @@ class OfficersDesk:
         """What was proposed under this id."""
         return self._operations.find(operation_id)
 
-    def pending(self, policy: Policy, clock_s: int) -> dict[str, object]:
-        """Everything that waits, with what an officer needs to see and to sign."""
+    def pending(self, page: OperationsPage, policy: Policy, clock_s: int) -> dict[str, object]:
+        """A page of what waits, with what an officer needs to see and to sign; `next` where there is more.
+
+        Raises RefusedByNode when the page begins behind what never was.
+        """
         now_s = self._journal.now_s(clock_s)
-        standings = self._operations.pending(policy=policy, now_s=now_s)
+        after = None if page.after is None else self._operations.find(identifier_bytes(page.after))
+        if page.after is not None and after is None:
+            detail = "there is no operation of that id; begin without `after`"
+            raise RefusedByNode((Refusal("UnknownOperation", detail),))
+        found = self._operations.pending(policy=policy, now_s=now_s, after=after, limit=page.limit + 1)
+        shown = found[: page.limit]
+        last = shown[-1].operation if len(found) > page.limit else None
         return {
             "policy_hash": "0x" + policy.digest.hex(),
-            "operations": [_operation_fields(standing) for standing in standings],
+            "operations": [_operation_fields(standing) for standing in shown],
+            **({} if last is None else {"next": _identifier(last.operation_id)}),
         }
 
     def _state(self, said: OfficerStatement, verb: int, policy: Policy, clock_s: int) -> dict[str, object]:

@@ -127,10 +127,17 @@ class Operations:
         ending: Changes = [(_END, [("executed", now_s, operation.operation_id)])]
         return Executed(operation, satisfied.changes + ending, satisfied.approved)
 
-    def pending(self, *, policy: Policy, now_s: int) -> list[Standing]:
-        """Every operation that waits, the one that expires first before the others."""
+    def pending(
+        self, *, policy: Policy, now_s: int, after: Operation | None = None, limit: int = MOST_PENDING
+    ) -> list[Standing]:
+        """At most so many operations that wait, the one that expires first before the others; those behind
+        `after`, which may have ended meanwhile: neither its time nor its id ever changes.
+        """
+        behind = (0, b"") if after is None else (after.expires_at_s, after.operation_id)
         rows = self._store.query(
-            _READ + "state = 'pending' AND expires_at_s > ? ORDER BY expires_at_s, operation_id", (now_s,)
+            _READ + "state = 'pending' AND expires_at_s > ? AND (expires_at_s, operation_id) > (?, ?)"
+            " ORDER BY expires_at_s, operation_id LIMIT ?",
+            (now_s, *behind, limit),
         )
         standings: list[Standing] = []
         for row in rows:

@@ -16,6 +16,7 @@ from wallet_node.intents.requests import (
     JournalConsistency,
     JournalInclusion,
     JournalRows,
+    OperationsPage,
     PaymentBatch,
     PolicyChange,
     Repair,
@@ -111,7 +112,7 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/v1/credentials:refuse"): Route(
         WalletNode.refuse_credential_change, CredentialChangeStop, {200: answers.CredentialRefused}
     ),
-    ("GET", "/v1/operations"): Route(WalletNode.operations, None, {200: answers.Operations}),
+    ("GET", "/v1/operations"): Route(WalletNode.operations, OperationsPage, {200: answers.Operations}),
     ("POST", "/v1/operations:approve"): Route(
         WalletNode.approve_operation, OfficerStatement, {200: answers.OperationState}
     ),
