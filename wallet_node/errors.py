@@ -214,6 +214,14 @@ class SignatureCheckFailed(WalletNodeError):
     status = 500
 
 
+class SigningStopped(WalletNodeError):
+    """A signature did not verify, so this process signs nothing more. Find out why, and restart it: it signs
+    again once its self-test passes.
+    """
+
+    status = 503
+
+
 class TokenUnavailable(WalletNodeError):
     """The PKCS#11 token does not answer; nothing was signed. Send the same request again."""
 

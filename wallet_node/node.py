@@ -13,7 +13,7 @@ from wallet_node.customers.consent import Consent
 from wallet_node.customers.credential_changes import CredentialChangeRequest, CredentialChangeStop
 from wallet_node.customers.mandates import MandateRegistrations, MandateRevocations
 from wallet_node.deployment import BoundDeployment, Deployment
-from wallet_node.errors import Refusal, RefusedByNode, SignatureCheckFailed
+from wallet_node.errors import Refusal, RefusedByNode, SignatureCheckFailed, SigningStopped
 from wallet_node.fields import address_bytes, identifier_bytes
 from wallet_node.intents.requests import (
     Derivation,
@@ -93,14 +93,19 @@ class WalletNode:
         self._consent = Consent(self._keys, self._store, self._journal, self._officers)
         self._explainer = Explainer(self._keys, self._journal, spending)
         self.is_sound = False
+        self._is_stopped = False
         self.signatures: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
 
     def test_itself(self) -> None:
-        """Sign and verify with every institutional key. Raises SignatureCheckFailed."""
+        """Sign and verify with every institutional key. Raises SignatureCheckFailed, and then nothing is signed."""
+        with self._sound():
+            self._test_keys()
+        self.is_sound = True
+
+    def _test_keys(self) -> None:
         for name in self._keys.named:
             self_test(self._keys.named_key(name))
-        self.is_sound = True
 
     # ------------------------------------------------------------------------------------------ reading
 
@@ -118,8 +123,9 @@ class WalletNode:
         return self._keys.named
 
     def public_key(self, name: str) -> bytes:
-        """The 64 bytes of an institutional key's point. Raises KeyError."""
-        return public_key(self._keys.named_key(name))
+        """The 64 bytes of an institutional key's point, as a signature of it shows. Raises KeyError."""
+        with self._sound():
+            return public_key(self._keys.named_key(name))
 
     @property
     def deployment(self) -> Deployment:
@@ -291,12 +297,25 @@ class WalletNode:
 
     @contextmanager
     def _sound(self) -> Iterator[None]:
-        """A signature that does not verify is the last one."""
+        """A signature that does not verify is the last one; also of requests that were under way beside it.
+
+        Raises SigningStopped before anything is decided, or in the place of what was signed.
+        """
+        self._require_signing()
         try:
             yield
         except SignatureCheckFailed:
             self.is_sound = False
+            self._is_stopped = True
             raise
+        self._require_signing()
+
+    def _require_signing(self) -> None:
+        if self._is_stopped:
+            raise SigningStopped(
+                "a signature of this process did not verify, so it signs nothing more: find out why (its log, the"
+                " token, the machine), and restart it"
+            )
 
     # ------------------------------------------------------------------------------------------ customers
 
