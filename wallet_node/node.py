@@ -98,7 +98,7 @@ class WalletNode:
         self.refusals: Counter[str] = Counter()
 
     def test_itself(self) -> None:
-        """Sign and verify with every institutional key. Raises SignatureCheckFailed, and then nothing is signed."""
+        """Sign and verify with every institutional key. Raises SignatureCheckFailed, the last time."""
         with self._sound():
             self._test_keys()
         self.is_sound = True
@@ -313,8 +313,8 @@ class WalletNode:
     def _require_signing(self) -> None:
         if self._is_stopped:
             raise SigningStopped(
-                "a signature of this process did not verify, so it signs nothing more: find out why (its log, the"
-                " token, the machine), and restart it"
+                "a signature of this process did not verify, so it signs nothing more: find out why (its log,"
+                " the token, the machine), and restart it"
             )
 
     # ------------------------------------------------------------------------------------------ customers

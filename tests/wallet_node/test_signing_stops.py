@@ -1,4 +1,4 @@
-"""After a signature that does not verify, a node signs nothing until it is restarted and its self-test passes.
+"""After a signature that does not verify, a node signs nothing until it is started anew, and tests itself.
 
 a key that signs wrongly once
 ├── stops every verb that signs, of every key, also by web3signer's wire: SigningStopped

@@ -151,6 +151,11 @@ def _require_proof(file: PolicyFile, rule: PaymentRule, where: str) -> None:
         _require_rolling(place, caps)
         if unproved.per_payment_cap_minor > caps.day_minor:
             raise MalformedPolicy(f"{place}: a day allows less than one payment of 'per_payment_cap_minor'")
+    if (unproved.longest_validity_s or 0) > file.longest_validity_s:
+        raise MalformedPolicy(
+            f"{where}, field 'unproved.longest_validity_s': is above the policy's own,"
+            f" {file.longest_validity_s}, so it bounds nothing"
+        )
     if (unproved.wallet.day_minor or 0) > (unproved.institution.day_minor or 0):
         raise MalformedPolicy(
             f"{where}, field 'unproved': one wallet may spend more than the whole institution"

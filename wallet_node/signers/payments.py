@@ -200,7 +200,9 @@ class PaymentSigner:
             proved.record(desk.view)
         attempt, ready = asked.payment.attempt, _ready(desk, asked, payer, nonce)
         signed = PaymentSigned(desk.space, content, nonce, attempt, desk.terms, ready.digest)
-        desk.known[asked.intent_id] = KnownIntent(content, desk.space, nonce, {attempt: desk.terms})
+        desk.known[asked.intent_id] = KnownIntent(
+            content, desk.space, nonce, {attempt: desk.terms}, is_proved=is_proved
+        )
         desk.page.first_attempts.append(Row(asked.intent_id, signed, proof_hash))
         return ready
 
@@ -211,7 +213,7 @@ class PaymentSigner:
             return refuse(desk, asked, known, Refused((decided,)))
         ready = _ready(desk, asked, payer, decided.nonce)
         if decided.is_new:
-            decision = self._judge(desk, asked, payer, is_first_signature=False, has_proof=False)
+            decision = self._judge(desk, asked, payer, is_first_signature=False, has_proof=known.is_proved)
             reasons = (*desk.validity, *decision.refusals)
             if reasons:
                 return refuse(desk, asked, known, Refused(reasons))
@@ -232,6 +234,7 @@ class PaymentSigner:
             now_s=desk.now_s,
             is_first_signature=is_first_signature,
             has_proof=has_proof,
+            valid_for_s=desk.terms.valid_before_s - desk.now_s,
         )
         return desk.policy.evaluate_payment(facts, desk.reservations.spent)
 

@@ -245,7 +245,7 @@ class TypedDataSigner:
         if isinstance(attempt, Refusal):
             return Disproved((attempt,), b"")
         if attempt.is_new:
-            refusals, _ = judge(desk, is_first_signature=False, has_proof=False)
+            refusals, _ = judge(desk, is_first_signature=False, has_proof=known.is_proved)
             if reasons := (*validity(desk), *refusals):
                 return Disproved(reasons, b"")
         return _Signing(attempt.nonce, attempt.attempt, desk.terms, attempt.is_new)

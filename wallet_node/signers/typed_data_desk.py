@@ -104,6 +104,7 @@ def judge(desk: Desk, *, is_first_signature: bool, has_proof: bool) -> tuple[tup
             is_first_signature=is_first_signature,
             has_proof=has_proof,
             intent=desk.kind,
+            valid_for_s=max(desk.terms.valid_before_s - desk.now_s, 0),
         )
         decision = desk.policy.evaluate_payment(facts, desk.reservations.spent)
         refusals |= dict.fromkeys(decision.refusals)
