@@ -94,8 +94,9 @@ async def explain(data: Path, institution: str, intent: bytes) -> None:
     """What the node would decide about an intent (JSON) now, and each rule's part in it."""
     (home,) = homes(data, institution)
     asked = msgspec.json.decode(intent, type=dict[str, Any])
-    if not asked.keys() & {"payment", "transaction"}:  # the bare intent, as it is sent to be signed
-        asked = {"transaction" if "transaction_id" in asked else "payment": asked}
+    if not asked.keys() & {"payment", "transaction", "typed_data"}:  # bare, as it is sent to be signed
+        kinds = {"transaction_id": "transaction", "intent_id": "typed_data"}
+        asked = {next((kind for member, kind in kinds.items() if member in asked), "payment"): asked}
     async with OfficersDesk(home.officers_socket) as desk:
         content = await desk.request("POST", "/v1/intents:explain", asked)
     explanation = msgspec.json.decode(content)

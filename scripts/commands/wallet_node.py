@@ -83,7 +83,8 @@ def verify_journal(
 @app.command()
 def explain(
     intent: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="A payment or a transaction, as it is sent.")
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="A payment, transaction or structure as sent."),
     ],
     institution: Annotated[str, typer.Option(help="Whose policy decides: a slug, such as bank-a.")],
     data: Data = HERE,

@@ -11,8 +11,9 @@ import httpx
 import msgspec
 import pytest
 from click.testing import Result
-from node_builders import payment, transaction
+from node_builders import STRANGER, payment, transaction
 from node_process import NodeProcess, lasting, signed
+from typed_data_requests import asking, fan_out
 from typer.testing import CliRunner
 
 from contracts.abi import encode_mint
@@ -223,6 +224,7 @@ def test_a_decision_is_explained_before_anything_is_signed(bank: Bank, tmp_path:
         (payment(payer, amount_minor=5), "allowed", "all"),
         ({"payment": payment(payer, amount_minor=5_000)}, "refused", "PerPaymentCapExceeded"),
         (transaction(MINT), "waits for officers", "minting"),
+        (asking(fan_out(payer, (STRANGER, 5))), "refused", "fan_out"),
     ):
         intent.write_text(json.dumps(content))
         told = bank.florin("explain", str(intent))

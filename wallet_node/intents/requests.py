@@ -171,7 +171,8 @@ class PolicyChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ExplainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One intent whose decision is to be explained: a payment or a transaction."""
+    """One intent whose decision is to be explained: a payment, a transaction or a structure."""
 
     payment: Payment | None = None
     transaction: Transaction | None = None
+    typed_data: TypedData | None = None
