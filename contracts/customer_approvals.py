@@ -102,13 +102,17 @@ class Credential(TypedMessage):
 
 @dataclass(frozen=True, slots=True)
 class CredentialChange(TypedMessage):
-    """Binds a credential to a wallet, unbinds one, or both: the struct_hash of each, or NO_CREDENTIAL."""
+    """Binds a credential to a wallet, unbinds one, or both: the struct_hash of each, or NO_CREDENTIAL.
+
+    ``ends_mandates``: the wallet's mandates end with it, which whoever held the credential may have given.
+    """
 
     change_id: bytes
     wallet: bytes
     bound: bytes
     unbound: bytes
     expires_at_s: int
+    ends_mandates: bool = False
 
     MEMBERS: ClassVar = (
         "bytes16 changeId",
@@ -116,7 +120,19 @@ class CredentialChange(TypedMessage):
         "bytes32 bound",
         "bytes32 unbound",
         "uint256 expiresAt",
+        "bool endsMandates",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialChangeRefusal(TypedMessage):
+    """Refuses a change of the wallet's credentials for which others have asked the bank's officers."""
+
+    change_id: bytes
+    wallet: bytes
+    expires_at_s: int
+
+    MEMBERS: ClassVar = ("bytes16 changeId", "address wallet", "uint256 expiresAt")
 
 
 def payment_approval_digest(

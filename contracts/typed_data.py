@@ -160,6 +160,7 @@ def fan_out_typed_data(
 _ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "address": encode_address,
     "bytes": keccak,
+    "bool": encode_word,
     "bytes16": encode_bytes16,
     "bytes32": encode_bytes32,
     "int256": encode_signed_word,

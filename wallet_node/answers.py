@@ -73,6 +73,9 @@ class Reason(msgspec.Struct):
 
     code: str
     detail: str
+    digest: Hash | UnsetType = UNSET
+    """With `InitiatorRequired`: what the officer who proposes it signs, under `policy_hash`."""
+    policy_hash: Hash | UnsetType = UNSET
 
 
 class Reasoned(msgspec.Struct):
@@ -92,6 +95,8 @@ class Pending(msgspec.Struct):
     approvals: Natural
     needed: Natural
     expires_at_s: Natural
+    cooling_until_s: Natural | UnsetType = UNSET
+    """Before this time nothing is done, whoever has approved."""
 
 
 class MandateResult(msgspec.Struct):
@@ -119,6 +124,13 @@ class CredentialChanged(msgspec.Struct):
     change_id: Identifier
 
 
+class CredentialRefused(msgspec.Struct):
+    """The change is not made, whoever approves it."""
+
+    change_id: Identifier
+    state: Literal["withdrawn"]
+
+
 class Operation(msgspec.Struct):
     """What waits for officers. An approval's message is made of `digest` and the policy's hash."""
 
@@ -129,16 +141,19 @@ class Operation(msgspec.Struct):
     quorum: str
     initiator: str
     approved: list[str]
+    needed: Natural
     is_satisfied: bool
     proposed_at_s: Natural
     expires_at_s: Natural
+    cooling_until_s: Natural | UnsetType = UNSET
 
 
 class Operations(msgspec.Struct):
-    """Everything that waits, the one that expires first before the others."""
+    """What waits, the one that expires first before the others. `next`: ask for the page after it."""
 
     policy_hash: Hash
     operations: list[Operation]
+    next: Identifier | UnsetType = UNSET
 
 
 class OperationState(msgspec.Struct):

@@ -30,6 +30,7 @@ Verb = Literal[
 CallerName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")]
 UserId = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 2)]
 Rate = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Initiators = Literal["required", "optional"]
 
 
 class Caller(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +38,7 @@ class Caller(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `uids`: the users whose connections to its Unix endpoints are served; none, the node's own user alone.
     `requests_per_s` and `burst` bound each of its verbs on its own; without a burst it is one second's worth.
+    `initiators`: whether whatever it proposes to officers names the officer who proposes it (`must_name`).
     """
 
     name: CallerName
@@ -44,6 +46,7 @@ class Caller(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     uids: tuple[UserId, ...] = ()
     requests_per_s: Rate = 2_000
     burst: Rate | None = None
+    initiators: Initiators | None = None
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -67,7 +70,13 @@ DEFAULT_CALLERS = (
             "metrics",
         ),
     ),
-    Caller("officers", ("read", "approve", "policy", "explain", "repair"), requests_per_s=20, burst=100),
+    Caller(
+        "officers",
+        ("read", "approve", "policy", "credentials", "explain", "repair"),
+        requests_per_s=20,
+        burst=100,
+        initiators="required",
+    ),
 )
 """Where a policy names no callers: the bank's own software signs, and people decide. Nobody speaks
 web3signer's wire, which is for tools that a policy lets in.
@@ -91,6 +100,7 @@ VERBS: Mapping[tuple[str, str], Verb | None] = {
     ("POST", "/v1/mandates"): "mandates",
     ("POST", "/v1/mandates:revoke"): "mandates",
     ("POST", "/v1/credentials:change"): "credentials",
+    ("POST", "/v1/credentials:refuse"): "credentials",
     ("POST", "/v1/operations:approve"): "approve",
     ("POST", "/v1/operations:withdraw"): "approve",
     ("POST", "/v1/policy:change"): "policy",
@@ -136,6 +146,18 @@ def find(callers: Sequence[Caller], name: str) -> Caller | None:
         if caller.name == name:
             return caller
     return None
+
+
+def must_name(caller: Caller | None, *, is_of_officers: bool) -> bool:
+    """Whether an operation is proposed only in the name of an officer, who then does not approve it.
+
+    `is_of_officers`: nobody but officers can want it (a policy, a nonce's repair, a credential without its
+    customer). That has an initiator unless the caller's entry says `initiators: optional`; a signature that
+    waits for officers has one only where the entry says `required`, since software asks for those.
+    """
+    if caller is None or caller.initiators is None:
+        return is_of_officers
+    return caller.initiators == "required"
 
 
 def users(caller: Caller) -> tuple[int, ...]:

@@ -12,6 +12,14 @@ class Refusal:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class InitiatorRequired(Refusal):
+    """Who proposes it is not named: an officer signs `digest` under `policy_hash`, both hex text."""
+
+    digest: str
+    policy_hash: str
+
+
 class WalletNodeError(Exception):
     """An error with a stable `code`; the class name is the code."""
 
@@ -120,6 +128,10 @@ class RefusedByNode(WalletNodeError):
         return self.reasons[0].code
 
 
+class NotProposed(RefusedByNode):
+    """Officers are not asked, because it is not shown who proposes it. Nothing is written, the id is free."""
+
+
 class UnknownTypedData(WalletNodeError):
     """An EIP-712 document that is not exactly one of the structures that this node signs."""
 
@@ -200,6 +212,14 @@ class SignatureCheckFailed(WalletNodeError):
     """A signature did not recover to its own key. The node stops being ready."""
 
     status = 500
+
+
+class SigningStopped(WalletNodeError):
+    """A signature did not verify, so this process signs nothing more. Find out why, and restart it: it signs
+    again once its self-test passes.
+    """
+
+    status = 503
 
 
 class TokenUnavailable(WalletNodeError):

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from wallet_node.addresses import checksummed
+from wallet_node.callers import Caller, must_name
 from wallet_node.customers.consent import Consent
-from wallet_node.customers.credential_changes import CredentialChangeRequest
+from wallet_node.customers.credential_changes import CredentialChangeRequest, CredentialChangeStop
 from wallet_node.customers.mandates import MandateRegistrations, MandateRevocations
 from wallet_node.deployment import BoundDeployment, Deployment
-from wallet_node.errors import Refusal, RefusedByNode, SignatureCheckFailed
+from wallet_node.errors import Refusal, RefusedByNode, SignatureCheckFailed, SigningStopped
 from wallet_node.fields import address_bytes, identifier_bytes
 from wallet_node.intents.requests import (
     Derivation,
@@ -20,6 +21,7 @@ from wallet_node.intents.requests import (
     JournalConsistency,
     JournalInclusion,
     JournalRows,
+    OperationsPage,
     PaymentBatch,
     PolicyChange,
     Repair,
@@ -33,7 +35,14 @@ from wallet_node.journal.pages import Page
 from wallet_node.keystore.file_provider import FileKeyProvider
 from wallet_node.keystore.files import Secrets
 from wallet_node.keystore.signatures import public_key, self_test
-from wallet_node.officers.desk import Done, OfficersDesk, OfficerStatement, Waiting, proposal
+from wallet_node.officers.desk import (
+    Done,
+    OfficersDesk,
+    OfficerStatement,
+    Proposer,
+    Waiting,
+    proposal,
+)
 from wallet_node.policy import change as policy_change
 from wallet_node.policy.policy import Policy
 from wallet_node.policy.spending import Spending
@@ -49,6 +58,7 @@ from wallet_node.store import Store
 
 Answer = dict[str, Any]
 _ACCEPTED = 202
+_FIRST_PAGE = OperationsPage()
 
 
 class WalletNode:
@@ -56,6 +66,7 @@ class WalletNode:
 
     The verbs that end in `together` are coroutines that share one fsync (journal_group.py): where one waits,
     the next may be decided. Before any other verb comes `settle`, where some of them may be under way.
+    What may wait for officers takes the caller's entry in the policy: it says who must be named for it.
     """
 
     def __init__(
@@ -82,14 +93,19 @@ class WalletNode:
         self._consent = Consent(self._keys, self._store, self._journal, self._officers)
         self._explainer = Explainer(self._keys, self._journal, spending)
         self.is_sound = False
+        self._is_stopped = False
         self.signatures: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
 
     def test_itself(self) -> None:
-        """Sign and verify with every institutional key. Raises SignatureCheckFailed."""
+        """Sign and verify with every institutional key. Raises SignatureCheckFailed, the last time."""
+        with self._sound():
+            self._test_keys()
+        self.is_sound = True
+
+    def _test_keys(self) -> None:
         for name in self._keys.named:
             self_test(self._keys.named_key(name))
-        self.is_sound = True
 
     # ------------------------------------------------------------------------------------------ reading
 
@@ -107,8 +123,9 @@ class WalletNode:
         return self._keys.named
 
     def public_key(self, name: str) -> bytes:
-        """The 64 bytes of an institutional key's point. Raises KeyError."""
-        return public_key(self._keys.named_key(name))
+        """The 64 bytes of an institutional key's point, as a signature of it shows. Raises KeyError."""
+        with self._sound():
+            return public_key(self._keys.named_key(name))
 
     @property
     def deployment(self) -> Deployment:
@@ -159,19 +176,26 @@ class WalletNode:
 
     # ------------------------------------------------------------------------------------------ signing
 
-    def sign_payments(self, batch: PaymentBatch) -> Answer:
+    def sign_payments(self, batch: PaymentBatch, caller: Caller | None = None) -> Answer:
         """Sign what policy, proofs and the nonce rules allow; answer each payment in its place."""
         deployment = self._deployment_of(batch)
         with self._sound():
-            answers = self._payments.sign(batch, deployment, self.policy, self._now())
+            answers = self._payments.sign(
+                batch, deployment, self.policy, self._now(), must_name=_of_software(caller)
+            )
         return self._answer_payments(batch, answers)
 
-    async def sign_payments_together(self, batch: PaymentBatch) -> Answer:
+    async def sign_payments_together(self, batch: PaymentBatch, caller: Caller | None = None) -> Answer:
         """Sign what policy, proofs and the nonce rules allow; answer each payment in its place."""
         deployment = self._deployment_of(batch)
         with self._sound():
             answers = await self._payments.sign_together(
-                batch, deployment, self.policy, self._now(), self._group
+                batch,
+                deployment,
+                self.policy,
+                self._now(),
+                self._group,
+                must_name=_of_software(caller),
             )
         return self._answer_payments(batch, answers)
 
@@ -188,19 +212,30 @@ class WalletNode:
         self.signatures["payment"] += signed
         return {"results": list(map(answer_fields, batch.payments, answers))}
 
-    def sign_transaction(self, intent: Transaction) -> Answer | tuple[int, Answer]:
+    def sign_transaction(
+        self, intent: Transaction, caller: Caller | None = None
+    ) -> Answer | tuple[int, Answer]:
         """Sign one call; 202 while officers have to approve it. Raises RefusedByNode with every reason."""
         deployment = self._deployment_on(intent.chain_id)
         with self._sound():
-            signed = self._transactions.sign(intent, deployment, self.policy, self._now())
+            signed = self._transactions.sign(
+                intent, deployment, self.policy, self._now(), must_name=_of_software(caller)
+            )
         return self._answer_transaction("transaction", signed)
 
-    async def sign_transaction_together(self, intent: Transaction) -> Answer | tuple[int, Answer]:
+    async def sign_transaction_together(
+        self, intent: Transaction, caller: Caller | None = None
+    ) -> Answer | tuple[int, Answer]:
         """Sign one call; 202 while officers have to approve it. Raises RefusedByNode with every reason."""
         deployment = self._deployment_on(intent.chain_id)
         with self._sound():
             signed = await self._transactions.sign_together(
-                intent, deployment, self.policy, self._now(), self._group
+                intent,
+                deployment,
+                self.policy,
+                self._now(),
+                self._group,
+                must_name=_of_software(caller),
             )
         return self._answer_transaction("transaction", signed)
 
@@ -211,31 +246,45 @@ class WalletNode:
             raise RefusedByNode((Refusal("WrongDeployment", detail),))
         return deployment
 
-    def sign_typed_data(self, asked: TypedData) -> Answer | tuple[int, Answer]:
+    def sign_typed_data(self, asked: TypedData, caller: Caller | None = None) -> Answer | tuple[int, Answer]:
         """Sign one structure; 202 while officers have to approve it.
 
         Raises RefusedByNode with every reason.
         """
-        signed = self.typed_data_signature(asked)
+        signed = self.typed_data_signature(asked, caller)
         if isinstance(signed, Waiting):
             return _ACCEPTED, signed.fields()
         return typed_data.answer_fields(asked, signed)
 
-    def typed_data_signature(self, asked: TypedData) -> SignedTypedData | Waiting:
+    def typed_data_signature(
+        self, asked: TypedData, caller: Caller | None = None
+    ) -> SignedTypedData | Waiting:
         """The same for whoever writes signatures in another way."""
         with self._sound():
-            signed = self._typed_data.sign(asked, self._deployment.require(), self.policy, self._now())
+            signed = self._typed_data.sign(
+                asked,
+                self._deployment.require(),
+                self.policy,
+                self._now(),
+                must_name=_of_software(caller),
+            )
         if isinstance(signed, SignedTypedData):
             self.signatures["typed-data"] += 1
         return signed
 
-    def repair_transaction(self, asked: Repair) -> Answer | tuple[int, Answer]:
+    def repair_transaction(self, asked: Repair, caller: Caller | None = None) -> Answer | tuple[int, Answer]:
         """Sign a transfer of nothing in a stuck transaction's place; 202 while officers have to approve it.
 
         Raises RefusedByNode with every reason.
         """
         with self._sound():
-            signed = self._repairs.repair(asked, self._deployment.require(), self.policy, self._now())
+            signed = self._repairs.repair(
+                asked,
+                self._deployment.require(),
+                self.policy,
+                self._now(),
+                must_name=_of_officers(caller),
+            )
         return self._answer_transaction("repair", signed)
 
     def _answer_transaction(
@@ -248,12 +297,25 @@ class WalletNode:
 
     @contextmanager
     def _sound(self) -> Iterator[None]:
-        """A signature that does not verify is the last one."""
+        """A signature that does not verify is the last one; also of requests that were under way beside it.
+
+        Raises SigningStopped before anything is decided, or in the place of what was signed.
+        """
+        self._require_signing()
         try:
             yield
         except SignatureCheckFailed:
             self.is_sound = False
+            self._is_stopped = True
             raise
+        self._require_signing()
+
+    def _require_signing(self) -> None:
+        if self._is_stopped:
+            raise SigningStopped(
+                "a signature of this process did not verify, so it signs nothing more: find out why (its log,"
+                " the token, the machine), and restart it"
+            )
 
     # ------------------------------------------------------------------------------------------ customers
 
@@ -284,16 +346,29 @@ class WalletNode:
         self._consent.revoke(request, self._now())
         return {"revoked": len(set(request.mandate_ids))}
 
-    def change_credential(self, request: CredentialChangeRequest) -> Answer | tuple[int, Answer]:
+    def change_credential(
+        self, request: CredentialChangeRequest, caller: Caller | None = None
+    ) -> Answer | tuple[int, Answer]:
         """Bind a credential to a wallet, unbind one, or both; 202 while officers have to approve it."""
-        waiting = self._consent.change(request, self._deployment.require(), self.policy, self._now())
+        waiting = self._consent.change(
+            request,
+            self._deployment.require(),
+            self.policy,
+            self._now(),
+            must_name=_of_officers(caller),
+        )
         return {"change_id": request.change_id} if waiting is None else (_ACCEPTED, waiting.fields())
+
+    def refuse_credential_change(self, stop: CredentialChangeStop) -> Answer:
+        """A customer stops a change that waits for officers. Raises RefusedByNode with every reason."""
+        self._consent.stop(stop, self._deployment.require(), self.policy, self._now())
+        return {"change_id": stop.change_id, "state": "withdrawn"}
 
     # ------------------------------------------------------------------------------------------ officers
 
-    def operations(self) -> Answer:
-        """What waits for officers, with what they see and sign."""
-        return self._officers.pending(self.policy, self._now())
+    def operations(self, page: OperationsPage = _FIRST_PAGE) -> Answer:
+        """What waits for officers, with what they see and sign. Raises RefusedByNode."""
+        return self._officers.pending(page, self.policy, self._now())
 
     def approve_operation(self, said: OfficerStatement) -> Answer:
         """Take an officer's approval. Raises RefusedByNode with every reason."""
@@ -303,7 +378,9 @@ class WalletNode:
         """Take an officer's withdrawal. Raises RefusedByNode with every reason."""
         return self._officers.withdraw(said, self.policy, self._now())
 
-    def change_policy(self, request: PolicyChange) -> Answer | tuple[int, Answer]:
+    def change_policy(
+        self, request: PolicyChange, caller: Caller | None = None
+    ) -> Answer | tuple[int, Answer]:
         """Put another policy in force; 202 while officers have to approve it.
 
         Raises RefusedByNode with every reason. From the answer on, everything is decided by the new one.
@@ -325,18 +402,10 @@ class WalletNode:
             "policy_hash": "0x" + decided.digest.hex(),
             "source": request.source,
         }
-        asked = self._officers.ask(
-            page,
-            self.policy,
-            now_s,
-            proposal(
-                operation_id,
-                policy_change.POLICY_CHANGE,
-                policy_change.content_of(source),
-                description,
-                quorum,
-            ),
-        )
+        content = policy_change.content_of(source)
+        proposed = proposal(operation_id, policy_change.POLICY_CHANGE, content, description, quorum)
+        proposer = Proposer(request.initiator, _of_officers(caller))
+        asked = self._officers.ask(page, self.policy, now_s, proposed, proposer)
         if asked == ():
             # before the change is durable: were there no room for it, two policies would be half in force
             self._spending.know(decided.ledgers)
@@ -366,6 +435,14 @@ class WalletNode:
 
     def _now(self) -> int:
         return int(self._clock())
+
+
+def _of_software(caller: Caller | None) -> bool:
+    return must_name(caller, is_of_officers=False)
+
+
+def _of_officers(caller: Caller | None) -> bool:
+    return must_name(caller, is_of_officers=True)
 
 
 def _hex(content: bytes) -> str:

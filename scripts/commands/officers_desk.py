@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import msgspec
@@ -31,6 +33,7 @@ from wallet_node.journal.verification import parse_anchor, verify_file
 
 _SHOWN_APART = ("says", "movements", "movements_in_all", "source")
 _LONGEST_FIELD = 400
+_POLICY_ID = b"florin-policy-change/1\0"
 
 
 class OfficerCommandError(Exception):
@@ -91,8 +94,9 @@ async def explain(data: Path, institution: str, intent: bytes) -> None:
     """What the node would decide about an intent (JSON) now, and each rule's part in it."""
     (home,) = homes(data, institution)
     asked = msgspec.json.decode(intent, type=dict[str, Any])
-    if not asked.keys() & {"payment", "transaction"}:  # the bare intent, as it is sent to be signed
-        asked = {"transaction" if "transaction_id" in asked else "payment": asked}
+    if not asked.keys() & {"payment", "transaction", "typed_data"}:  # bare, as it is sent to be signed
+        kinds = {"transaction_id": "transaction", "intent_id": "typed_data"}
+        asked = {next((kind for member, kind in kinds.items() if member in asked), "payment"): asked}
     async with OfficersDesk(home.officers_socket) as desk:
         content = await desk.request("POST", "/v1/intents:explain", asked)
     explanation = msgspec.json.decode(content)
@@ -102,25 +106,91 @@ async def explain(data: Path, institution: str, intent: bytes) -> None:
     print_explanation(console, explanation)
 
 
+async def propose(
+    data: Path,
+    institution: str,
+    request: bytes,
+    officer_name: str,
+    *,
+    confirm: Callable[[str], bool],
+) -> None:
+    """Ask for what officers decide, in an officer's name; the same again tells how far it is, and does it
+    once enough have approved. `request` is JSON as it is sent, or the text of a policy.
+
+    Raises OfficerCommandError, NodeRefused.
+    """
+    (home,) = homes(data, institution)
+    officer = _officer(home, officer_name)
+    path, asked = _proposal(request)
+    console = output_console()
+    console.print(Text(f"To {path} at {home.plan.slug}", style="bold"))
+    for name, value in asked.items():
+        console.print(_plain(f"{name}: {value if name == 'source' else _shortened(value)}"))
+    if not confirm(f"Propose this as {officer.name}, who then does not approve it?"):
+        raise OfficerCommandError("NotSigned", "nothing was signed")
+    async with OfficersDesk(home.officers_socket) as desk:
+        answer = await desk.propose(path, asked, officer)
+    if answer.get("state") == "pending":
+        console.print(
+            f"Operation {answer['operation_id']}: {answer['approvals']} of {answer['needed']} approvals."
+            f" Until {_time(answer['expires_at_s'])}, once enough have approved, propose it again to do it."
+        )
+        if "cooling_until_s" in answer:
+            console.print(f"Not before {_time(answer['cooling_until_s'])}.")
+    else:
+        console.print("Done.")
+
+
+_PROPOSALS = {
+    "source": "/v1/policy:change",
+    "change_id": "/v1/credentials:change",
+    "intent_id": "/v1/typed-data:sign",
+    "key": "/v1/transactions:sign",
+    "transaction_id": "/v1/transactions:repair",
+}
+"""By a member that only this kind of request has, or those before it."""
+
+
+def _proposal(request: bytes) -> tuple[str, dict[str, Any]]:
+    """Where a request goes, and its members. A policy's text has an id that follows from it."""
+    if not request.lstrip().startswith(b"{"):
+        operation_id = str(UUID(bytes=sha256(_POLICY_ID + request).digest()[:16]))
+        return "/v1/policy:change", {"operation_id": operation_id, "source": request.decode()}
+    asked = msgspec.json.decode(request, type=dict[str, Any])
+    path = next((path for member, path in _PROPOSALS.items() if member in asked), None)
+    if path is None:
+        known = ", ".join(_PROPOSALS)
+        raise OfficerCommandError("UnknownRequest", f"a request that officers decide has one of {known}")
+    return path, asked
+
+
 async def operations(data: Path, institution: str | None) -> None:
-    """Everything that waits."""
+    """Everything that waits. Raises OfficerCommandError, the others shown, when some nodes do not answer."""
     table = Table(title="What waits for officers", title_justify="left")
     for heading in ("institution", "operation", "kind", "what it does", "approved by", "until"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "operation")  # an id is copied
-    count = 0
+    silent: dict[str, Exception] = {}
     for home in homes(data, institution):
-        async with OfficersDesk(home.officers_socket) as desk:
-            for operation in await desk.operations():
-                count += 1
-                table.add_row(
-                    home.plan.slug,
-                    operation.operation_id,
-                    operation.kind,
-                    _plain("\n".join(_sentences(operation)[:3])),
-                    f"{', '.join(operation.approved) or 'nobody'} (of {operation.quorum})",
-                    _time(operation.expires_at_s),
-                )
-    output_console().print(table if count else "Nothing waits.")
+        try:
+            async with OfficersDesk(home.officers_socket) as desk:
+                waiting = await desk.operations()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            silent[home.plan.slug] = error
+            continue
+        for operation in waiting:
+            table.add_row(
+                home.plan.slug,
+                operation.operation_id,
+                operation.kind,
+                _plain("\n".join(_sentences(operation)[:3])),
+                f"{', '.join(operation.approved) or 'nobody'} (of {operation.quorum})",
+                _time(operation.expires_at_s),
+            )
+    if table.row_count or not silent:
+        output_console().print(table if table.row_count else "Nothing waits.")
+    if silent:
+        said = "; ".join(f"{slug}: {error}" for slug, error in silent.items())
+        raise OfficerCommandError("NodeSilent", f"no answer, so what waits there is not shown: {said}")
 
 
 async def state(
@@ -164,8 +234,12 @@ def print_operation(console: Console, slug: str, operation: Operation) -> None:
     for name, value in description.items():
         if name not in _SHOWN_APART:
             fields.add_row(_plain(name), _plain(_shortened(value)))
+    if operation.initiator:
+        fields.add_row("proposed by", _plain(operation.initiator))
     fields.add_row("approved by", _plain(", ".join(operation.approved) or "nobody"))
     fields.add_row("quorum", operation.quorum)
+    if operation.cooling_until_s:
+        fields.add_row("not before", _time(operation.cooling_until_s))
     fields.add_row("until", _time(operation.expires_at_s))
     fields.add_row("digest", operation.digest)
     console.print(fields)

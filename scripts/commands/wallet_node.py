@@ -83,7 +83,8 @@ def verify_journal(
 @app.command()
 def explain(
     intent: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="A payment or a transaction, as it is sent.")
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="A payment, transaction or structure as sent."),
     ],
     institution: Annotated[str, typer.Option(help="Whose policy decides: a slug, such as bank-a.")],
     data: Data = HERE,
@@ -96,10 +97,38 @@ def explain(
 
 @app.command()
 def operations(data: Data = HERE, institution: Institution = None) -> None:
-    """List what waits for officers."""
+    """List what waits for officers, at every node that answers; the others are named."""
     from scripts.commands import officers_desk
 
     sys.exit(officers_desk.run(lambda: officers_desk.operations(data, institution)))
+
+
+@app.command()
+def propose(
+    request: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="A policy, or a request as it is sent (JSON): a repair, say."
+        ),
+    ],
+    officer: OfficerName,
+    institution: Annotated[str, typer.Option(help="At whose node: a slug, such as bank-a.")],
+    data: Data = HERE,
+    yes: Yes = False,
+) -> None:
+    """Ask for what officers decide, in the name of one who then does not approve it; run it again to have it
+    done once enough have approved.
+    """
+    from scripts.commands import officers_desk
+
+    def confirm(question: str) -> bool:
+        return yes or typer.confirm(question)
+
+    sys.exit(
+        officers_desk.run(
+            lambda: officers_desk.propose(data, institution, request.read_bytes(), officer, confirm=confirm)
+        )
+    )
 
 
 @app.command()

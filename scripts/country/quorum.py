@@ -22,7 +22,7 @@ from contracts.base64url import encode
 from scripts.country.data_directory import DataDirectory
 from scripts.country.institutions import INSTITUTIONS, InstitutionHome
 from scripts.country.officers import Officer
-from wallet_node.officers.approvals import APPROVE, WITHDRAW, message
+from wallet_node.officers.approvals import APPROVE, PROPOSE, WITHDRAW, message
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,7 @@ class NodeRefused(Exception):
 
     def __init__(self, problem: dict[str, Any]) -> None:
         self.code = str(problem.get("code", "Unreadable"))
+        self.reasons: list[dict[str, str]] = problem.get("reasons") or []
         super().__init__(str(problem.get("detail", "the wallet node refused without a reason")))
 
 
@@ -47,14 +48,18 @@ class Operation(msgspec.Struct, frozen=True):
     digest: str
     description: dict[str, Any]
     quorum: str
+    initiator: str
     approved: list[str]
+    needed: int
     is_satisfied: bool
     expires_at_s: int
+    cooling_until_s: int = 0
 
 
 class _Operations(msgspec.Struct):
     policy_hash: str
     operations: list[Operation]
+    next: str | None = None
 
 
 class OfficersDesk:
@@ -83,13 +88,40 @@ class OfficersDesk:
             await self._session.close()
 
     async def operations(self) -> list[Operation]:
-        """What waits, the one that was proposed first before the others."""
-        found = msgspec.json.decode(await self.request("GET", "/v1/operations"), type=_Operations)
-        self._policy_hash = bytes.fromhex(found.policy_hash[2:])
-        return found.operations
+        """Everything that waits, the one that expires first before the others; page after page."""
+        operations: list[Operation] = []
+        path = "/v1/operations"
+        while True:
+            found = msgspec.json.decode(await self.request("GET", path), type=_Operations)
+            self._policy_hash = bytes.fromhex(found.policy_hash[2:])
+            operations += found.operations
+            if found.next is None:
+                return operations
+            path = f"/v1/operations?after={found.next}"
+
+    async def propose(self, path: str, asked: dict[str, Any], officer: Officer) -> dict[str, Any]:
+        """Ask for what others approve, in the officer's name, who then does not count; ask again to learn
+        how far it is. What the officer signs is the digest with which the node refuses a request of nobody.
+        """
+        try:
+            return self._read(await self.request("POST", path, asked))
+        except NodeRefused as refusal:
+            if refusal.code != "InitiatorRequired":
+                raise
+            (required,) = refusal.reasons
+        expires_at_s = int(time.time()) + STATEMENT_VALID_S
+        digest, policy_hash = (bytes.fromhex(required[name][2:]) for name in ("digest", "policy_hash"))
+        initiator = {
+            "officer": officer.name,
+            "expires_at_s": expires_at_s,
+            "signature": encode(officer.sign(message(PROPOSE, digest, policy_hash, expires_at_s))),
+        }
+        return self._read(await self.request("POST", path, {**asked, "initiator": initiator}))
 
     async def approve(self, operation: Operation, officer: Officer) -> None:
-        """The officer signs: this operation, under the policy in force, for an hour."""
+        """The officer signs: this operation, under the policy in force, for an hour; or as long as it waits
+        where it is not done at once.
+        """
         await self._state("/v1/operations:approve", APPROVE, operation, officer)
 
     async def withdraw(self, operation: Operation, officer: Officer) -> None:
@@ -107,8 +139,14 @@ class OfficersDesk:
                 raise NodeRefused(msgspec.json.decode(content))
             return content
 
+    @staticmethod
+    def _read(content: bytes) -> dict[str, Any]:
+        return msgspec.json.decode(content, type=dict[str, Any])
+
     async def _state(self, path: str, verb: int, operation: Operation, officer: Officer) -> None:
+        # where there is a time to wait, what is said now counts when that is over
         expires_at_s = int(time.time()) + STATEMENT_VALID_S
+        expires_at_s = operation.expires_at_s if operation.cooling_until_s else expires_at_s
         said = message(verb, bytes.fromhex(operation.digest[2:]), self._policy_hash, expires_at_s)
         body = {
             "operation_id": operation.operation_id,
@@ -119,9 +157,16 @@ class OfficersDesk:
         await self.request("POST", path, body)
 
 
+def approvers(operation: Operation, officers: Sequence[Officer]) -> list[Officer]:
+    """The first officers, but not the one who proposed it, who are still needed."""
+    needed = operation.needed - len(operation.approved)
+    done = {operation.initiator, *operation.approved}
+    return [each for each in officers if each.name not in done][: max(needed, 0)]
+
+
 @contextlib.asynccontextmanager
 async def officers_at_work(data: DataDirectory) -> AsyncIterator[None]:
-    """While this lasts, two officers of each institution approve what is asked for."""
+    """While this lasts, as many officers of each institution as are needed approve what is asked for."""
     homes = [InstitutionHome(data, plan) for plan in INSTITUTIONS]
     tasks = [asyncio.ensure_future(_approve_all(home)) for home in homes]
     try:
@@ -134,7 +179,7 @@ async def officers_at_work(data: DataDirectory) -> AsyncIterator[None]:
 
 async def _approve_all(home: InstitutionHome) -> None:
     """A node that is being restarted is asked again; what it refuses is said, and looked at again."""
-    officers = home.officers()[:2]
+    officers = home.officers()
     while True:
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
             async with OfficersDesk(home.officers_socket) as desk:
@@ -148,7 +193,6 @@ async def _approve_all(home: InstitutionHome) -> None:
 async def _watch(desk: OfficersDesk, officers: Sequence[Officer]) -> None:
     while True:
         for operation in await desk.operations():
-            for officer in officers:
-                if not operation.is_satisfied and officer.name not in operation.approved:
-                    await desk.approve(operation, officer)
+            for officer in approvers(operation, officers):
+                await desk.approve(operation, officer)
         await asyncio.sleep(LOOK_EVERY_S)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from contracts.customer_approvals import (
     Credential,
     CredentialChange,
+    CredentialChangeRefusal,
     FanOutApproval,
     Mandate,
     PaymentApproval,
@@ -28,7 +29,8 @@ MANDATES = st.builds(Mandate, IDS, ADDRESSES, ADDRESSES, UINT256, st.text(), UIN
 CREDENTIALS = st.builds(
     Credential, st.binary(max_size=64), st.integers(-(2**255), 2**255 - 1), st.binary(max_size=64)
 )
-CHANGES = st.builds(CredentialChange, IDS, ADDRESSES, WORDS, WORDS, UINT256)
+CHANGES = st.builds(CredentialChange, IDS, ADDRESSES, WORDS, WORDS, UINT256, st.booleans())
+REFUSALS = st.builds(CredentialChangeRefusal, IDS, ADDRESSES, UINT256)
 
 DOMAIN = PaymentDomain("Czech koruna", 31_337, bytes(range(20)))
 
@@ -37,7 +39,7 @@ DOMAIN = PaymentDomain("Czech koruna", 31_337, bytes(range(20)))
 @given(
     chain_id=st.integers(1, 2**64),
     contract=ADDRESSES,
-    message=st.one_of(PAYMENTS, FAN_OUTS, MANDATES, CREDENTIALS, CHANGES),
+    message=st.one_of(PAYMENTS, FAN_OUTS, MANDATES, CREDENTIALS, CHANGES, REFUSALS),
 )
 def test_the_digest_of_what_customers_approve_equals_eth_accounts(
     chain_id: int, contract: bytes, message: TypedMessage
@@ -64,7 +66,9 @@ def test_the_types_are_those_that_are_written_down() -> None:
         Mandate: "bytes16 mandateId,address payer,address payee,uint256 cap,string period,"
         "uint256 startsAt,uint256 expiresAt,uint256 approvalExpiresAt",
         Credential: "bytes credentialId,int256 algorithm,bytes publicKey",
-        CredentialChange: "bytes16 changeId,address wallet,bytes32 bound,bytes32 unbound,uint256 expiresAt",
+        CredentialChangeRefusal: "bytes16 changeId,address wallet,uint256 expiresAt",
+        CredentialChange: "bytes16 changeId,address wallet,bytes32 bound,bytes32 unbound,uint256 expiresAt,"
+        "bool endsMandates",
     }
     for kind, members in written.items():
         assert ",".join(kind.MEMBERS) == members

@@ -1,12 +1,14 @@
 """Officers of the tested policies, who have their say on what waits at a node."""
 
+from collections.abc import Callable
 from typing import Any
 
 from policy_builders import OFFICERS, officer_key
 
 from contracts.base64url import encode
+from wallet_node.errors import InitiatorRequired, NotProposed
 from wallet_node.node import WalletNode
-from wallet_node.officers.approvals import APPROVE, WITHDRAW, message
+from wallet_node.officers.approvals import APPROVE, PROPOSE, WITHDRAW, message
 from wallet_node.officers.desk import OfficerStatement
 
 
@@ -18,6 +20,24 @@ def statement(
     said = message(verb, bytes.fromhex(waiting["digest"][2:]), node.policy.digest, expires_at_s)
     signature = encode(officer_key(officer).sign(said))
     return OfficerStatement(waiting["operation_id"], officer, expires_at_s, signature)
+
+
+def initiator(
+    digest: str, policy_hash: bytes, officer: str = OFFICERS[2], until_s: int = 2**40 - 1
+) -> dict[str, Any]:
+    """What the officer who proposes it signs."""
+    said = message(PROPOSE, bytes.fromhex(digest[2:]), policy_hash, until_s)
+    return {"officer": officer, "expires_at_s": until_s, "signature": encode(officer_key(officer).sign(said))}
+
+
+def proposed(node: WalletNode, ask: Callable[..., Any], officer: str = OFFICERS[2]) -> Any:
+    """What `ask` answers; where an initiator is required, it is asked again in the officer's name."""
+    try:
+        return ask()
+    except NotProposed as error:
+        (required,) = error.reasons
+        assert isinstance(required, InitiatorRequired)
+        return ask(initiator=initiator(required.digest, node.policy.digest, officer))
 
 
 def approve(node: WalletNode, answer: Any, *officers: str) -> None:

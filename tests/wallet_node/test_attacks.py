@@ -31,16 +31,20 @@ import msgspec
 import pytest
 from http_calls import call
 from node_builders import Home, batch, codes, customers, payment, sign, transaction
+from officers_word import initiator
 from passkeys import Passkey
 from policy_builders import HEAD, OFFICERS, bundled, officer_key, officers_text
 
 from contracts import base64url
 from wallet_node.callers import Peer
 from wallet_node.customer_proof import CredentialFields
+from wallet_node.customers.credential_changes import CredentialChangeRequest, parse_change
 from wallet_node.errors import JournalUnavailable
+from wallet_node.fields import identifier_bytes
 from wallet_node.journal.verification import verify
 from wallet_node.node import WalletNode
 from wallet_node.officers import approvals
+from wallet_node.policy.change import content_of
 from wallet_node.policy.policy import Policy
 from wallet_node.transport.routes import ROUTES, Application
 
@@ -119,10 +123,12 @@ async def test_a_flood_of_proposals_does_not_keep_officers_from_changing_the_pol
             "unbind": None,
             "approval": None,
         }
-        status, _, answer = await send(application, "/v1/credentials:change", change)
+        named = change | {"initiator": of_change(application.node, change)}
+        status, _, answer = await send(application, "/v1/credentials:change", named)
         assert status == 202, answer
     change["change_id"] = str(uuid.uuid4())
-    status, _, refused = await send(application, "/v1/credentials:change", change)
+    named = change | {"initiator": of_change(application.node, change)}
+    status, _, refused = await send(application, "/v1/credentials:change", named)
     assert (status, refused["code"]) == (403, "TooManyPending")
 
     status, _, answer = await change_policy(application, SECOND)
@@ -297,6 +303,13 @@ async def test_a_wallet_that_was_made_is_given_no_other_first_credential_whateve
 # ------------------------------------------------------------------------------------------ said
 
 
+def of_change(node: WalletNode, change: dict[str, Any]) -> dict[str, Any]:
+    """The word of an officer who proposes a change of credentials."""
+    parsed = parse_change(msgspec.convert(change, CredentialChangeRequest))
+    digest = approvals.operation_digest("credential-change", parsed.change_id, parsed.content)
+    return initiator("0x" + digest.hex(), node.policy.digest)
+
+
 def wire(fields: CredentialFields) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(fields)
     return found
@@ -309,9 +322,11 @@ async def send(application: Application, path: str, body: Any, peer: Peer = OF_A
 async def approve_policy(application: Application, source: bytes, operation_id: str) -> None:
     """Two officers approve of a policy that is proposed under this id."""
     body = {"operation_id": operation_id, "source": source.decode()}
+    digest = approvals.operation_digest("policy", identifier_bytes(operation_id), content_of(source))
+    body["initiator"] = initiator("0x" + digest.hex(), application.node.policy.digest)
     status, _, waiting = await send(application, "/v1/policy:change", body, OF_OFFICERS)
-    assert status == 202, waiting
-    digest, until_s = bytes.fromhex(waiting["digest"][2:]), waiting["expires_at_s"]
+    assert (status, waiting["digest"]) == (202, "0x" + digest.hex()), waiting
+    until_s = waiting["expires_at_s"]
     for officer in OFFICERS[:2]:
         said = statement(application.node.policy, officer, operation_id, digest, until_s)
         status, _, answer = await send(application, "/v1/operations:approve", said, OF_OFFICERS)

@@ -36,7 +36,7 @@ API_MAY = {
     "credentials",
     "metrics",
 }
-OFFICERS_MAY = {"read", "approve", "policy", "explain", "repair"}
+OFFICERS_MAY = {"read", "approve", "policy", "credentials", "explain", "repair"}
 NOBODY_MAY = {"web3signer"}
 """By default; a policy has to name a caller for it."""
 

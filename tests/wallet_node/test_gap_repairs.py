@@ -20,7 +20,7 @@ from node_builders import (
     sign_one,
     transaction,
 )
-from officers_word import approve, withdraw
+from officers_word import approve, initiator, proposed, withdraw
 from policy_builders import bundled
 from typed_data_requests import asking, permit, policy_text
 from typed_data_requests import sign as sign_structure
@@ -59,7 +59,11 @@ def repair(node: WalletNode, stuck: str, fees: tuple[int, int] = HIGHER, **chang
         "max_fee_per_gas": fees[0],
         "max_priority_fee_per_gas": fees[1],
     } | changes
-    return node.repair_transaction(strict_json.decode(json.dumps(asked).encode(), Repair))
+
+    def ask(**more: Any) -> Any:
+        return node.repair_transaction(strict_json.decode(json.dumps(asked | more).encode(), Repair))
+
+    return proposed(node, ask)
 
 
 def refused(node: WalletNode, stuck: str, fees: tuple[int, int] = HIGHER, **changes: Any) -> list[str]:
@@ -208,7 +212,7 @@ def test_without_a_quorum_for_repairs_nobody_can_allow_one(home: Home) -> None:
 
 
 def test_what_officers_refused_is_asked_anew_under_another_operation(node: WalletNode, stuck: str) -> None:
-    withdraw(node, repair(node, stuck))
+    withdraw(node, repair(node, stuck), "first-officer")  # of the two who are left, both are needed
     assert refused(node, stuck) == ["OperationWithdrawn"]
     anew = str(uuid.uuid4())
     waiting = repair(node, stuck, operation_id=anew)
@@ -254,7 +258,11 @@ async def test_the_api_cannot_ask_for_a_repair_and_officers_can(node: WalletNode
     status, _, problem = await call(node, "POST", "/v1/transactions:repair", body)
     assert (status, problem["code"]) == (403, "CallerNotAllowed")
     officers = Peer("officers")
-    status, _, waiting = await call(node, "POST", "/v1/transactions:repair", body, peer=officers)
+    status, _, problem = await call(node, "POST", "/v1/transactions:repair", body, peer=officers)
+    assert (status, problem["code"]) == (403, "InitiatorRequired")
+    named = asked | {"initiator": initiator(problem["reasons"][0]["digest"], node.policy.digest)}
+    sent = json.dumps(named).encode()
+    status, _, waiting = await call(node, "POST", "/v1/transactions:repair", sent, peer=officers)
     assert (status, waiting["state"]) == (202, "pending")
     approve(node, (status, waiting))
     status, _, answer = await call(node, "POST", "/v1/transactions:repair", body, peer=officers)

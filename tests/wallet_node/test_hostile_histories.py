@@ -17,17 +17,19 @@ import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from node_builders import STRANGER, Home, batch, customers, payment, sign, sign_one, transaction
+from officers_word import proposed
 from policy_builders import OFFICERS, bundled, officer_key, officers_text
 
 from contracts import base64url
 from contracts.abi import encode_mint, encode_pause
 from wallet_node.callers import Peer
 from wallet_node.errors import RefusedByNode
-from wallet_node.intents.requests import PolicyChange
+from wallet_node.intents.requests import Initiator, PolicyChange
 from wallet_node.journal.verification import verify
 from wallet_node.node import WalletNode
 from wallet_node.officers import approvals
@@ -135,7 +137,12 @@ class History:
 def put_in_force(node: WalletNode, source: bytes) -> None:
     """By two officers."""
     request = PolicyChange(str(uuid.uuid4()), source.decode())
-    asked = node.change_policy(request)
+
+    def ask(initiator: Any = None) -> Any:
+        named = None if initiator is None else msgspec.convert(initiator, Initiator)
+        return node.change_policy(msgspec.structs.replace(request, initiator=named))
+
+    asked = proposed(node, ask, OFFICERS[0])
     assert isinstance(asked, tuple)
     waiting = asked[1]
     digest, until_s = bytes.fromhex(waiting["digest"][2:]), waiting["expires_at_s"]

@@ -22,19 +22,23 @@ from typing import Any
 import pytest
 from http_calls import call
 from node_builders import Home, transaction
+from officers_word import initiator
 from policy_builders import OFFICERS, bundled, officer_key, officers_text
 
 from contracts import base64url
 from contracts.abi import encode_increase_mint_allowance
 from wallet_node.callers import Peer
+from wallet_node.fields import identifier_bytes
 from wallet_node.journal.verification import verify
 from wallet_node.officers import approvals
 from wallet_node.officers.approvals import APPROVE, WITHDRAW
+from wallet_node.policy.change import content_of
 from wallet_node.transport.routes import Application
 
 CENTRAL = bundled("sandbox-central-bank").source
 KEYS = ("governor", "issuer", "pauser", "upgrader")
 FIRST, SECOND, THIRD = OFFICERS
+FOURTH = "fourth-officer"
 ALLOWANCE = "0x" + encode_increase_mint_allowance(1, 1_000).hex()
 
 
@@ -43,9 +47,10 @@ class Board:
     """The officers of one node, and everybody who sends what they say."""
 
     home: Home
+    policy: bytes = CENTRAL
 
     def __post_init__(self) -> None:
-        self.application = Application(self.home.open(CENTRAL, KEYS))
+        self.application = Application(self.home.open(self.policy, KEYS))
 
     async def post(self, path: str, body: Any, caller: str = "officers") -> tuple[int, Any]:
         status, _, content = await call(
@@ -91,8 +96,11 @@ class Board:
         path = "/v1/operations:approve" if verb == APPROVE else "/v1/operations:withdraw"
         return await self.post(path, word, by)
 
-    async def propose(self, source: bytes) -> tuple[int, dict[str, Any]]:
-        body = {"operation_id": str(uuid.uuid4()), "source": source.decode()}
+    async def propose(self, source: bytes, by: str = OFFICERS[2]) -> tuple[int, dict[str, Any]]:
+        body: dict[str, Any] = {"operation_id": str(uuid.uuid4()), "source": source.decode()}
+        content, policy_hash = content_of(source), self.application.node.policy.digest
+        digest = approvals.operation_digest("policy", identifier_bytes(body["operation_id"]), content)
+        body["initiator"] = initiator("0x" + digest.hex(), policy_hash, by)
         status, answer = await self.post("/v1/policy:change", body)
         return status, {**body, **answer}
 
@@ -167,13 +175,19 @@ async def test_alone_an_officer_brings_about_nothing(board: Board) -> None:
     assert board.application.node.policy.source == CENTRAL
 
 
-async def test_alone_an_officer_blocks_nothing_and_can_be_removed(board: Board) -> None:
-    asked = await board.ask()
-    await board.say(asked, THIRD, WITHDRAW)
+def of_officers(*names: str) -> bytes:
+    """The central bank's policy with these officers."""
     head = CENTRAL[: CENTRAL.index(b"officers:\n  - {")].decode()
     listed = "officers: [first-officer, second-officer, third-officer]"
-    without = (head.replace(listed, f"officers: [{FIRST}, {SECOND}]") + officers_text(FIRST, SECOND)).encode()
-    _, proposed = await board.propose(version(2, without))
+    return (head.replace(listed, f"officers: [{', '.join(names)}]") + officers_text(*names)).encode()
+
+
+async def test_alone_an_officer_blocks_nothing_and_can_be_removed(home: Home) -> None:
+    """Where there is one officer more than those who propose and approve."""
+    board = Board(home, of_officers(*OFFICERS, FOURTH))
+    asked = await board.ask()
+    await board.say(asked, THIRD, WITHDRAW)
+    _, proposed = await board.propose(version(2, of_officers(FIRST, SECOND, FOURTH)), FOURTH)
     await board.say(proposed, THIRD, WITHDRAW)
     for officer in (FIRST, SECOND):
         _, answer = await board.say(proposed, officer)
@@ -229,8 +243,8 @@ async def test_an_operation_that_ended_ends_its_id(board: Board, how: str) -> No
 
 async def test_approvals_are_of_the_policy_of_their_time(board: Board) -> None:
     asked = await board.ask()
-    _, two = await board.propose(version(2))
-    _, three = await board.propose(version(3))
+    _, two = await board.propose(version(2), FIRST)
+    _, three = await board.propose(version(3), FIRST)
     for operation in (asked, two, three):
         for officer in (SECOND, THIRD):
             await board.say(operation, officer)

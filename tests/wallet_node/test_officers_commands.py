@@ -11,14 +11,18 @@ import httpx
 import msgspec
 import pytest
 from click.testing import Result
-from node_builders import payment, transaction
+from node_builders import STRANGER, payment, transaction
 from node_process import NodeProcess, lasting, signed
+from typed_data_requests import asking, fan_out
 from typer.testing import CliRunner
 
 from contracts.abi import encode_mint
+from contracts.base64url import encode
 from scripts.commands.wallet_node import app
 from scripts.country.data_directory import DataDirectory
-from scripts.country.institutions import PAYING_BANK, InstitutionHome
+from scripts.country.institutions import INSTITUTIONS, PAYING_BANK, InstitutionHome
+from scripts.country.quorum import OfficersDesk, approvers
+from wallet_node.officers.approvals import PROPOSE, message
 from wallet_node.policy import file as policy_file
 from wallet_node.policy.template import complete
 
@@ -131,21 +135,86 @@ def test_what_is_not_there_is_refused_and_no_key_is_made(bank: Bank) -> None:
     silent = bank.florin("operations")
     assert silent.exit_code == 1
     assert "Cannot connect" in silent.stderr
+    assert "Nothing waits." not in silent.stdout
+
+
+def test_what_waits_is_listed_also_where_another_node_is_silent(bank: Bank) -> None:
+    request = bank.propose_mint()
+    listed = CliRunner().invoke(app, ["operations", "--data", str(bank.data)])
+    assert request["transaction_id"] in listed.stdout.replace("\n", "")
+    assert listed.exit_code == 1
+    others = [plan.slug for plan in INSTITUTIONS if plan.slug != "bank-a"]
+    assert "NodeSilent" in listed.stderr
+    assert all(slug in listed.stderr for slug in others)
+    assert "bank-a" not in listed.stderr
+
+
+async def test_officers_follow_the_pages(bank: Bank) -> None:
+    proposed = {bank.propose_mint()["transaction_id"] for _ in range(53)}
+    async with OfficersDesk(bank.home.officers_socket) as desk:
+        found = [each.operation_id for each in await desk.operations()]
+    assert (len(found), set(found)) == (53, proposed)
 
 
 def test_what_the_asker_wrote_reaches_no_terminal_as_a_command(bank: Bank) -> None:
     """A policy's text comes from whoever wants it, and an officer reads it before signing."""
     source = bank.home.policy_file.read_bytes().replace(b"version: 1", b"version: 2").decode()
     source += "# \N{RIGHT-TO-LEFT OVERRIDE}[bold]nothing[/bold] to see\n"  # YAML itself refuses escapes
-    asked = {"operation_id": transaction(MINT)["transaction_id"], "source": source}
+    asked: dict[str, Any] = {"operation_id": transaction(MINT)["transaction_id"], "source": source}
     with httpx.Client(
         transport=httpx.HTTPTransport(uds=str(bank.home.officers_socket)), base_url="http://node"
     ) as officers:
+        refused = officers.post("/v1/policy:change", json=asked).json()["reasons"][0]
+        policy_hash = bytes.fromhex(refused["policy_hash"][2:])
+        said = message(PROPOSE, bytes.fromhex(refused["digest"][2:]), policy_hash, 2**40 - 1)
+        signature = encode(bank.home.officers()[2].sign(said))
+        asked["initiator"] = {"officer": "third-officer", "expires_at_s": 2**40 - 1, "signature": signature}
         assert officers.post("/v1/policy:change", json=asked).status_code == 202
     shown = bank.florin("approve", asked["operation_id"], "--officer", "first-officer", answer="n\n")
     assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in shown.stdout
     assert "# \N{REPLACEMENT CHARACTER}[bold]nothing[/bold] to see" in shown.stdout
     assert "version: 2" in shown.stdout
+
+
+def test_an_officer_proposes_and_the_remaining_two_approve(bank: Bank, tmp_path: Path) -> None:
+    policy = tmp_path / "next.yaml"
+    policy.write_bytes(bank.home.policy_file.read_bytes().replace(b"version: 1", b"version: 2"))
+
+    def propose(*more: str, answer: str = "", of: Path = policy) -> Result:
+        return bank.florin("propose", str(of), "--officer", "first-officer", *more, answer=answer)
+
+    refused = propose(answer="n\n")
+    assert (refused.exit_code, "NotSigned" in refused.stderr) == (1, True)
+    assert "Nothing waits." in bank.florin("operations").stdout
+    shown = propose(answer="y\n")
+    assert (shown.exit_code, "0 of 2 approvals" in shown.stdout) == (0, True), shown.output
+    assert "version: 2" in shown.stdout
+    (operation_id,) = re.findall(r"Operation ([0-9a-f-]{36})", shown.stdout)
+    own = bank.florin("approve", operation_id, "--officer", "first-officer", "--yes")
+    assert (own.exit_code, "InitiatorCannotApprove" in own.stderr) == (1, True)
+    for officer in ("second-officer", "third-officer"):
+        approved = bank.florin("approve", operation_id, "--officer", officer, "--yes")
+        assert (approved.exit_code, "proposed by" in approved.stdout) == (0, True)
+    assert "Done." in propose("--yes").stdout
+    unknown = tmp_path / "unknown.json"
+    unknown.write_text("{}")
+    assert "UnknownRequest" in propose("--yes", of=unknown).stderr
+
+
+async def test_officers_at_work_approve_what_one_of_them_proposed(bank: Bank) -> None:
+    source = bank.home.policy_file.read_bytes().replace(b"version: 1", b"version: 2").decode()
+    asked = {"operation_id": transaction(MINT)["transaction_id"], "source": source}
+    officers = bank.home.officers()
+    async with OfficersDesk(bank.home.officers_socket) as desk:
+        await desk.propose("/v1/policy:change", asked, officers[0])
+        (operation,) = await desk.operations()
+        chosen = approvers(operation, officers)
+        assert [each.name for each in chosen] == ["second-officer", "third-officer"]
+        for officer in chosen:
+            await desk.approve(operation, officer)
+        (operation,) = await desk.operations()
+        assert approvers(operation, officers) == []
+        assert (await desk.propose("/v1/policy:change", asked, officers[0]))["policy"]["name"] == "tested"
 
 
 def test_a_decision_is_explained_before_anything_is_signed(bank: Bank, tmp_path: Path) -> None:
@@ -155,6 +224,7 @@ def test_a_decision_is_explained_before_anything_is_signed(bank: Bank, tmp_path:
         (payment(payer, amount_minor=5), "allowed", "all"),
         ({"payment": payment(payer, amount_minor=5_000)}, "refused", "PerPaymentCapExceeded"),
         (transaction(MINT), "waits for officers", "minting"),
+        (asking(fan_out(payer, (STRANGER, 5))), "refused", "fan_out"),
     ):
         intent.write_text(json.dumps(content))
         told = bank.florin("explain", str(intent))

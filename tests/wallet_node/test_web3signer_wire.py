@@ -38,6 +38,7 @@ from contracts.abi import encode_mint, encode_pause, encode_settle
 from contracts.access_lists import access_list, accounts_to_list
 from contracts.batch import Record, pack
 from contracts.typed_data import payment_digest, payment_typed_data
+from wallet_node.callers import Caller
 from wallet_node.errors import BlindSignatureRefused, MethodNotAllowed
 from wallet_node.intents.requests import Transaction
 from wallet_node.intents.typed_intents import AccountMove, CancelAuthorization, FanOut, Permit
@@ -268,7 +269,9 @@ def test_a_transaction_that_waits_for_officers_says_so(home: Home) -> None:
     class Awaiting(WalletNode):
         """A node under a policy whose officers have not approved yet."""
 
-        def sign_transaction(self, intent: Transaction) -> tuple[int, dict[str, Any]]:
+        def sign_transaction(
+            self, intent: Transaction, caller: Caller | None = None
+        ) -> tuple[int, dict[str, Any]]:
             waiting = {"state": "pending", "operation_id": intent.transaction_id, "approvals": 1, "needed": 2}
             return 202, waiting
 

@@ -211,6 +211,9 @@ class Thief:
         status, _ = await self.post("/v1/credentials:change", without)
         assert status in (202, 403)
         assert (await self.post("/v1/credentials:change", without))[0] in (202, 403)
+        no = {"change_id": without["change_id"], "wallet": bank.wallets[WITH_PASSKEY + 2]}
+        no["approval"] = assertion(OWN_PASSKEY, bytes(32), bank.now_s + 600)
+        assert (await self.post("/v1/credentials:refuse", no))[0] == 403
         await self.refused(self.forged(bank.wallets[4]), self.forged(bank.wallets[10]))
 
     def forged_change(self, wallet: str, until_s: int) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from wallet_node.customers import view as customers
 from wallet_node.customers.credential_changes import (
     ChangeAccepted,
     CredentialChangeRequest,
+    CredentialChangeStop,
     ParsedChange,
     bind_at_creation,
     decide_change,
     decide_change_by_quorum,
+    decide_stop,
     judge_change,
     parse_change,
 )
@@ -34,11 +36,11 @@ from wallet_node.journal.entries import (
 from wallet_node.journal.journal import Journal
 from wallet_node.journal.pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider
-from wallet_node.officers.desk import Done, OfficersDesk, Waiting, proposal
+from wallet_node.officers.approvals import Operation
+from wallet_node.officers.desk import Done, OfficersDesk, Proposer, Waiting, proposal
+from wallet_node.policy.file import CREDENTIAL_CHANGE
 from wallet_node.policy.policy import Policy
 from wallet_node.store import Store
-
-CREDENTIAL_CHANGE = "credential-change"
 
 
 class Consent:
@@ -160,26 +162,32 @@ class Consent:
     # ------------------------------------------------------------------------------------------ credentials
 
     def change(
-        self, request: CredentialChangeRequest, deployment: Deployment, policy: Policy, clock_s: int
+        self,
+        request: CredentialChangeRequest,
+        deployment: Deployment,
+        policy: Policy,
+        clock_s: int,
+        *,
+        must_name: bool = True,
     ) -> Waiting | None:
         """Bind, unbind or both: by a credential that is bound, or by the quorum. None: it is done.
 
-        Raises RefusedByNode with every reason. A change that was made is not made again.
+        Raises RefusedByNode with every reason. A change that was made is not made again. `must_name`: an
+        officer proposes what the customer has not approved, and the request names that officer.
         """
         change = parse_change(request)
         now_s = self._journal.now_s(clock_s)
-        content = msgspec.msgpack.encode(
-            (change.wallet, change.bind and change.bind.struct_hash(), change.unbind)
-        )
         made = self._store.query(
             "SELECT content FROM credential_changes WHERE change_id = ?", (change.change_id,)
         )
         if made:
-            if made[0][0] != content:
+            if made[0][0] != change.content:
                 detail = "this change id already stands for another change"
                 raise RefusedByNode((Refusal("ChangeIdReused", detail),))
             return None
         view = customers.load(self._store, now_s, [change.wallet])
+        if change.ends_mandates:
+            customers.load_standing_mandates(self._store, view, change.wallet)
         page = Page()
         decided: ChangeAccepted | Disproved | Waiting
         if request.approval is not None:
@@ -189,7 +197,8 @@ class Consent:
                 raise RefusedByNode((Refusal("ProofNotExpected", detail),))
             decided = decide_change(change, request.approval, view, terms)
         else:
-            decided = self._ask_officers(page, change, view, policy, content)
+            proposer = Proposer(request.initiator, must_name)
+            decided = self._ask_officers(page, change, view, policy, proposer)
         if isinstance(decided, Waiting):
             if not page.is_empty:
                 self._journal.write(page, now_s)
@@ -200,19 +209,55 @@ class Consent:
             raise RefusedByNode(decided.reasons)
         decided.record(view)
         page.changes += view.changes
-        page.changes.append(("INSERT INTO credential_changes VALUES (?, ?)", [(change.change_id, content)]))
+        page.changes.append(
+            ("INSERT INTO credential_changes VALUES (?, ?)", [(change.change_id, change.content)])
+        )
         proof_hash = b"" if decided.proof is None else decided.proof.proof_hash
         page.notes.append(
             Row(change.change_id, _changed(decided, view, decided.proof is not None), proof_hash)
         )
+        if change.ends_mandates:
+            page.notes += [Row(mandate_id, MandateRevoked()) for mandate_id in view.standing_mandates]
         self._journal.write(page, now_s)
         return None
 
+    def stop(self, stop: CredentialChangeStop, deployment: Deployment, policy: Policy, clock_s: int) -> None:
+        """A customer refuses a change that waits for officers. Raises RefusedByNode with every reason.
+
+        A refusal that ended it before is answered the same.
+        """
+        change_id, wallet = identifier_bytes(stop.change_id), _bytes(stop.wallet)
+        now_s = self._journal.now_s(clock_s)
+        terms = ProofTerms.of(policy, deployment.domain.separator)
+        if terms is None:
+            detail = "the policy names no customer_proof, so no refusal can be judged"
+            raise RefusedByNode((Refusal("ProofNotExpected", detail),))
+        operation = self._officers.find(change_id)
+        if operation is None or not _is_about(operation, wallet):
+            detail = "no change of this id waits for officers about this wallet"
+            raise RefusedByNode((Refusal("UnknownOperation", detail),))
+        view = customers.load(self._store, now_s, [wallet])
+        decided = decide_stop(stop, view, terms)
+        if isinstance(decided, Disproved):
+            raise RefusedByNode(decided.reasons)
+        if operation.state == "withdrawn":
+            return
+        page = Page()
+        self._officers.refuse(page, change_id, wallet, decided.proof_hash, now_s)
+        decided.record(view)
+        page.changes += view.changes
+        self._journal.write(page, now_s)
+
     def _ask_officers(
-        self, page: Page, change: ParsedChange, view: CustomerView, policy: Policy, content: bytes
+        self,
+        page: Page,
+        change: ParsedChange,
+        view: CustomerView,
+        policy: Policy,
+        proposer: Proposer,
     ) -> ChangeAccepted | Disproved | Waiting:
-        quorum = policy.file.changes.credentials
-        if quorum is None:
+        named = policy.file.changes.credential_terms
+        if named is None:
             detail = "the policy names no quorum under changes.credentials: send the customer's approval"
             return Disproved((Refusal("ProofMissing", detail),))
         if not self._keys.own_addresses([change.wallet]):
@@ -222,18 +267,18 @@ class Consent:
         if refusals:
             return Disproved(refusals)
         bind = None if change.bind is None else "0x" + change.bind.struct_hash().hex()
+        says = [f"The credentials of {checksummed(change.wallet)} are changed without its customer."]
+        if change.ends_mandates:
+            says.append("All mandates that stand for the wallet when it is done end with it.")
         description: dict[str, object] = {
-            "says": [f"The credentials of {checksummed(change.wallet)} are changed without its customer."],
+            "says": says,
             "wallet": checksummed(change.wallet),
             "bind": bind,
             "unbind": None if change.unbind is None else "0x" + change.unbind.hex(),
+            "ends_mandates": change.ends_mandates,
         }
-        asked = self._officers.ask(
-            page,
-            policy,
-            view.now_s,
-            proposal(change.change_id, CREDENTIAL_CHANGE, content, description, quorum),
-        )
+        proposed = proposal(change.change_id, CREDENTIAL_CHANGE, change.content, description, named.quorum)
+        asked = self._officers.ask(page, policy, view.now_s, proposed, proposer)
         if isinstance(asked, Waiting):
             return asked
         assert not isinstance(asked, Done), "what was executed is among the changes, in the same commit"
@@ -267,6 +312,13 @@ def _changed(accepted: ChangeAccepted, view: CustomerView, is_by_customer: bool)
         unbound = view.credentials_of(change.wallet)[change.unbind].credential.struct_hash()
     bound = NO_CREDENTIAL if change.bind is None else change.bind.struct_hash()
     return CredentialChanged(change.wallet, bound, unbound, "credential" if is_by_customer else "quorum")
+
+
+def _is_about(operation: Operation, wallet: bytes) -> bool:
+    if operation.kind != CREDENTIAL_CHANGE:
+        return False
+    description = msgspec.json.decode(operation.description, type=dict[str, Any])
+    return bool(description["wallet"] == checksummed(wallet))
 
 
 def _bytes(address: str) -> bytes:

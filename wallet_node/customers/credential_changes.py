@@ -8,7 +8,12 @@ a credential that is bound, over this very change; or the officers' quorum, when
 import msgspec
 
 from contracts import base64url
-from contracts.customer_approvals import NO_CREDENTIAL, Credential, CredentialChange
+from contracts.customer_approvals import (
+    NO_CREDENTIAL,
+    Credential,
+    CredentialChange,
+    CredentialChangeRefusal,
+)
 from wallet_node.customer_proof import (
     Approval,
     Base64UrlText,
@@ -19,19 +24,34 @@ from wallet_node.customers.proof_decisions import Disproved, ProofTerms, ProvedB
 from wallet_node.customers.view import CustomerView
 from wallet_node.errors import CredentialMalformed, Refusal
 from wallet_node.fields import Address, Identifier, address_bytes, identifier_bytes
+from wallet_node.intents.requests import Initiator
 
 MOST_CREDENTIALS = 16
 """So many can be bound to one wallet at a time."""
 
 
 class CredentialChangeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bind a credential, unbind one by its id, or both; without an approval it is the quorum's to allow."""
+    """Bind a credential, unbind one by its id, or both; without an approval it is the quorum's to allow.
+
+    With `ends_mandates` all mandates of the wallet end as the credential is unbound: of a stolen device.
+    Which credential approved a mandate is not kept, so it is all of them.
+    """
 
     change_id: Identifier
     wallet: Address
     bind: CredentialFields | None
     unbind: Base64UrlText | None
     approval: Approval | None
+    initiator: Initiator | None = None
+    ends_mandates: bool = False
+
+
+class CredentialChangeStop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A customer's no to a change that waits for officers: an approval of CredentialChangeRefusal."""
+
+    change_id: Identifier
+    wallet: Address
+    approval: Approval
 
 
 class ParsedChange(msgspec.Struct, frozen=True):
@@ -41,6 +61,15 @@ class ParsedChange(msgspec.Struct, frozen=True):
     wallet: bytes
     bind: Credential | None
     unbind: bytes | None
+    ends_mandates: bool = False
+
+    @property
+    def content(self) -> bytes:
+        """What a change id stands for, and what officers approve. One that ends no mandates is written as
+        before there were others.
+        """
+        plain = (self.wallet, self.bind and self.bind.struct_hash(), self.unbind)
+        return msgspec.msgpack.encode((*plain, True) if self.ends_mandates else plain)
 
 
 class ChangeAccepted(msgspec.Struct, frozen=True):
@@ -57,6 +86,9 @@ class ChangeAccepted(msgspec.Struct, frozen=True):
             view.record_binding(self.change.wallet, self.change.bind, is_first=False)
         if self.change.unbind is not None:
             view.record_unbinding(self.change.wallet, self.change.unbind)
+        if self.change.ends_mandates:
+            for mandate_id in view.standing_mandates:
+                view.record_revocation(mandate_id)
 
 
 def bind_at_creation(
@@ -85,7 +117,8 @@ def parse_change(request: CredentialChangeRequest) -> ParsedChange:
         unbind = None if request.unbind is None else base64url.decode(request.unbind)
     except ValueError:
         raise CredentialMalformed("unbind is a credential's id as base64url without padding") from None
-    return ParsedChange(identifier_bytes(request.change_id), address_bytes(request.wallet), bind, unbind)
+    change_id, wallet = identifier_bytes(request.change_id), address_bytes(request.wallet)
+    return ParsedChange(change_id, wallet, bind, unbind, request.ends_mandates)
 
 
 def change_digest(change: ParsedChange, view: CustomerView, expires_at_s: int, separator: bytes) -> bytes:
@@ -94,7 +127,10 @@ def change_digest(change: ParsedChange, view: CustomerView, expires_at_s: int, s
     unbound = NO_CREDENTIAL
     if change.unbind is not None:
         unbound = view.credentials_of(change.wallet)[change.unbind].credential.struct_hash()
-    return CredentialChange(change.change_id, change.wallet, bound, unbound, expires_at_s).digest(separator)
+    approved = CredentialChange(
+        change.change_id, change.wallet, bound, unbound, expires_at_s, change.ends_mandates
+    )
+    return approved.digest(separator)
 
 
 def decide_change(
@@ -118,6 +154,16 @@ def decide_change_by_quorum(change: ParsedChange, view: CustomerView) -> ChangeA
     return Disproved(refusals) if refusals else ChangeAccepted(change, None)
 
 
+def decide_stop(
+    stop: CredentialChangeStop, view: CustomerView, terms: ProofTerms
+) -> ProvedByAssertion | Disproved:
+    """Whether a credential that is bound to the wallet refuses the change."""
+    wallet = address_bytes(stop.wallet)
+    expires_at_s = stop.approval.expires_at_s
+    refused = CredentialChangeRefusal(identifier_bytes(stop.change_id), wallet, expires_at_s)
+    return decide_approval(wallet, refused.digest(terms.separator), stop.approval, view, terms)
+
+
 def judge_change(change: ParsedChange, view: CustomerView) -> tuple[Refusal, ...]:
     """Every reason why a change cannot be made, whoever wants it."""
     refusals = []
@@ -125,6 +171,9 @@ def judge_change(change: ParsedChange, view: CustomerView) -> tuple[Refusal, ...
     bound = {credential_id for credential_id, kept in known.items() if kept.is_bound}
     if change.bind is None and change.unbind is None:
         refusals.append(Refusal("NothingToChange", "the change binds nothing and unbinds nothing"))
+    elif change.ends_mandates and change.unbind is None:
+        detail = "mandates end with the credential that is unbound: name it, or revoke them by their ids"
+        refusals.append(Refusal("NothingUnbound", detail))
     if change.unbind is not None and change.unbind not in bound:
         refusals.append(Refusal("CredentialUnknown", "the credential to unbind is not bound to this wallet"))
     after = bound - {change.unbind}

@@ -46,6 +46,8 @@ class CustomerView:
     wallets: dict[bytes, dict[bytes, KeptCredential]] = field(default_factory=dict)
     mandates: dict[bytes, KeptMandate] = field(default_factory=dict)
     revoked: set[bytes] = field(default_factory=set)
+    standing_mandates: list[bytes] = field(default_factory=list)
+    """Of the wallet that `load_standing_mandates` was asked for: registered, not revoked."""
     _inserted: dict[tuple[bytes, bytes], KeptCredential] = field(default_factory=dict, init=False)
     _updated: dict[tuple[bytes, bytes], KeptCredential] = field(default_factory=dict, init=False)
     _registered: list[tuple[Any, ...]] = field(default_factory=list, init=False)
@@ -140,6 +142,11 @@ def load(
     return view
 
 
+def load_standing_mandates(store: Store, view: CustomerView, wallet: bytes) -> None:
+    """Add which mandates of a wallet are registered and not revoked, in the order of their ids."""
+    view.standing_mandates = [mandate_id for (mandate_id,) in store.query(_STANDING, (wallet,))]
+
+
 _PERIODS: tuple[Period, ...] = ("day", "week", "month")
 _INSERT_CREDENTIAL = "INSERT INTO credentials VALUES (?, ?, ?, ?, ?, ?, ?)"
 _UPDATE_CREDENTIAL = (
@@ -160,6 +167,10 @@ _MANDATES = (
     " coalesce(spent_minor, 0) FROM mandates m LEFT JOIN mandate_spending s ON s.mandate_id = m.mandate_id"
     " AND period_start_s = CASE period WHEN 'day' THEN ? WHEN 'week' THEN ? ELSE ? END"
     " WHERE m.mandate_id IN (#)"
+)
+_STANDING = (
+    "SELECT mandate_id FROM mandates WHERE payer = ?"
+    " AND mandate_id NOT IN (SELECT mandate_id FROM mandate_revocations) ORDER BY mandate_id"
 )
 _REVOKED = "SELECT mandate_id FROM mandate_revocations WHERE mandate_id IN (#)"
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from wallet_node.customer_proof import CredentialFields, Proof
+from wallet_node.customer_proof import AssertionFields, CredentialFields, Proof
 from wallet_node.fields import (
     MAXIMUM_BATCH,
     MAXIMUM_INTEGER,
@@ -24,10 +24,24 @@ from wallet_node.fields import (
     PackedAddresses,
     PaymentNonce,
     Place,
+    Signature64,
     Time,
 )
 from wallet_node.intents.typed_intents import TypedIntent
 from wallet_node.journal.proofs import MAXIMUM_ROWS
+
+
+class Initiator(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The officer who proposes what needs a quorum: a signature (Ed25519), or a passkey's assertion, over
+    PROPOSE, the operation's digest, the policy in force and `expires_at_s` (officers/approvals.py).
+
+    It is verified when the operation is proposed; who asks again need not send it.
+    """
+
+    officer: KeyName
+    expires_at_s: Time
+    signature: Signature64 | None = None
+    assertion: AssertionFields | None = None
 
 
 class Payment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -43,6 +57,7 @@ class Payment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     amount_minor: Amount
     nonce_floor: PaymentNonce
     proof: Proof | None = None
+    initiator: Initiator | None = None
 
 
 class PaymentBatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,6 +88,7 @@ class Transaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_priority_fee_per_gas: Integer
     nonce_floor: Integer
     listed_accounts: PackedAddresses = "0x"
+    initiator: Initiator | None = None
 
 
 class TypedData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,6 +104,7 @@ class TypedData(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     intent: TypedIntent
     nonce_floor: Integer = 0
     proof: Proof | None = None
+    initiator: Initiator | None = None
 
 
 class Repair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +118,16 @@ class Repair(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_fee_per_gas: Integer
     max_priority_fee_per_gas: Integer
     operation_id: Identifier | None = None
+    initiator: Initiator | None = None
+
+
+class OperationsPage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """At most `limit` of the operations that wait, from the one behind the operation `after` on: an answer's
+    `next`. They are in the order in which they expire.
+    """
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+    after: Identifier | None = None
 
 
 class JournalInclusion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,10 +167,12 @@ class PolicyChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     operation_id: Identifier
     source: Annotated[str, msgspec.Meta(min_length=1, max_length=262_144)]
+    initiator: Initiator | None = None
 
 
 class ExplainRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One intent whose decision is to be explained: a payment or a transaction."""
+    """One intent whose decision is to be explained: a payment, a transaction or a structure."""
 
     payment: Payment | None = None
     transaction: Transaction | None = None
+    typed_data: TypedData | None = None

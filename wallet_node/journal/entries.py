@@ -147,6 +147,13 @@ class OperationWithdrawn(Decision, frozen=True, tag="operation-withdrawn"):
     officer: str
 
 
+class OperationRefused(Decision, frozen=True, tag="operation-refused"):
+    """The customer of the wallet that it is about refused it; the row's proof hash is of the assertion."""
+
+    digest: bytes
+    wallet: bytes
+
+
 class OperationExpired(Decision, frozen=True, tag="operation-expired"):
     """The operation's time passed."""
 
@@ -214,6 +221,7 @@ AnyDecision = (
     | OperationPending
     | OperationApproved
     | OperationWithdrawn
+    | OperationRefused
     | OperationExpired
     | OperationExecuted
     | CredentialBound

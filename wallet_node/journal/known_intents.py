@@ -57,7 +57,11 @@ def _known_from(entry: Entry) -> Known:
     match decision:
         case PaymentSigned() | TransactionSigned() | TypedDataSigned():
             return KnownIntent(
-                decision.content, decision.space, decision.nonce, {decision.attempt: decision.terms}
+                decision.content,
+                decision.space,
+                decision.nonce,
+                {decision.attempt: decision.terms},
+                is_proved=bool(entry.proof_hash),
             )
         case IdRefused():
             return RefusedIntent(tuple(Refusal(each.code, each.detail) for each in decision.reasons))

@@ -63,7 +63,7 @@ class KnownIntent(msgspec.Struct, gc=False):
     """An id that the node has already given a nonce, and every attempt at it, oldest first.
 
     `repairs` are the fees of each transfer of nothing that was signed under the same nonce, `repaired_by` the
-    operation that allowed them.
+    operation that allowed them. `is_proved`: its first signature had the customer's proof.
     """
 
     content: Content
@@ -72,6 +72,7 @@ class KnownIntent(msgspec.Struct, gc=False):
     attempts: dict[int, PaymentTerms | Fees] = {}
     repairs: dict[int, Fees] = {}
     repaired_by: bytes = b""
+    is_proved: bool = False
 
     @property
     def last_attempt(self) -> int:

@@ -1,10 +1,13 @@
 """The rules of approvals: what an officer signs, which statements count, when an operation may be executed.
 Pure; operations.py keeps what these rules decide on.
 
-An officer signs one statement: approve or withdraw, this digest, under this policy, until then. Statements
-can be sent again by whoever saw them, so order is not in when they arrive but in what they say: of one
-officer's statements on one operation the one that expires last stands, and of two that expire together the
-withdrawal. To approve again after a withdrawal takes a statement that expires later.
+An officer signs one statement: approve or withdraw, this digest, under this policy, until then. Who proposes
+an operation signs a third one, over the digest that it will have: so nobody is made an initiator by somebody
+else. Once it is proposed, that says nothing more.
+
+Statements can be sent again by whoever saw them, so order is not in when they arrive but in what they say: of
+one officer's statements on one operation the one that expires last stands, and of two that expire together
+the withdrawal. To approve again after a withdrawal takes a statement that expires later.
 
 - Approvals of distinct officers of the quorum count, given under the policy in force, before they expire.
   The initiator's never does.
@@ -26,7 +29,7 @@ from wallet_node.errors import Refusal
 from wallet_node.policy.file import Credential, Officer, Quorum
 from wallet_node.policy.officers import officer_key
 
-APPROVE, WITHDRAW = 1, 2
+APPROVE, WITHDRAW, PROPOSE = 1, 2, 3
 _STATEMENT = b"florin-operation/1\0"
 _OPERATION = b"florin-operation-digest/1\0"
 
@@ -142,9 +145,7 @@ def judge_statement(
         refusals.append(
             Refusal("InitiatorCannotApprove", f"{name!r} proposed the operation; others approve it")
         )
-    if statement.expires_at_s <= now_s:
-        detail = f"the statement expired at {statement.expires_at_s}; it is {now_s}"
-        refusals.append(Refusal("ApprovalExpired", detail))
+    refusals += judge_expiry(statement, now_s)
     if statement.verb == APPROVE and any(
         other.officer == name and other.verb == WITHDRAW and other.expires_at_s >= statement.expires_at_s
         for other in stated
@@ -152,6 +153,14 @@ def judge_statement(
         detail = f"{name!r} withdrew; to approve again, sign an approval that expires later"
         refusals.append(Refusal("ApprovalWithdrawn", detail))
     return tuple(refusals)
+
+
+def judge_expiry(statement: Statement, now_s: int) -> tuple[Refusal, ...]:
+    """Why a statement says nothing any more."""
+    if statement.expires_at_s > now_s:
+        return ()
+    detail = f"the statement expired at {statement.expires_at_s}; it is {now_s}"
+    return (Refusal("ApprovalExpired", detail),)
 
 
 def verify_statement(

@@ -10,23 +10,33 @@ from wallet_node.customer_proof import (
     parse_credential,
     verify_assertion,
 )
-from wallet_node.errors import Refusal, RefusedByNode
+from wallet_node.errors import InitiatorRequired, NotProposed, Refusal, RefusedByNode
 from wallet_node.fields import Identifier, KeyName, Signature64, Time, identifier_bytes, signature_bytes
 from wallet_node.intents.movements import Movements, describe, movement_fields
+from wallet_node.intents.requests import Initiator, OperationsPage
 from wallet_node.journal.entries import (
     OperationApproved,
     OperationExecuted,
     OperationExpired,
     OperationPending,
+    OperationRefused,
     OperationWithdrawn,
 )
 from wallet_node.journal.journal import Journal
 from wallet_node.journal.pages import Page, Row
-from wallet_node.officers.approvals import APPROVE, WITHDRAW, Statement, operation_digest
+from wallet_node.officers.approvals import (
+    APPROVE,
+    PROPOSE,
+    WITHDRAW,
+    Operation,
+    Statement,
+    operation_digest,
+)
 from wallet_node.officers.operations import Operations
 from wallet_node.officers.outcomes import (
     Executed,
     Expired,
+    Initiated,
     Outcome,
     Pending,
     Proposal,
@@ -52,6 +62,17 @@ class OfficerStatement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     assertion: AssertionFields | None = None
 
 
+class Proposer(msgspec.Struct, frozen=True):
+    """Who proposes: the officer of the request, if one signed it; `must_name` where there has to be one."""
+
+    initiator: Initiator | None = None
+    must_name: bool = False
+
+
+SOFTWARE = Proposer()
+"""Nobody's name is asked for."""
+
+
 class Waiting(msgspec.Struct, frozen=True):
     """Nothing is signed yet: officers have to approve first. Asking the same again tells how far it is."""
 
@@ -60,9 +81,11 @@ class Waiting(msgspec.Struct, frozen=True):
     approvals: int
     needed: int
     expires_at_s: int
+    cooling_until_s: int = 0
 
     def fields(self) -> dict[str, str | int]:
         """As JSON."""
+        cooling = {"cooling_until_s": self.cooling_until_s} if self.cooling_until_s else {}
         return {
             "state": "pending",
             "operation_id": _identifier(self.operation_id),
@@ -70,6 +93,7 @@ class Waiting(msgspec.Struct, frozen=True):
             "approvals": self.approvals,
             "needed": self.needed,
             "expires_at_s": self.expires_at_s,
+            **cooling,
         }
 
 
@@ -95,23 +119,35 @@ class OfficersDesk:
         content: bytes,
         movements: Movements,
         quorum: str,
+        proposer: Proposer = SOFTWARE,
         more: dict[str, object] | None = None,
     ) -> Waiting | tuple[Refusal, ...]:
-        """Whether officers approve of signing an id that has not been signed: no refusal, they do."""
+        """Whether officers approve of signing an id that has not been signed: no refusal, they do.
+
+        Raises NotProposed.
+        """
         description = {**(more or {}), **description_of(movements)}
-        asked = self.ask(page, policy, now_s, proposal(intent_id, kind, content, description, quorum))
+        proposed = proposal(intent_id, kind, content, description, quorum)
+        asked = self.ask(page, policy, now_s, proposed, proposer)
         assert not isinstance(asked, Done), "what was executed has been signed, in the same commit"
         return asked
 
     def ask(
-        self, page: Page, policy: Policy, now_s: int, asked: Proposal
+        self, page: Page, policy: Policy, now_s: int, asked: Proposal, proposer: Proposer = SOFTWARE
     ) -> Waiting | Done | tuple[Refusal, ...]:
-        """Where an operation stands. When nothing refuses it, the page that executes it is `page`."""
-        standing = self._operations.propose(asked, policy=policy, now_s=now_s)
+        """Where an operation stands. When nothing refuses it, the page that executes it is `page`.
+
+        Raises NotProposed when it is new, and it is not shown who proposes it; then nothing has changed.
+        """
+        initiated = self._initiated(policy, now_s, asked, proposer)
+        named = msgspec.structs.replace(asked, initiator=initiated.officer)
+        standing = self._operations.propose(named, policy=policy, now_s=now_s)
         if isinstance(standing, Refused):
+            if initiated.officer:
+                raise NotProposed(standing.refusals)  # somebody else may still propose it
             return standing.refusals
         operation = standing.operation
-        page.changes += standing.changes
+        page.changes += [*standing.changes, *initiated.changes]
         match standing:
             case Executed():
                 return Done()
@@ -131,20 +167,47 @@ class OfficersDesk:
                         operation.expires_at_s,
                         operation.initiator,
                     )
-                    page.notes.append(Row(operation.operation_id, pending))
+                    page.notes.append(Row(operation.operation_id, pending, initiated.statement_hash))
                 return Waiting(
                     operation.operation_id,
                     operation.digest,
                     len(standing.approved),
                     standing.needed,
                     operation.expires_at_s,
+                    standing.cooling_until_s,
                 )
             case Expired():
                 if standing.changes:
                     page.notes.append(Row(operation.operation_id, OperationExpired(operation.digest)))
                 return (Refusal("OperationExpired", "officers did not approve it in time"),)
             case Withdrawn():
-                return (Refusal("OperationWithdrawn", "officers refused it"),)
+                return (Refusal("OperationWithdrawn", "it was refused; propose it anew, with a new id"),)
+
+    def _initiated(self, policy: Policy, now_s: int, asked: Proposal, proposer: Proposer) -> Initiated:
+        said, known = proposer.initiator, self._operations.find(asked.operation_id)
+        if known is not None:
+            is_other = said is not None and said.officer != known.initiator
+            if is_other and known.digest == asked.digest:
+                by = repr(known.initiator) if known.initiator else "no officer"
+                detail = f"{by} proposed this operation first; propose it anew, with a new id"
+                raise NotProposed((Refusal("InitiatorDiffers", detail),))
+            return Initiated("", b"")
+        if said is None:
+            if proposer.must_name:
+                raise NotProposed((_initiator_required(asked.digest, policy),))
+            return Initiated("", b"")
+        statement = Statement(
+            asked.operation_id,
+            said.officer,
+            PROPOSE,
+            said.expires_at_s,
+            None if said.signature is None else signature_bytes(said.signature),
+            said.assertion,
+        )
+        initiated = self._operations.initiate(statement, asked.digest, policy=policy, now_s=now_s)
+        if isinstance(initiated, Refused):
+            raise NotProposed(initiated.refusals)
+        return initiated
 
     def approve(self, said: OfficerStatement, policy: Policy, clock_s: int) -> dict[str, object]:
         """Take an approval. Raises RefusedByNode with every reason."""
@@ -154,13 +217,35 @@ class OfficersDesk:
         """Take a withdrawal. Raises RefusedByNode with every reason."""
         return self._state(said, WITHDRAW, policy, clock_s)
 
-    def pending(self, policy: Policy, clock_s: int) -> dict[str, object]:
-        """Everything that waits, with what an officer needs to see and to sign."""
+    def refuse(self, page: Page, operation_id: bytes, wallet: bytes, proof_hash: bytes, now_s: int) -> None:
+        """A wallet's customer refuses what officers were asked for about it. Raises RefusedByNode."""
+        ended = self._operations.refuse(operation_id, now_s)
+        if isinstance(ended, Refused):
+            raise RefusedByNode(ended.refusals)
+        page.changes += ended.changes
+        page.notes.append(Row(operation_id, OperationRefused(ended.operation.digest, wallet), proof_hash))
+
+    def find(self, operation_id: bytes) -> Operation | None:
+        """What was proposed under this id."""
+        return self._operations.find(operation_id)
+
+    def pending(self, page: OperationsPage, policy: Policy, clock_s: int) -> dict[str, object]:
+        """A page of what waits, with what an officer needs to see and to sign; `next` where there is more.
+
+        Raises RefusedByNode when the page begins behind what never was.
+        """
         now_s = self._journal.now_s(clock_s)
-        standings = self._operations.pending(policy=policy, now_s=now_s)
+        after = None if page.after is None else self._operations.find(identifier_bytes(page.after))
+        if page.after is not None and after is None:
+            detail = "there is no operation of that id; begin without `after`"
+            raise RefusedByNode((Refusal("UnknownOperation", detail),))
+        found = self._operations.pending(policy=policy, now_s=now_s, after=after, limit=page.limit + 1)
+        shown = found[: page.limit]
+        last = shown[-1].operation if len(found) > page.limit else None
         return {
             "policy_hash": "0x" + policy.digest.hex(),
-            "operations": [_operation_fields(standing) for standing in standings],
+            "operations": [_operation_fields(standing) for standing in shown],
+            **({} if last is None else {"next": _identifier(last.operation_id)}),
         }
 
     def _state(self, said: OfficerStatement, verb: int, policy: Policy, clock_s: int) -> dict[str, object]:
@@ -202,6 +287,16 @@ def proposal(
     )
 
 
+def _initiator_required(digest: bytes, policy: Policy) -> InitiatorRequired:
+    return InitiatorRequired(
+        "InitiatorRequired",
+        f"say who proposes it: `initiator` is an officer's statement PROPOSE over the digest 0x{digest.hex()}"
+        " and the policy in force; others approve it then",
+        "0x" + digest.hex(),
+        "0x" + policy.digest.hex(),
+    )
+
+
 def description_of(movements: Movements) -> dict[str, object]:
     """What is moved, for people: sentences, and the fields behind them."""
     shown = movements[:_MOVEMENTS_SHOWN]
@@ -227,6 +322,7 @@ def _page_of(recorded: Recorded, verb: int) -> Page:
 
 def _operation_fields(standing: Outcome) -> dict[str, object]:
     operation = standing.operation
+    cooling_until_s = standing.cooling_until_s if isinstance(standing, Pending) else 0
     approved = standing.approved if isinstance(standing, Pending | Satisfied) else ()
     return {
         "operation_id": _identifier(operation.operation_id),
@@ -236,9 +332,11 @@ def _operation_fields(standing: Outcome) -> dict[str, object]:
         "quorum": operation.quorum,
         "initiator": operation.initiator,
         "approved": approved,
+        "needed": standing.needed if isinstance(standing, Pending | Satisfied) else 0,
         "is_satisfied": isinstance(standing, Satisfied),
         "proposed_at_s": operation.proposed_at_s,
         "expires_at_s": operation.expires_at_s,
+        **({"cooling_until_s": cooling_until_s} if cooling_until_s else {}),
     }
 
 

@@ -14,6 +14,7 @@ from wallet_node.errors import Refusal
 from wallet_node.officers import approvals
 from wallet_node.officers.approvals import (
     APPROVE,
+    PROPOSE,
     WITHDRAW,
     Operation,
     State,
@@ -25,6 +26,7 @@ from wallet_node.officers.outcomes import (
     Changes,
     Executed,
     Expired,
+    Initiated,
     Pending,
     Proposal,
     Recorded,
@@ -33,7 +35,7 @@ from wallet_node.officers.outcomes import (
     Standing,
     Withdrawn,
 )
-from wallet_node.policy.file import Quorum
+from wallet_node.policy.file import Officer, Quorum
 from wallet_node.policy.policy import Policy
 from wallet_node.store import Store
 
@@ -66,6 +68,27 @@ class Operations:
         rows = self._store.query(_READ + "operation_id = ?", (operation_id,))
         return Operation(*rows[0]) if rows else None
 
+    def initiate(
+        self, statement: Statement, digest: bytes, *, policy: Policy, now_s: int
+    ) -> Initiated | Refused:
+        """Whether an officer proposes what will have this digest.
+
+        Nothing keeps the statement from being sent again: the id is in the digest, and proposed once.
+        """
+        assert statement.verb == PROPOSE
+        officer = policy.file.officer(statement.officer)
+        if officer is None:
+            detail = f"the initiator {statement.officer!r} is no officer of the policy"
+            return Refused((Refusal("UnknownOfficer", detail),))
+        signed = approvals.message(PROPOSE, digest, policy.digest, statement.expires_at_s)
+        verified = self._verify(officer, statement, signed, policy)
+        refusals = approvals.judge_expiry(statement, now_s)
+        if isinstance(verified, Refusal):
+            return Refused((*refusals, verified))
+        if refusals:
+            return Refused(refusals)
+        return Initiated(officer.name, hashlib.sha256(signed).digest(), _counted(officer, verified))
+
     def propose(self, proposal: Proposal, *, policy: Policy, now_s: int) -> Standing | Refused:
         """Where an operation stands; the first time, it is proposed.
 
@@ -85,7 +108,8 @@ class Operations:
         fields = msgspec.structs.asdict(proposal)
         operation = Operation(**fields, proposed_at_s=now_s, expires_at_s=now_s + quorum.valid_s)
         changes: Changes = [(_PROPOSE, [msgspec.structs.astuple(operation)])]
-        return Pending(operation, changes, (), quorum.approvals, is_new=True)
+        cooling_until_s = _cooling_until_s(operation, policy)
+        return Pending(operation, changes, (), quorum.approvals, True, cooling_until_s)
 
     def approve(self, statement: Statement, *, policy: Policy, now_s: int) -> Recorded | Refused:
         """Take an officer's approval. The same one again changes nothing."""
@@ -103,10 +127,17 @@ class Operations:
         ending: Changes = [(_END, [("executed", now_s, operation.operation_id)])]
         return Executed(operation, satisfied.changes + ending, satisfied.approved)
 
-    def pending(self, *, policy: Policy, now_s: int) -> list[Standing]:
-        """Every operation that waits, the one that expires first before the others."""
+    def pending(
+        self, *, policy: Policy, now_s: int, after: Operation | None = None, limit: int = MOST_PENDING
+    ) -> list[Standing]:
+        """At most so many operations that wait, the one that expires first before the others; those behind
+        `after`, which may have ended meanwhile: neither its time nor its id ever changes.
+        """
+        behind = (0, b"") if after is None else (after.expires_at_s, after.operation_id)
         rows = self._store.query(
-            _READ + "state = 'pending' AND expires_at_s > ? ORDER BY expires_at_s, operation_id", (now_s,)
+            _READ + "state = 'pending' AND expires_at_s > ? AND (expires_at_s, operation_id) > (?, ?)"
+            " ORDER BY expires_at_s, operation_id LIMIT ?",
+            (now_s, *behind, limit),
         )
         standings: list[Standing] = []
         for row in rows:
@@ -117,6 +148,14 @@ class Operations:
             else:
                 standings.append(self._standing(operation, quorum, policy, now_s))
         return standings
+
+    def refuse(self, operation_id: bytes, now_s: int) -> Withdrawn | Refused:
+        """End what waits, because somebody who is asked for no quorum's sake said no."""
+        operation = self.find(operation_id)
+        if operation is None:
+            return Refused((Refusal("UnknownOperation", "there is no operation of that id"),))
+        ended = approvals.ended_refusal(operation, now_s)
+        return Refused((ended,)) if ended is not None else Withdrawn(*_ended(operation, "withdrawn", now_s))
 
     # ------------------------------------------------------------------------------------------ decided
 
@@ -134,9 +173,10 @@ class Operations:
             operation = msgspec.structs.replace(operation, quorum=quorum.name)
             changes = [(_ASK, [(quorum.name, operation.operation_id)])]
         tally = approvals.count(operation, self._stated(operation), quorum, policy.digest, now_s)
-        if tally.is_satisfied:
-            return Satisfied(operation, changes, tally.approved)
-        return Pending(operation, changes, tally.approved, tally.needed)
+        cooling_until_s = _cooling_until_s(operation, policy)
+        if tally.is_satisfied and now_s >= cooling_until_s:
+            return Satisfied(operation, changes, tally.approved, tally.needed)
+        return Pending(operation, changes, tally.approved, tally.needed, False, cooling_until_s)
 
     def _refuse_proposal(
         self, quorum: Quorum, proposal: Proposal, policy: Policy, now_s: int
@@ -177,14 +217,7 @@ class Operations:
         if known_of == operation.operation_id:  # it was verified then; a passkey does not say it twice
             tally = approvals.count(operation, stated, quorum, policy.digest, now_s)
             return Recorded(operation, [], statement, statement_hash, tally, is_new=False)
-        verified = approvals.verify_statement(
-            officer,
-            statement,
-            signed,
-            relying_party=policy.file.customer_proof,
-            last_sign_count=self._sign_count(officer.credential.credential_id) if officer.credential else 0,
-            verify_assertion=self._verify_assertion,
-        )
+        verified = self._verify(officer, statement, signed, policy)
         refusals += approvals.judge_statement(operation, statement, stated, quorum, now_s)
         if known_of is not None:
             detail = "this statement was already given for another operation"
@@ -202,15 +235,24 @@ class Operations:
             statement.expires_at_s,
             now_s,
         )
-        changes: Changes = [(_STATE, [row])]
-        if officer.credential is not None:
-            changes.append((_COUNT, [(officer.credential.credential_id, verified)]))
+        changes: Changes = [(_STATE, [row]), *_counted(officer, verified)]
         stated.append(Stated(statement.officer, statement.verb, policy.digest, statement.expires_at_s))
         tally = approvals.count(operation, stated, quorum, policy.digest, now_s)
         if not tally.can_succeed:
             operation, ending = _ended(operation, "withdrawn", now_s)
             changes += ending
         return Recorded(operation, changes, statement, statement_hash, tally, is_new=True)
+
+    def _verify(self, officer: Officer, statement: Statement, signed: bytes, policy: Policy) -> int | Refusal:
+        credential = officer.credential
+        return approvals.verify_statement(
+            officer,
+            statement,
+            signed,
+            relying_party=policy.file.customer_proof,
+            last_sign_count=0 if credential is None else self._sign_count(credential.credential_id),
+            verify_assertion=self._verify_assertion,
+        )
 
     # ------------------------------------------------------------------------------------------ loaded
 
@@ -234,6 +276,17 @@ class Operations:
             "SELECT sign_count FROM officer_sign_counts WHERE credential_id = ?", (credential_id,)
         )
         return rows[0][0] if rows else 0
+
+
+def _cooling_until_s(operation: Operation, policy: Policy) -> int:
+    """Counted from the proposal, by the policy in force; 0 where there is no cooling."""
+    cooling_s = policy.file.cooling_s(operation.kind)
+    return operation.proposed_at_s + cooling_s if cooling_s else 0
+
+
+def _counted(officer: Officer, sign_count: int) -> Changes:
+    credential = officer.credential
+    return [] if credential is None else [(_COUNT, [(credential.credential_id, sign_count)])]
 
 
 def _ended(operation: Operation, state: State, now_s: int) -> tuple[Operation, Changes]:

@@ -15,7 +15,7 @@ class Proposal(msgspec.Struct, frozen=True):
     """What is to be done once `quorum` approves, which is the one that the policy in force asks for now.
 
     `digest` is `approvals.operation_digest`'s; `description` JSON for people: what it moves. `initiator` is
-    the officer who asks, or empty.
+    the officer who asks, or empty; that this officer asks is the caller's to know (`Operations.initiate`).
     """
 
     operation_id: bytes
@@ -34,17 +34,29 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class Pending(Outcome, frozen=True):
-    """It waits; `is_new` when it was proposed just now, and is to be journaled."""
+    """It waits; `is_new` when it was proposed just now, and is to be journaled. Before `cooling_until_s` (0:
+    no such time) it is not executed, whoever has approved.
+    """
 
     approved: tuple[str, ...] = ()
     needed: int = 0
     is_new: bool = False
+    cooling_until_s: int = 0
+
+
+class Initiated(msgspec.Struct, frozen=True):
+    """An officer did sign the proposal; `changes` go with it."""
+
+    officer: str
+    statement_hash: bytes
+    changes: Changes = []
 
 
 class Satisfied(Outcome, frozen=True):
     """Its quorum has approved: do it, with the changes of `execute` in the same page."""
 
     approved: tuple[str, ...] = ()
+    needed: int = 0
 
 
 class Expired(Outcome, frozen=True):

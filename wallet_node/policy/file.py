@@ -17,6 +17,8 @@ DERIVED = "derived"
 OTHER = "other"
 """The role of an address whose key this node does not hold; a call's target that is no bound contract."""
 ANY = "any"
+CREDENTIAL_CHANGE = "credential-change"
+"""The kind of an operation that changes a credential without its customer."""
 
 SHORTEST_APPROVAL_S = 60
 LONGEST_APPROVAL_S = 30 * 86_400
@@ -91,11 +93,16 @@ class PaymentCaps(Terms, frozen=True):
 
 
 class Unproved(Terms, frozen=True):
-    """What may be paid without the customer's proof. All of it is in the hands of whoever holds the API."""
+    """What may be paid without the customer's proof. All of it is in the hands of whoever holds the API.
+
+    Each signature ends at most `longest_validity_s` ahead, so that allowances of many days cannot be kept and
+    executed at once; without it, as far ahead as any other.
+    """
 
     per_payment_cap_minor: Count
     wallet: RollingCaps
     institution: RollingCaps
+    longest_validity_s: Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_INTEGER)] | None = None
 
 
 class Hours(Terms, frozen=True):
@@ -141,12 +148,30 @@ class TransactionRule(Terms, frozen=True):
     quorum: Name | None = None
 
 
+class CredentialTerms(Terms, frozen=True):
+    """Which quorum changes a customer's credential without the customer, no sooner than `cooling_s` after it
+    was proposed. Until then a credential that is bound can refuse it.
+    """
+
+    quorum: Name
+    cooling_s: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_APPROVAL_S)] = 0
+
+
 class Changes(Terms, frozen=True):
-    """Which quorum replaces the policy, a customer's credential, or fills a gap of nonces; none, nobody."""
+    """Which quorum replaces the policy, a customer's credential, or fills a gap of nonces; none, nobody.
+
+    A quorum's name alone under `credentials` stands for no cooling.
+    """
 
     policy: Name | None = None
-    credentials: Name | None = None
+    credentials: Name | CredentialTerms | None = None
     repairs: Name | None = None
+
+    @property
+    def credential_terms(self) -> CredentialTerms | None:
+        """How credentials are changed, however it is written."""
+        named = self.credentials
+        return CredentialTerms(named) if isinstance(named, str) else named
 
 
 class PolicyFile(Terms, frozen=True):
@@ -165,6 +190,11 @@ class PolicyFile(Terms, frozen=True):
     changes: Changes = Changes()
     payments: tuple[PaymentRule, ...] = ()
     transactions: tuple[TransactionRule, ...] = ()
+
+    def cooling_s(self, kind: str) -> int:
+        """How long an operation of this kind waits at least, whoever has approved it."""
+        terms = self.changes.credential_terms if kind == CREDENTIAL_CHANGE else None
+        return 0 if terms is None else terms.cooling_s
 
     def officer(self, name: str) -> Officer | None:
         """The officer of that name."""

@@ -29,7 +29,8 @@ Spent = Mapping[CapKey, Used]
 
 class PaymentFacts(msgspec.Struct, frozen=True, gc=False):
     """What the rules look at. Caps count a payment once, at its first signature; there, too, it needs its
-    proof. `has_proof` says that a customer's proof was verified, not only given. Of a fan-out each group of
+    proof. `has_proof` says that a customer's proof was verified, not only given; of a later attempt, that one
+    was when it was first signed. `valid_for_s`: how far ahead the signature ends. Of a fan-out each group of
     payees of one role is judged, with the group's sum.
     """
 
@@ -41,6 +42,7 @@ class PaymentFacts(msgspec.Struct, frozen=True, gc=False):
     is_first_signature: bool = True
     has_proof: bool = False
     intent: str = "payment"
+    valid_for_s: int = 0
 
 
 class TransactionFacts(msgspec.Struct, frozen=True, gc=False):
@@ -129,6 +131,7 @@ class ReadyPaymentRule:
         "per_payment",
         "rule",
         "unproved_cap",
+        "unproved_validity_s",
     )
 
     def __init__(self, rule: PaymentRule) -> None:
@@ -145,7 +148,9 @@ class ReadyPaymentRule:
                 wallet = rule.caps.wallet
                 limits.append(Limit(rule.name, wallet.day_minor, wallet.week_minor, is_wallet=True))
         self.unproved_cap: float | None = None
+        self.unproved_validity_s: float = float("inf")
         if rule.unproved is not None:
+            self.unproved_validity_s = _or_infinite(rule.unproved.longest_validity_s)
             self.unproved_cap = rule.unproved.per_payment_cap_minor
             ledger = f"{rule.name}/unproved"
             for caps, is_wallet in ((rule.unproved.institution, False), (rule.unproved.wallet, True)):
@@ -179,8 +184,14 @@ class ReadyPaymentRule:
             refusals.append(
                 Refusal("PerPaymentCapExceeded", f"{amount_minor} is above {self.per_payment} ({name})")
             )
+        is_missing = False
+        if facts.valid_for_s > self.unproved_validity_s and not facts.has_proof:
+            is_missing = True
+            detail = f"{facts.valid_for_s} s are more than {self.unproved_validity_s}, the longest"
+            detail += f" that is signed without the customer's proof ({self.rule.name}); ask for less"
+            refusals.append(Refusal("UnprovedValidityTooLong", detail))
         if not facts.is_first_signature:
-            return False
+            return is_missing
         for limit in self.limits:
             key = limit.shared_key or (limit.ledger, facts.payer)
             used = spent[key]
@@ -197,7 +208,6 @@ class ReadyPaymentRule:
                 Refusal("ProofRequired", f"the customer's own proof is needed ({self.rule.name})")
             )
             return True
-        is_missing = False
         if amount_minor > cap:
             is_missing = True
             detail = f"{amount_minor} is above {cap}, the most that needs no proof of the customer"

@@ -11,6 +11,8 @@ from wallet_node.policy.file import (
     ANY,
     DERIVED,
     OTHER,
+    SHORTEST_APPROVAL_S,
+    CredentialTerms,
     Hours,
     Officer,
     PaymentRule,
@@ -149,6 +151,11 @@ def _require_proof(file: PolicyFile, rule: PaymentRule, where: str) -> None:
         _require_rolling(place, caps)
         if unproved.per_payment_cap_minor > caps.day_minor:
             raise MalformedPolicy(f"{place}: a day allows less than one payment of 'per_payment_cap_minor'")
+    if (unproved.longest_validity_s or 0) > file.longest_validity_s:
+        raise MalformedPolicy(
+            f"{where}, field 'unproved.longest_validity_s': is above the policy's own,"
+            f" {file.longest_validity_s}, so it bounds nothing"
+        )
     if (unproved.wallet.day_minor or 0) > (unproved.institution.day_minor or 0):
         raise MalformedPolicy(
             f"{where}, field 'unproved': one wallet may spend more than the whole institution"
@@ -209,8 +216,12 @@ def _require_same_quorum(
 
 
 def _require_changes(file: PolicyFile) -> None:
-    for field in ("policy", "credentials", "repairs"):
-        _require_known_quorum(file, f"changes, field {field!r}", getattr(file.changes, field))
+    changes, terms = file.changes, file.changes.credential_terms
+    _require_known_quorum(file, "changes, field 'policy'", changes.policy)
+    _require_known_quorum(file, "changes, field 'credentials'", None if terms is None else terms.quorum)
+    _require_known_quorum(file, "changes, field 'repairs'", changes.repairs)
+    if terms is not None:
+        _require_time_after_cooling(file, terms)
     named = file.changes.policy
     if named is None:
         return
@@ -225,9 +236,21 @@ def _require_changes(file: PolicyFile) -> None:
         )
 
 
+def _require_time_after_cooling(file: PolicyFile, terms: CredentialTerms) -> None:
+    quorum = file.quorum(terms.quorum)
+    assert quorum is not None, "just looked up"
+    least_s = terms.cooling_s + SHORTEST_APPROVAL_S
+    if quorum.valid_s < least_s:
+        raise MalformedPolicy(
+            f"changes, field 'credentials': after {terms.cooling_s} s of cooling an operation of the quorum"
+            f" {quorum.name!r} has expired; its 'valid_s' is {quorum.valid_s} and needs at least {least_s}"
+        )
+
+
 def _used_quorums(file: PolicyFile) -> Iterator[Quorum]:
     names = {rule.quorum for rule in file.payments} | {rule.quorum for rule in file.transactions}
-    names |= {file.changes.credentials, file.changes.repairs}
+    terms = file.changes.credential_terms
+    names |= {None if terms is None else terms.quorum, file.changes.repairs}
     return (quorum for quorum in file.quorums if quorum.name in names)
 
 

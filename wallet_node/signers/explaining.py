@@ -2,6 +2,7 @@
 signed, reserved or journaled.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -11,11 +12,13 @@ from wallet_node.errors import ContradictoryRequest, Refusal
 from wallet_node.fields import address_bytes
 from wallet_node.intents.call_movements import transaction_movements
 from wallet_node.intents.movements import Kind, Movement, Movements, Setting, describe, total_minor
-from wallet_node.intents.requests import ExplainRequest, Payment, Transaction
+from wallet_node.intents.requests import ExplainRequest, Payment, Transaction, TypedData
+from wallet_node.intents.typed_intents import movements, plain_refusals, signer, valid_until_s
 from wallet_node.journal.journal import Journal
 from wallet_node.keystore.provider import KeyProvider
 from wallet_node.policy.policy import DERIVED, OTHER, Part, PaymentFacts, Policy, Spent, TransactionFacts
 from wallet_node.policy.spending import Spending
+from wallet_node.signers.typed_data_desk import KINDS, judge_validity, payee_groups
 
 
 class UsedCap(msgspec.Struct, frozen=True):
@@ -82,6 +85,34 @@ def explain(policy: Policy, facts: PaymentFacts | TransactionFacts, spent: Spent
     )
 
 
+def _together(
+    told: Sequence[tuple[str, Explanation]], plain: Sequence[Refusal], amount_minor: int
+) -> Explanation:
+    """The explanations of all groups as one; where there are several, each reason says of which it is."""
+    (_, first), several = told[0], len(told) > 1
+    refusals = dict.fromkeys((*plain, *(each for _, one in told for each in one.refusals)))
+    quorums = dict.fromkeys(one.quorum for _, one in told if one.quorum is not None)
+    if len(quorums) > 1:
+        detail = f"its payees need different quorums ({', '.join(quorums)}); ask for one fan-out each"
+        refusals[Refusal("QuorumsDiffer", detail)] = None
+    outcome = "refused" if refusals else ("waits for officers" if quorums else "allowed")
+    return msgspec.structs.replace(
+        first,
+        facts=first.facts
+        | {"payee_role": " and ".join(role for role, _ in told), "amount_minor": amount_minor},
+        outcome=outcome,
+        refusals=tuple(refusals),
+        proof_needed=any(one.proof_needed for _, one in told),
+        quorum=None if refusals else next(iter(quorums), None),
+        rules=tuple(_of_group(role, part) if several else part for role, one in told for part in one.rules),
+    )
+
+
+def _of_group(role: str, part: Part) -> Part:
+    because = tuple(f"to {role}: {reason}" for reason in part.because) or (f"to {role}",)
+    return msgspec.structs.replace(part, because=because)
+
+
 def _readable(facts: PaymentFacts | TransactionFacts) -> dict[str, Any]:
     return {
         name: "0x" + value.hex() if isinstance(value, bytes) else value
@@ -110,21 +141,52 @@ class Explainer:
         """
         now_s = self._journal.now_s(clock_s)
         facts: PaymentFacts | TransactionFacts
-        if request.payment is not None and request.transaction is None:
+        given = (request.payment, request.transaction, request.typed_data)
+        if sum(each is not None for each in given) != 1:
+            raise ContradictoryRequest("explain has one of payment, transaction and typed_data")
+        if request.typed_data is not None:
+            return self._explain_structure(request.typed_data, policy, now_s)
+        if request.payment is not None:
             facts = self._payment_facts(request.payment, now_s)
             shared, for_each_wallet = policy.payment_caps(facts.payer_role)
             caps = {*shared, *((ledger, facts.payer) for ledger in for_each_wallet)}
             moved: Movements | Refusal = (
                 Movement(Kind.PAYMENT, facts.payer, address_bytes(request.payment.payee), facts.amount_minor),
             )
-        elif request.transaction is not None and request.payment is None:
+        else:
+            assert request.transaction is not None, "one of the three"
             facts, moved = self._call_facts(request.transaction, deployment, now_s)
             caps = set(policy.transaction_caps(facts.key))
-        else:
-            raise ContradictoryRequest("explain has either a payment or a transaction")
         explanation = explain(policy, facts, self._spending.open(caps, now_s).spent)
         says = [moved.detail] if isinstance(moved, Refusal) else [describe(each) for each in moved[:50]]
         return {**msgspec.to_builtins(explanation), "moves": says}
+
+    def _explain_structure(self, asked: TypedData, policy: Policy, now_s: int) -> dict[str, Any]:
+        """Each group of payees of one role is judged as it is for signing, and all are told as one."""
+        intent, payer = asked.intent, signer(asked.intent)
+        role, until_s = self._role(payer), valid_until_s(asked.intent) or 0
+        shared, for_each_wallet = policy.payment_caps(role)
+        caps = {*shared, *((ledger, payer) for ledger in for_each_wallet)}
+        reservations = self._spending.open(caps, now_s)
+        told: list[tuple[str, Explanation]] = []
+        for payee_role, amount_minor in payee_groups(self._keys, intent, role, policy).items():
+            facts = PaymentFacts(
+                payer=payer,
+                payer_role=role,
+                payee_role=payee_role,
+                amount_minor=amount_minor,
+                now_s=now_s,
+                has_proof=asked.proof is not None,
+                intent=KINDS[type(intent)],
+                valid_for_s=max(until_s - now_s, 0),
+            )
+            told.append((payee_role, explain(policy, facts, reservations.spent)))
+            decision = policy.evaluate_payment(facts, reservations.spent)
+            reservations.reserve(decision.reserves, amount_minor)
+        plain = (*plain_refusals(intent), *judge_validity(policy, until_s, now_s))
+        moved = movements(intent)
+        explanation = _together(told, plain, total_minor(moved))
+        return {**msgspec.to_builtins(explanation), "moves": [describe(each) for each in moved[:50]]}
 
     def _payment_facts(self, payment: Payment, now_s: int) -> PaymentFacts:
         payer, payee = address_bytes(payment.payer), address_bytes(payment.payee)

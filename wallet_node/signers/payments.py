@@ -9,7 +9,7 @@ import msgspec
 from contracts.typed_data import payment_digest
 from wallet_node.customers.proof_decisions import PROVED, Disproved, ProofTerms, Unproved
 from wallet_node.deployment import Deployment
-from wallet_node.errors import Refusal
+from wallet_node.errors import NotProposed, Refusal
 from wallet_node.fields import MAXIMUM_PAYMENT_NONCE
 from wallet_node.intents.movements import Kind, Movement
 from wallet_node.intents.requests import Payment, PaymentBatch
@@ -28,7 +28,7 @@ from wallet_node.journal.nonces import (
 from wallet_node.journal.pages import Row
 from wallet_node.keystore.provider import KeyProvider
 from wallet_node.keystore.signatures import compact, verify
-from wallet_node.officers.desk import OfficersDesk, Waiting
+from wallet_node.officers.desk import OfficersDesk, Proposer, Waiting
 from wallet_node.policy.policy import ANY, DERIVED, OTHER, Decision, PaymentFacts, Policy
 from wallet_node.policy.spending import Spending
 from wallet_node.signers.payments_desk import (
@@ -71,33 +71,51 @@ class PaymentSigner:
         self._spending = spending
         self._officers = officers
 
-    def sign(self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int) -> list[Answer]:
-        """The answers in the order asked. Raises JournalUnavailable (nothing signed) or
-        SignatureCheckFailed.
+    def sign(
+        self,
+        batch: PaymentBatch,
+        deployment: Deployment,
+        policy: Policy,
+        clock_s: int,
+        *,
+        must_name: bool = False,
+    ) -> list[Answer]:
+        """The answers in the order asked; with `must_name`, what waits for officers has an initiator.
+
+        Raises JournalUnavailable (nothing signed) or SignatureCheckFailed.
         """
-        desk, decided = self._decide_all(batch, deployment, policy, clock_s)
+        desk, decided = self._decide_all(batch, deployment, policy, clock_s, must_name=must_name)
         self._journal.write(desk.page, desk.now_s)
         return _sign_all(decided)
 
     async def sign_together(
-        self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int, group: JournalGroup
+        self,
+        batch: PaymentBatch,
+        deployment: Deployment,
+        policy: Policy,
+        clock_s: int,
+        group: JournalGroup,
+        *,
+        must_name: bool = False,
     ) -> list[Answer]:
         """The same, in one commit with whatever else is under way."""
-        desk, decided = self._decide_all(batch, deployment, policy, clock_s)
+        desk, decided = self._decide_all(batch, deployment, policy, clock_s, must_name=must_name)
         await group.write(desk.page, desk.now_s)
         return _sign_all(decided)
 
     def _decide_all(
-        self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int
+        self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int, *, must_name: bool
     ) -> tuple[Desk, list[Decided]]:
-        desk = self._load(batch, deployment, policy, clock_s)
+        desk = self._load(batch, deployment, policy, clock_s, must_name=must_name)
         decided = [self._decide(desk, asked) for asked in desk.asked]
         desk.page.changes += desk.reservations.changes()
         desk.page.changes += desk.view.changes
         desk.reservations.keep()
         return desk, decided
 
-    def _load(self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int) -> Desk:
+    def _load(
+        self, batch: PaymentBatch, deployment: Deployment, policy: Policy, clock_s: int, *, must_name: bool
+    ) -> Desk:
         now_s = self._journal.now_s(clock_s)
         asked = [read(payment) for payment in batch.payments]
         payers = self._payers({each.content.signer for each in asked}, policy)
@@ -120,6 +138,7 @@ class PaymentSigner:
             view=consent(self._store, asked, now_s),
             proof_terms=ProofTerms.of(policy, separator),
             next_nonces=self._journal.next_nonces(space, payers),
+            must_name=must_name,
         )
 
     def _payers(self, addresses: set[bytes], policy: Policy) -> dict[bytes, Payer]:
@@ -165,7 +184,10 @@ class PaymentSigner:
         if isinstance(nonce, Refusal):
             reasons.append(nonce)
         if not reasons and decision.quorum is not None:
-            said = self._ask_officers(desk, asked, decision.quorum)
+            try:
+                said = self._ask_officers(desk, asked, decision.quorum)
+            except NotProposed as error:
+                return Refused(error.reasons)  # without a row: the id stays free
             if isinstance(said, Waiting):
                 return said
             reasons += said
@@ -178,7 +200,9 @@ class PaymentSigner:
             proved.record(desk.view)
         attempt, ready = asked.payment.attempt, _ready(desk, asked, payer, nonce)
         signed = PaymentSigned(desk.space, content, nonce, attempt, desk.terms, ready.digest)
-        desk.known[asked.intent_id] = KnownIntent(content, desk.space, nonce, {attempt: desk.terms})
+        desk.known[asked.intent_id] = KnownIntent(
+            content, desk.space, nonce, {attempt: desk.terms}, is_proved=is_proved
+        )
         desk.page.first_attempts.append(Row(asked.intent_id, signed, proof_hash))
         return ready
 
@@ -189,7 +213,7 @@ class PaymentSigner:
             return refuse(desk, asked, known, Refused((decided,)))
         ready = _ready(desk, asked, payer, decided.nonce)
         if decided.is_new:
-            decision = self._judge(desk, asked, payer, is_first_signature=False, has_proof=False)
+            decision = self._judge(desk, asked, payer, is_first_signature=False, has_proof=known.is_proved)
             reasons = (*desk.validity, *decision.refusals)
             if reasons:
                 return refuse(desk, asked, known, Refused(reasons))
@@ -210,6 +234,7 @@ class PaymentSigner:
             now_s=desk.now_s,
             is_first_signature=is_first_signature,
             has_proof=has_proof,
+            valid_for_s=desk.terms.valid_before_s - desk.now_s,
         )
         return desk.policy.evaluate_payment(facts, desk.reservations.spent)
 
@@ -235,6 +260,7 @@ class PaymentSigner:
             content=msgspec.msgpack.encode((desk.space, content)),
             movements=(movement,),
             quorum=quorum,
+            proposer=Proposer(asked.payment.initiator, desk.must_name),
         )
         if isinstance(said, Waiting):
             desk.waiting[intent_id] = content, said

@@ -93,6 +93,7 @@ class Desk:
     view: CustomerView
     proof_terms: ProofTerms | None
     next_nonces: dict[bytes, int]
+    must_name: bool = False
     waiting: dict[bytes, tuple[Content, Waiting]] = field(default_factory=dict)
     page: Page = field(default_factory=Page)
 

@@ -21,7 +21,7 @@ from wallet_node.journal.nonces import TRANSACTION, Fees, KnownIntent, Signing, 
 from wallet_node.journal.pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider
 from wallet_node.keystore.signatures import verify
-from wallet_node.officers.desk import Done, OfficersDesk, Waiting, proposal
+from wallet_node.officers.desk import Done, OfficersDesk, Proposer, Waiting, proposal
 from wallet_node.policy.policy import ANY, Policy
 from wallet_node.signers.transactions import SignedTransaction
 
@@ -60,16 +60,23 @@ class GapRepairer:
         self._officers = officers
 
     def repair(
-        self, asked: Repair, deployment: Deployment, policy: Policy, clock_s: int
+        self,
+        asked: Repair,
+        deployment: Deployment,
+        policy: Policy,
+        clock_s: int,
+        *,
+        must_name: bool = True,
     ) -> SignedTransaction | Waiting:
         """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed.
 
+        `must_name`: an officer proposes it, whom the request names.
         An id that has no nonce is refused without a row: its time may come.
         """
         now_s = self._journal.now_s(clock_s)
         stuck = self._load(asked)
         page = Page()
-        decided = self._decide(page, stuck, deployment, policy, now_s)
+        decided = self._decide(page, stuck, deployment, policy, now_s, must_name=must_name)
         if isinstance(decided, Waiting):
             self._journal.write(page, now_s)
             return decided
@@ -95,7 +102,14 @@ class GapRepairer:
         raise RefusedByNode((Refusal("NothingToRepair", detail),))
 
     def _decide(
-        self, page: Page, stuck: _Stuck, deployment: Deployment, policy: Policy, now_s: int
+        self,
+        page: Page,
+        stuck: _Stuck,
+        deployment: Deployment,
+        policy: Policy,
+        now_s: int,
+        *,
+        must_name: bool,
     ) -> Signing | Waiting | tuple[Refusal, ...]:
         decided = decide_gap_repair(stuck.known, stuck.known.content.signer, deployment.chain_id, stuck.fees)
         if isinstance(decided, Signing) and not decided.is_new:
@@ -105,10 +119,10 @@ class GapRepairer:
             return (decided, *refusals)
         if refusals or stuck.known.repairs:
             return refusals or decided
-        return self._ask_officers(page, stuck, policy, now_s) or decided
+        return self._ask_officers(page, stuck, policy, now_s, must_name=must_name) or decided
 
     def _ask_officers(
-        self, page: Page, stuck: _Stuck, policy: Policy, now_s: int
+        self, page: Page, stuck: _Stuck, policy: Policy, now_s: int, *, must_name: bool
     ) -> Waiting | tuple[Refusal, ...]:
         quorum = policy.file.changes.repairs
         if quorum is None:
@@ -124,9 +138,9 @@ class GapRepairer:
             "signer": by,
             "nonce": nonce,
         }
-        answer = self._officers.ask(
-            page, policy, now_s, proposal(operation_of(stuck.asked), REPAIR, content, description, quorum)
-        )
+        proposed = proposal(operation_of(stuck.asked), REPAIR, content, description, quorum)
+        proposer = Proposer(stuck.asked.initiator, must_name)
+        answer = self._officers.ask(page, policy, now_s, proposed, proposer)
         assert not isinstance(answer, Done), "what was executed has been signed, in the same commit"
         return answer
 

@@ -32,7 +32,7 @@ from wallet_node.journal.nonces import (
 from wallet_node.journal.pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider
 from wallet_node.keystore.signatures import verify
-from wallet_node.officers.desk import OfficersDesk, Waiting
+from wallet_node.officers.desk import OfficersDesk, Proposer, Waiting
 from wallet_node.policy.policy import Policy, TransactionFacts
 from wallet_node.policy.spending import Reservations, Spending
 
@@ -67,6 +67,7 @@ class _Desk:
     moved: Movements | Refusal
     reservations: Reservations
     page: Page
+    proposer: Proposer
 
     @property
     def target(self) -> str:
@@ -108,25 +109,42 @@ class TransactionSigner:
         self._officers = officers
 
     def sign(
-        self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int
+        self,
+        intent: Transaction,
+        deployment: Deployment,
+        policy: Policy,
+        clock_s: int,
+        *,
+        must_name: bool = False,
     ) -> SignedTransaction | Waiting:
-        """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed."""
-        desk, decided = self._decide(intent, deployment, policy, clock_s)
+        """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed.
+
+        `must_name`: what waits for officers has an initiator.
+        """
+        desk, decided = self._decide(intent, deployment, policy, clock_s, must_name=must_name)
         self._journal.write(desk.page, desk.now_s)
         return self._answer(decided)
 
     async def sign_together(
-        self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int, group: JournalGroup
+        self,
+        intent: Transaction,
+        deployment: Deployment,
+        policy: Policy,
+        clock_s: int,
+        group: JournalGroup,
+        *,
+        must_name: bool = False,
     ) -> SignedTransaction | Waiting:
         """The same, in one commit with whatever else is under way."""
-        desk, decided = self._decide(intent, deployment, policy, clock_s)
+        desk, decided = self._decide(intent, deployment, policy, clock_s, must_name=must_name)
         await group.write(desk.page, desk.now_s)
         return self._answer(decided)
 
     def _decide(
-        self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int
+        self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int, *, must_name: bool
     ) -> tuple[_Desk, _Ready | Waiting | tuple[Refusal, ...]]:
-        desk = self._load(intent, deployment, policy, clock_s)
+        proposer = Proposer(intent.initiator, must_name)
+        desk = self._load(intent, deployment, policy, clock_s, proposer)
         known = self._journal.known([desk.intent_id]).get(desk.intent_id)
         if isinstance(known, RefusedIntent):
             return desk, known.reasons
@@ -157,7 +175,14 @@ class TransactionSigner:
             desk.reservations.keep()
         return desk, _Ready(intent.key, unsigned, digest)
 
-    def _load(self, intent: Transaction, deployment: Deployment, policy: Policy, clock_s: int) -> _Desk:
+    def _load(
+        self,
+        intent: Transaction,
+        deployment: Deployment,
+        policy: Policy,
+        clock_s: int,
+        proposer: Proposer,
+    ) -> _Desk:
         now_s = self._journal.now_s(clock_s)
         address, to = self._keys.named.get(intent.key, b""), address_bytes(intent.to)
         data, listed = bytes.fromhex(intent.data[2:]), bytes.fromhex(intent.listed_accounts[2:])
@@ -174,6 +199,7 @@ class TransactionSigner:
             moved=transaction_movements(deployment.target(to), Setting(address, to), data, intent.value),
             reservations=self._spending.open(set(policy.transaction_caps(intent.key)), now_s),
             page=Page(),
+            proposer=proposer,
         )
 
     def _first_signing(self, desk: _Desk) -> Signing | Waiting | tuple[Refusal, ...]:
@@ -227,6 +253,7 @@ class TransactionSigner:
             content=msgspec.msgpack.encode((desk.space, desk.content)),
             movements=desk.moved,
             quorum=quorum,
+            proposer=desk.proposer,
             more=more,
         )
 

@@ -6,13 +6,10 @@ caller's: it belongs to one id for ever, and has one attempt. A cancellation nam
 in a row of its own.
 """
 
-from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from contracts.batch import unpack_fan_out
 from wallet_node.customer_proof import AssertionProof
 from wallet_node.customers import view as customers
 from wallet_node.customers.proof_decisions import (
@@ -27,10 +24,6 @@ from wallet_node.intents.movements import total_minor
 from wallet_node.intents.requests import TypedData
 from wallet_node.intents.typed_intents import (
     FanOut,
-    Permit,
-    ReceiveWithAuthorization,
-    TransferWithAuthorization,
-    TypedIntent,
     content_hash,
     digest,
     movements,
@@ -56,8 +49,8 @@ from wallet_node.journal.nonces import (
 from wallet_node.journal.pages import Page, Row
 from wallet_node.keystore.provider import KeyProvider, SigningKey
 from wallet_node.keystore.signatures import compact, verify
-from wallet_node.officers.desk import OfficersDesk, Waiting
-from wallet_node.policy.policy import ANY, DERIVED, OTHER, Policy
+from wallet_node.officers.desk import OfficersDesk, Proposer, Waiting
+from wallet_node.policy.policy import DERIVED, Policy
 from wallet_node.policy.spending import Spending
 from wallet_node.signers.typed_data_desk import (
     FOR_EVER,
@@ -65,6 +58,7 @@ from wallet_node.signers.typed_data_desk import (
     counterparty,
     judge,
     one_attempt,
+    payee_groups,
     prove,
     refuse,
     validity,
@@ -104,10 +98,19 @@ class TypedDataSigner:
         self._officers = officers
 
     def sign(
-        self, asked: TypedData, deployment: Deployment, policy: Policy, clock_s: int
+        self,
+        asked: TypedData,
+        deployment: Deployment,
+        policy: Policy,
+        clock_s: int,
+        *,
+        must_name: bool = False,
     ) -> SignedTypedData | Waiting:
-        """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed."""
-        desk = self._load(asked, deployment, policy, clock_s)
+        """Raises RefusedByNode with every reason, JournalUnavailable or SignatureCheckFailed.
+
+        `must_name`: what waits for officers has an initiator.
+        """
+        desk = self._load(asked, deployment, policy, clock_s, must_name=must_name)
         known = self._journal.known([desk.intent_id]).get(desk.intent_id)
         if isinstance(known, RefusedIntent):
             raise RefusedByNode(known.reasons)
@@ -128,7 +131,9 @@ class TypedDataSigner:
             raise RefusedByNode(decided.reasons)
         return self._signed(desk, known, decided)
 
-    def _load(self, asked: TypedData, deployment: Deployment, policy: Policy, clock_s: int) -> Desk:
+    def _load(
+        self, asked: TypedData, deployment: Deployment, policy: Policy, clock_s: int, *, must_name: bool
+    ) -> Desk:
         now_s = self._journal.now_s(clock_s)
         intent, by = asked.intent, signer(asked.intent)
         separator = deployment.domain.separator
@@ -149,10 +154,11 @@ class TypedDataSigner:
             moved=moved,
             role=role,
             key=key,
-            groups=self._groups(intent, role, policy) if key is not None else {},
+            groups=payee_groups(self._keys, intent, role, policy) if key is not None else {},
             reservations=self._spending.open({*shared, *((ledger, by) for ledger in for_each_wallet)}, now_s),
             view=customers.load(self._store, now_s, [by] if isinstance(proof, AssertionProof) else ()),
             page=Page(),
+            must_name=must_name,
         )
 
     def _signer(self, address: bytes) -> tuple[str, SigningKey | None]:
@@ -160,24 +166,6 @@ class TypedDataSigner:
         if name is not None:
             return name, self._keys.named_key(name)
         return DERIVED, self._keys.customer_keys([address]).get(address)
-
-    def _groups(self, intent: TypedIntent, payer_role: str, policy: Policy) -> Mapping[str, int]:
-        """What goes to payees of each role; what has no payee counts as going elsewhere."""
-        sums: Counter[bytes] = Counter()
-        match intent:
-            case FanOut():
-                for entry in unpack_fan_out(bytes.fromhex(intent.payments[2:])):
-                    sums[entry.payee] += entry.amount_minor
-            case Permit() | TransferWithAuthorization() | ReceiveWithAuthorization():
-                sums[counterparty(intent)] = intent.amount_minor
-        if not policy.looks_at_payee(payer_role):
-            return {ANY: sums.total()}
-        if not sums:
-            return {OTHER: 0}
-        own, groups = self._keys.own_addresses(list(sums)), Counter[str]()
-        for payee, amount_minor in sums.items():
-            groups[self._keys.name_of(payee) or (DERIVED if payee in own else OTHER)] += amount_minor
-        return groups
 
     # ------------------------------------------------------------------------------------------ deciding
 
@@ -233,7 +221,7 @@ class TypedDataSigner:
         if isinstance(attempt, Refusal):
             return Disproved((attempt,), b"")
         if attempt.is_new:
-            refusals, _ = judge(desk, is_first_signature=False, has_proof=False)
+            refusals, _ = judge(desk, is_first_signature=False, has_proof=known.is_proved)
             if reasons := (*validity(desk), *refusals):
                 return Disproved(reasons, b"")
         return _Signing(attempt.nonce, attempt.attempt, desk.terms, attempt.is_new)
@@ -262,6 +250,7 @@ class TypedDataSigner:
             content=msgspec.msgpack.encode((desk.space, desk.content)),
             movements=moved,
             quorum=quorum,
+            proposer=Proposer(desk.asked.initiator, desk.must_name),
             more={"intent": shown, "total_minor": desk.content.amount},
         )
 

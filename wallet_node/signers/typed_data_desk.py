@@ -2,9 +2,11 @@
 payees; by the customer's proof; by what the node refuses whatever the policy says.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from contracts.batch import unpack_fan_out
 from contracts.customer_approvals import FanOutApproval
 from wallet_node.customer_proof import AssertionProof
 from wallet_node.customers.proof_decisions import (
@@ -33,8 +35,8 @@ from wallet_node.intents.typed_intents import (
 from wallet_node.journal.entries import AttemptRefused, IdRefused, reasons_of
 from wallet_node.journal.nonces import Content, KnownIntent, PaymentTerms, Space
 from wallet_node.journal.pages import Page, Row
-from wallet_node.keystore.provider import SigningKey
-from wallet_node.policy.policy import PaymentFacts, Policy
+from wallet_node.keystore.provider import KeyProvider, SigningKey
+from wallet_node.policy.policy import ANY, DERIVED, OTHER, PaymentFacts, Policy
 from wallet_node.policy.spending import Reservations
 
 KINDS: Mapping[type[TypedIntent], str] = {
@@ -71,6 +73,7 @@ class Desk:
     reservations: Reservations
     view: CustomerView
     page: Page
+    must_name: bool
 
     @property
     def kind(self) -> str:
@@ -85,6 +88,27 @@ def counterparty(intent: TypedIntent) -> bytes:
         case TransferWithAuthorization() | ReceiveWithAuthorization():
             return address_bytes(intent.payee)
     return b""
+
+
+def payee_groups(
+    keys: KeyProvider, intent: TypedIntent, payer_role: str, policy: Policy
+) -> Mapping[str, int]:
+    """What goes to payees of each role, in minor units; what has no payee counts as going elsewhere."""
+    sums: Counter[bytes] = Counter()
+    match intent:
+        case FanOut():
+            for entry in unpack_fan_out(bytes.fromhex(intent.payments[2:])):
+                sums[entry.payee] += entry.amount_minor
+        case Permit() | TransferWithAuthorization() | ReceiveWithAuthorization():
+            sums[counterparty(intent)] = intent.amount_minor
+    if not policy.looks_at_payee(payer_role):
+        return {ANY: sums.total()}
+    if not sums:
+        return {OTHER: 0}
+    own, groups = keys.own_addresses(list(sums)), Counter[str]()
+    for payee, amount_minor in sums.items():
+        groups[keys.name_of(payee) or (DERIVED if payee in own else OTHER)] += amount_minor
+    return groups
 
 
 def judge(desk: Desk, *, is_first_signature: bool, has_proof: bool) -> tuple[tuple[Refusal, ...], str | None]:
@@ -103,6 +127,7 @@ def judge(desk: Desk, *, is_first_signature: bool, has_proof: bool) -> tuple[tup
             is_first_signature=is_first_signature,
             has_proof=has_proof,
             intent=desk.kind,
+            valid_for_s=max(desk.terms.valid_before_s - desk.now_s, 0),
         )
         decision = desk.policy.evaluate_payment(facts, desk.reservations.spent)
         refusals |= dict.fromkeys(decision.refusals)
@@ -137,7 +162,12 @@ def prove(desk: Desk) -> ProvedByAssertion | Unproved | Disproved:
 
 
 def validity(desk: Desk) -> tuple[Refusal, ...]:
-    latest_s, until_s = desk.now_s + desk.policy.file.longest_validity_s, desk.terms.valid_before_s
+    return judge_validity(desk.policy, desk.terms.valid_before_s, desk.now_s)
+
+
+def judge_validity(policy: Policy, until_s: int, now_s: int) -> tuple[Refusal, ...]:
+    """Why a signature would stay executable for too long."""
+    latest_s = now_s + policy.file.longest_validity_s
     if until_s <= latest_s:
         return ()
     return (Refusal("ValidBeforeTooFar", f"{until_s} is after {latest_s}, the latest allowed"),)

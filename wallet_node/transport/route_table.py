@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from wallet_node import answers
-from wallet_node.customers.credential_changes import CredentialChangeRequest
+from wallet_node.customers.credential_changes import CredentialChangeRequest, CredentialChangeStop
 from wallet_node.customers.mandates import MandateRegistrations, MandateRevocations
 from wallet_node.intents.requests import (
     Derivation,
@@ -16,6 +16,7 @@ from wallet_node.intents.requests import (
     JournalConsistency,
     JournalInclusion,
     JournalRows,
+    OperationsPage,
     PaymentBatch,
     PolicyChange,
     Repair,
@@ -36,6 +37,7 @@ class Route(msgspec.Struct, frozen=True):
     It returns the content of a 200, or (status, content). `answers` describes them, by status. One that
     is shared is a coroutine: its commit is for whatever is under way. The others find everything durable.
     Those of WIRE_ROUTES take the wire and the body as it came, and return status, content type and bytes.
+    What may ask officers takes the caller's entry in the policy behind the rest (`is_for_caller`).
     """
 
     function: Callable[..., Any]
@@ -43,6 +45,7 @@ class Route(msgspec.Struct, frozen=True):
     answers: Mapping[int, Any] = {}
     content_type: str = JSON
     is_shared: bool = False
+    is_for_caller: bool = False
 
 
 def _liveness(_: WalletNode) -> Any:
@@ -69,19 +72,30 @@ ROUTES: Mapping[tuple[str, str], Route] = {
     ("GET", "/v1/journal/rows"): Route(WalletNode.journal_rows, JournalRows, {200: answers.JournalRows}),
     ("POST", "/v1/keys:derive"): Route(WalletNode.derive, Derivation, {200: answers.Addresses}),
     ("POST", "/v1/payments:sign"): Route(
-        WalletNode.sign_payments_together, PaymentBatch, {200: answers.PaymentResults}, is_shared=True
+        WalletNode.sign_payments_together,
+        PaymentBatch,
+        {200: answers.PaymentResults},
+        is_shared=True,
+        is_for_caller=True,
     ),
     ("POST", "/v1/transactions:sign"): Route(
         WalletNode.sign_transaction_together,
         Transaction,
         {200: answers.SignedTransaction, 202: answers.Pending},
         is_shared=True,
+        is_for_caller=True,
     ),
     ("POST", "/v1/typed-data:sign"): Route(
-        WalletNode.sign_typed_data, TypedData, {200: answers.SignedTypedData, 202: answers.Pending}
+        WalletNode.sign_typed_data,
+        TypedData,
+        {200: answers.SignedTypedData, 202: answers.Pending},
+        is_for_caller=True,
     ),
     ("POST", "/v1/transactions:repair"): Route(
-        WalletNode.repair_transaction, Repair, {200: answers.SignedTransaction, 202: answers.Pending}
+        WalletNode.repair_transaction,
+        Repair,
+        {200: answers.SignedTransaction, 202: answers.Pending},
+        is_for_caller=True,
     ),
     ("POST", "/v1/mandates"): Route(
         WalletNode.register_mandates, MandateRegistrations, {200: answers.MandateResults}
@@ -93,8 +107,12 @@ ROUTES: Mapping[tuple[str, str], Route] = {
         WalletNode.change_credential,
         CredentialChangeRequest,
         {200: answers.CredentialChanged, 202: answers.Pending},
+        is_for_caller=True,
     ),
-    ("GET", "/v1/operations"): Route(WalletNode.operations, None, {200: answers.Operations}),
+    ("POST", "/v1/credentials:refuse"): Route(
+        WalletNode.refuse_credential_change, CredentialChangeStop, {200: answers.CredentialRefused}
+    ),
+    ("GET", "/v1/operations"): Route(WalletNode.operations, OperationsPage, {200: answers.Operations}),
     ("POST", "/v1/operations:approve"): Route(
         WalletNode.approve_operation, OfficerStatement, {200: answers.OperationState}
     ),
@@ -102,14 +120,20 @@ ROUTES: Mapping[tuple[str, str], Route] = {
         WalletNode.withdraw_operation, OfficerStatement, {200: answers.OperationState}
     ),
     ("POST", "/v1/policy:change"): Route(
-        WalletNode.change_policy, PolicyChange, {200: answers.PolicyInForce, 202: answers.Pending}
+        WalletNode.change_policy,
+        PolicyChange,
+        {200: answers.PolicyInForce, 202: answers.Pending},
+        is_for_caller=True,
     ),
     ("POST", "/v1/intents:explain"): Route(WalletNode.explain, ExplainRequest, {200: dict[str, Any]}),
 }
 
 WIRE_ROUTES: Mapping[tuple[str, str], Route] = {
     ("POST", "/"): Route(
-        Web3SignerWire.json_rpc, JsonRpc, {200: answers.JsonRpc, 400: answers.JsonRpcResponse}
+        Web3SignerWire.json_rpc,
+        JsonRpc,
+        {200: answers.JsonRpc, 400: answers.JsonRpcResponse},
+        is_for_caller=True,
     ),
     ("POST", SIGN_PATH): Route(Web3SignerWire.sign_bytes),
     ("GET", "/api/v1/eth1/publicKeys"): Route(Web3SignerWire.public_keys, None, {200: list[answers.Point]}),

@@ -124,9 +124,9 @@ class Application:
                 self.node.settle()
             if (method, path) in WIRE_ROUTES:
                 queries.require_none(query)
-                answer = (*function(body), ())
+                answer = (*(function(body, terms) if route.is_for_caller else function(body)), ())
             else:
-                answer = await _answer(method, route, function, body, query)
+                answer = await _answer(method, route, function, body, query, terms=terms)
         except Exception as error:  # whatever it is, the caller gets an answer with a code
             answer = self.refusal(_typed(error))
         await _reply(send, answer)
@@ -192,7 +192,7 @@ def _connection(scope: Scope) -> Connection:
 
 
 async def _answer(
-    method: str, route: Route, function: Callable[..., Any], body: bytes, query: bytes
+    method: str, route: Route, function: Callable[..., Any], body: bytes, query: bytes, *, terms: Caller
 ) -> Answer:
     if route.takes is None:
         queries.require_none(query)
@@ -201,7 +201,8 @@ async def _answer(
         result = function(queries.decode(query, route.takes))
     else:
         queries.require_none(query)
-        result = function(strict_json.decode(body, route.takes))
+        asked = strict_json.decode(body, route.takes)
+        result = function(asked, terms) if route.is_for_caller else function(asked)
     if route.is_shared:
         result = await result
     status, content = result if isinstance(result, tuple) else (200, result)

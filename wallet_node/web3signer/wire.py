@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import msgspec
 
 from wallet_node import strict_json
+from wallet_node.callers import Caller
 from wallet_node.deployment import Deployment
 from wallet_node.errors import (
     ApprovalPending,
@@ -108,6 +109,7 @@ class Web3SignerWire:
 
     def __init__(self, node: WalletNode) -> None:
         self._node = node
+        self._caller: Caller | None = None  # who asks now: a request runs whole before the next one
         self._methods: dict[str, Callable[[Any], Any]] = {
             "eth_accounts": self._accounts,
             "eth_chainId": self._chain_id,
@@ -141,8 +143,9 @@ class Web3SignerWire:
 
     # --- JSON-RPC ---
 
-    def json_rpc(self, body: bytes) -> Answer:
+    def json_rpc(self, body: bytes, caller: Caller | None = None) -> Answer:
         """web3signer's JSON-RPC: one call or a batch of them."""
+        self._caller = caller
         try:
             said: Any = strict_json.decode(body, object)
         except MalformedRequest as error:
@@ -208,7 +211,7 @@ class Web3SignerWire:
         listed = listed_accounts(asked, deployment.target(asked.to), deployment.domain.separator)
         intent = transaction_intent(asked, key, deployment.chain_id, listed)
         self._require_nonce(TRANSACTION, intent.transaction_id, asked.sender, asked.nonce)
-        signed = self._node.sign_transaction(intent)
+        signed = self._node.sign_transaction(intent, self._caller)
         if isinstance(signed, tuple):
             raise _pending("transaction", signed[1])
         raw: str = signed["raw"]
@@ -228,7 +231,7 @@ class Web3SignerWire:
     def _sign_payment(self, document: PaymentDocument, deployment: Deployment, payer: bytes) -> bytes:
         batch = payment_batch(document, deployment)
         self._require_nonce(PAYMENT, batch.payments[0].payment_id, payer, document.nonce)
-        result: dict[str, Any] = self._node.sign_payments(batch)["results"][0]
+        result: dict[str, Any] = self._node.sign_payments(batch, self._caller)["results"][0]
         if "refusal" in result:
             raise _PaymentRefused(result["refusal"]["reasons"])
         if "pending" in result:
@@ -239,7 +242,7 @@ class Web3SignerWire:
         request, use = typed_data_request(intent, deployment), nonce_use(intent)
         if use.counted is not None:
             self._require_nonce(use.space, request.intent_id, signer(intent), use.counted)
-        signed = self._node.typed_data_signature(request)
+        signed = self._node.typed_data_signature(request, self._caller)
         if isinstance(signed, Waiting):
             raise _pending(type(intent).__name__, signed.fields())
         return signed.signature
