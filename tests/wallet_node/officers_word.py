@@ -1,10 +1,12 @@
 """Officers of the tested policies, who have their say on what waits at a node."""
 
+import uuid
 from typing import Any
 
 from policy_builders import OFFICERS, officer_key
 
 from contracts.base64url import encode
+from wallet_node.intents.requests import PolicyChange
 from wallet_node.node import WalletNode
 from wallet_node.officers.approvals import APPROVE, WITHDRAW, message
 from wallet_node.officers.desk import OfficerStatement
@@ -33,3 +35,11 @@ def withdraw(node: WalletNode, answer: Any, *officers: str) -> None:
     _, waiting = answer
     for officer in officers or OFFICERS[:2]:
         node.withdraw_operation(statement(node, waiting, officer, WITHDRAW))
+
+
+def put_in_force(node: WalletNode, source: bytes) -> None:
+    """Another policy, by two officers."""
+    request = PolicyChange(str(uuid.uuid4()), source.decode())
+    approve(node, node.change_policy(request))
+    node.change_policy(request)
+    assert node.policy.source == source

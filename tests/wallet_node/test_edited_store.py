@@ -2,12 +2,12 @@
 
 an edited store
 ├── a policy file of somebody else's is refused
+├── a policy that was written into it and into the file is refused
 ├── a copy from an earlier day is told from the anchors
 ├── makes no key sign for another account (test_key_derivation.py), hides no row (test_verification.py)
 └── does not protect what only its tables say
     ├── a credential that was written into it is believed
-    ├── a budget that was emptied is empty
-    └── and a policy that was written into it and into the file is in force
+    └── a budget that was emptied is empty
 """
 
 import shutil
@@ -107,7 +107,17 @@ def test_a_budget_that_was_emptied_is_empty(home: Home) -> None:
     assert "signature" in sign(home.open(BANK), batch(payment(payer, amount_minor=50_000)))[0]
 
 
-def test_a_policy_written_into_it_and_into_the_file_is_in_force(home: Home) -> None:
-    home.open(BANK)
-    edit(home, "UPDATE active_policy SET policy_hash = :hash", hash=Policy(LOOSE).digest)
-    assert home.open(LOOSE).policy.source == LOOSE
+def test_a_policy_written_into_it_and_into_the_file_is_refused(home: Home) -> None:
+    """In force is what the rows say; test_policy_changes.py tries each table."""
+    (payer,) = customers(home.open(BANK), 1)
+    sign(home.opened[-1], batch(payment(payer)))
+    loose = {"hash": Policy(LOOSE).digest, "source": LOOSE}
+    edit(
+        home,
+        "INSERT INTO policies VALUES (:hash, :source)",
+        "INSERT INTO activations VALUES (1, :hash)",
+        **loose,
+    )
+    with pytest.raises(PolicyNotApproved):
+        home.open(LOOSE)
+    assert home.open(BANK).policy.source == BANK

@@ -290,7 +290,7 @@ def test_a_file_that_is_no_journal_is_said(tmp_path: Path) -> None:
         verify_file(path, {})
 
 
-@pytest.mark.parametrize(("version", "advice"), [(2, "make reset"), (4, "later version")])
+@pytest.mark.parametrize(("version", "advice"), [(3, "make reset"), (5, "later version")])
 def test_a_file_of_another_version_is_refused_and_says_what_to_do(
     store: Store, tmp_path: Path, version: int, advice: str
 ) -> None:
