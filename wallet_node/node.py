@@ -69,7 +69,7 @@ class WalletNode:
         self._given_policy = policy
         self.policy = policy = policy_change.in_force(self._store, policy)
         self._keys = FileKeyProvider(secrets, self._store)
-        self._journal = Journal(self._store, policy.digest, policy.source)
+        self._journal = Journal(self._store, policy.digest, policy.source, self._keys.seals)
         self._group = JournalGroup(self._journal)
         self._deployment = BoundDeployment(home, self._store)
         self._spending = spending = Spending(self._store)

@@ -83,7 +83,7 @@ class Consent:
         self, page: Page, lines: list[tuple[bytes, Credential | None] | Refusal], new: set[Any], now_s: int
     ) -> list[str | Refusal]:
         with_one = {line[0] for line in lines if not isinstance(line, Refusal) and line[1] is not None}
-        view = customers.load(self._store, now_s, with_one)
+        view = customers.load(self._store, self._keys.seals, now_s, with_one)
         answers: list[str | Refusal] = []
         for line in lines:
             if isinstance(line, Refusal):
@@ -110,7 +110,7 @@ class Consent:
         now_s = self._journal.now_s(clock_s)
         wallets = {address for each in request.mandates if (address := _bytes(each.payer))}
         ids = [identifier_bytes(each.mandate_id) for each in request.mandates]
-        view = customers.load(self._store, now_s, wallets, ids)
+        view = customers.load(self._store, self._keys.seals, now_s, wallets, ids)
         terms = ProofTerms.of(policy, deployment.domain.separator)
         page = Page()
         answers = [self._register(page, view, terms, each) for each in request.mandates]
@@ -147,7 +147,7 @@ class Consent:
         """No payment is signed under these any more. Repeating changes nothing."""
         now_s = self._journal.now_s(clock_s)
         ids = list(dict.fromkeys(map(identifier_bytes, request.mandate_ids)))
-        view = customers.load(self._store, now_s, (), ids)
+        view = customers.load(self._store, self._keys.seals, now_s, (), ids)
         page = Page()
         for mandate_id in ids:
             if mandate_id not in view.revoked:
@@ -179,7 +179,7 @@ class Consent:
                 detail = "this change id already stands for another change"
                 raise RefusedByNode((Refusal("ChangeIdReused", detail),))
             return None
-        view = customers.load(self._store, now_s, [change.wallet])
+        view = customers.load(self._store, self._keys.seals, now_s, [change.wallet])
         page = Page()
         decided: ChangeAccepted | Disproved | Waiting
         if request.approval is not None:

@@ -66,6 +66,9 @@ def bind_at_creation(
 
     `is_new_wallet`: its index is derived for the first time by this request, in the same transaction.
     """
+    edited = view.refuse_edited(wallet)
+    if edited is not None:
+        return edited
     first = next((kept for kept in view.credentials_of(wallet).values() if kept.is_first), None)
     if first is not None:
         if first.credential == credential:
@@ -120,6 +123,9 @@ def decide_change_by_quorum(change: ParsedChange, view: CustomerView) -> ChangeA
 
 def judge_change(change: ParsedChange, view: CustomerView) -> tuple[Refusal, ...]:
     """Every reason why a change cannot be made, whoever wants it."""
+    edited = view.refuse_edited(change.wallet)
+    if edited is not None:
+        return (edited,)
     refusals = []
     known = view.credentials_of(change.wallet)
     bound = {credential_id for credential_id, kept in known.items() if kept.is_bound}
