@@ -113,7 +113,7 @@ def repaired(number: int, nonce: int, attempt: int = 1) -> Row:
 
 def under_mandate(number: int, nonce: int) -> Row:
     """A payment under the mandate of `consent`, which also takes from two budgets."""
-    charges = (Charge("pay/unproved", True, 7), Charge("pay/unproved", False, 7))
+    charges = (("pay/unproved", True, 7), ("pay/unproved", False, 7))
     row = paid(number, nonce, charges=charges)
     return Row(row.intent_id, row.decision, mandate_proof_hash(MANDATE))
 

@@ -20,7 +20,7 @@ from wallet_node.customers.credential_changes import CredentialChangeRequest
 from wallet_node.customers.mandates import MandateRegistrations, MandateRevocations
 from wallet_node.errors import JournalBroken, RefusedByNode
 from wallet_node.intents.requests import Derivation
-from wallet_node.journal.entries import Charge, CredentialBound, OperationApproved
+from wallet_node.journal.entries import CredentialBound, OperationApproved
 from wallet_node.journal.pages import Page, Row
 from wallet_node.journal.verification import verify
 from wallet_node.node import WalletNode
@@ -129,7 +129,7 @@ def test_a_row_under_a_policy_that_was_not_in_force_is_found(store: Store) -> No
 
 
 def test_a_charge_that_no_bucket_has_is_found(store: Store) -> None:
-    charges = (Charge("pay/unproved", False, 1),)
+    charges = (("pay/unproved", False, 1),)
     journal = open_journal(store, NEXT_POLICY)
     journal.write(Page(first_attempts=[paid(90, 90, charges=charges)]), NOW_S + 9)
     assert "rolling_spending" in broken(store)

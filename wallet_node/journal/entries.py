@@ -30,12 +30,9 @@ class Reason(msgspec.Struct, frozen=True, array_like=True, gc=False):
     detail: str
 
 
-class Charge(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a signature took of a rolling cap: of the signer's own budget, or of all payers' together."""
-
-    ledger: str
-    is_of_signer: bool
-    amount_minor: Natural
+Charge = tuple[str, bool, Natural]
+"""What a signature took of a rolling cap: the ledger; whether of the signer's own budget, or of all payers'
+together; minor units."""
 
 
 class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):

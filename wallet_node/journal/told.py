@@ -101,9 +101,9 @@ class Told:
         """Add what an id's first signature took of caps and of its mandate."""
         hour = entry.recorded_at_s // SECONDS_A_BUCKET
         if hour >= self._oldest_hour:
-            for charge in decision.charges:
-                subject = decision.content.signer if charge.is_of_signer else b""
-                self._add("rolling_spending", (charge.ledger, subject, hour), charge.amount_minor)
+            for ledger, is_of_signer, amount_minor in decision.charges:
+                subject = decision.content.signer if is_of_signer else b""
+                self._add("rolling_spending", (ledger, subject, hour), amount_minor)
         if self._has_mandates and entry.proof_hash:
             found = self._run(
                 "SELECT mandate_id, period FROM mandate_proofs WHERE proof_hash = ?", (entry.proof_hash,)

@@ -90,7 +90,10 @@ def verify_file(path: Path, anchors: Mapping[int, bytes]) -> Verified:
         store.close()
     for size, root in sorted(anchors.items()):
         if size > verified.rows:
-            raise JournalBroken(f"the journal ends with row {verified.rows}, but {size} rows were anchored")
+            raise JournalBroken(
+                f"the journal ends with row {verified.rows}, but {size} rows were anchored: its end is"
+                " missing, or this is an earlier copy of it"
+            )
         if verified.roots[size] != root:
             raise JournalBroken(f"the first {size} rows are not what was anchored")
     return verified

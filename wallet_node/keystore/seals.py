@@ -1,4 +1,4 @@
-"""Seals of rows by which the node decides: an HMAC under a key that only the seed gives.
+"""Seals of rows by which the node decides: keyed BLAKE2b (RFC 7693) under a key that only the seed gives.
 
 The store is not encrypted: whoever can write to its file, and has no keystore, can write any row but a sealed
 one. A seal does not tell a row from an earlier one of the same key, nor that one is missing: `verify-journal`
@@ -6,6 +6,7 @@ does.
 """
 
 import hmac
+from hashlib import blake2b
 
 import msgspec
 
@@ -23,7 +24,8 @@ class Seals:
 
     def of(self, kind: str, *members: bytes | int | str) -> bytes:
         """The 16 bytes that go with a row of a kind: no other members have the same encoding."""
-        return hmac.digest(self._key, _encode((kind, members)), "sha256")[:_BYTES]
+        # a fifth of the time of an HMAC, which a payment under a mandate would feel
+        return blake2b(_encode((kind, members)), key=self._key, digest_size=_BYTES).digest()
 
     def is_of(self, seal: bytes | None, kind: str, *members: bytes | int | str) -> bool:
         """Whether a row has the seal that this node gave it."""

@@ -72,7 +72,7 @@ class _Window(msgspec.Struct, gc=False):
 
 def charges_of(keys: Iterable[CapKey], amount_minor: int) -> tuple[Charge, ...]:
     """What a row says of an amount that was reserved under these keys."""
-    return tuple([Charge(ledger, subject != INSTITUTION, amount_minor) for ledger, subject in keys])
+    return tuple([(ledger, subject != INSTITUTION, amount_minor) for ledger, subject in keys])
 
 
 class Reservations:
@@ -100,7 +100,7 @@ class Reservations:
     def charges(self) -> tuple[Charge, ...]:
         """All that was reserved, where that is for one signature: for its row."""
         return tuple(
-            Charge(ledger, subject != INSTITUTION, amount_minor)
+            (ledger, subject != INSTITUTION, amount_minor)
             for (ledger, subject), amount_minor in self._added.items()
             if amount_minor
         )
