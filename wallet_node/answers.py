@@ -254,7 +254,9 @@ class Liveness(msgspec.Struct):
 
 
 class Readiness(msgspec.Struct):
-    """`ready` when every expected key is loaded and the self-test verified."""
+    """`ready` when every expected key is loaded and the self-test verified. `policy_file` is "replaced" where
+    officers have approved another policy than the file that the node was started with.
+    """
 
     ready: bool
     keys: Natural
@@ -262,6 +264,8 @@ class Readiness(msgspec.Struct):
     journal_rows: Natural
     bound: bool
     policy: str
+    policy_version: Natural
+    policy_file: Literal["in force", "replaced"]
 
 
 class Problem(msgspec.Struct):

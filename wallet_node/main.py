@@ -8,10 +8,13 @@
     bind              --home DIR --chain-id N --contract 0x.. --domain-name NAME [--notary 0x..]
                                                         the one deployment to sign for; repeatable
     verify-journal    --home DIR [--anchor SIZE:ROOT]   recompute the journal, and compare it with anchors
-    backup, restore, import-key, export-key, rotate-kek see `custody_commands`
+    policy            --home DIR                        print the policy in force, as it belongs in the file
+    complete-policy   --template sandbox-bank --officer NAME=ed25519:KEY..
+                                                        print a template with its officers' public keys
+    backup, restore, import-key, export-key, rotate-kek see `commands/custody.py`
 
 Without a command it serves. The passphrase comes from the file that FLORIN_WALLET_NODE_PASSPHRASE_FILE
-names. `policies/` has templates of policies, which the officers' public keys complete (`policy_template`).
+names.
 """
 
 import argparse
@@ -24,6 +27,7 @@ import msgspec
 
 from wallet_node import hardening
 from wallet_node.commands import custody as custody_commands
+from wallet_node.commands import policy as policy_commands
 from wallet_node.errors import WalletNodeError
 from wallet_node.transport import endpoints
 
@@ -53,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     serve = commands.add_parser("serve", help="serve on Unix sockets or over mTLS (the default)")
     endpoints.add_options(serve)
-    serve.add_argument("--policy", type=Path, required=True, help="the policy in force, or the first one")
+    serve.add_argument(
+        "--policy", type=Path, required=True, help="the first policy, or one that is or was in force"
+    )
     bind = commands.add_parser("bind", help="set the one deployment that this home signs for; repeatable")
     bind.add_argument("--chain-id", type=int, required=True)
     bind.add_argument("--contract", required=True)
@@ -67,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--home", type=Path, required=True)
         command.set_defaults(run=run)
     custody_commands.add_to(commands)
+    policy_commands.add_to(commands)
     return parser
 
 
@@ -91,10 +98,21 @@ def _serve(options: argparse.Namespace) -> int:
     node.test_itself()
     application = Application(node, callers=lambda: declared(node.policy.file.callers))
     state = node.readiness()
+    if state["policy_file"] == "replaced":
+        _log.warning(
+            "the file is %s %d, which officers have replaced: in force is %s %d. `python -m wallet_node.main"
+            " policy --home %s` prints it for the file",
+            policy.name,
+            policy.file.version,
+            node.policy.name,
+            node.policy.file.version,
+            home,
+        )
     _log.info(
-        "ready: policy %s (%s), %d institutional keys, %d derived keys, %d journal rows, bound: %s",
-        policy.name,
-        policy.digest.hex()[:16],
+        "ready: policy %s %d (%s), %d institutional keys, %d derived keys, %d journal rows, bound: %s",
+        node.policy.name,
+        node.policy.file.version,
+        node.policy.digest.hex()[:16],
         state["keys"],
         state["derived"],
         state["journal_rows"],

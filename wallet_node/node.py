@@ -72,13 +72,15 @@ class WalletNode:
     def __init__(
         self, home: Path, secrets: Secrets, policy: Policy, clock: Callable[[], float] = time.time
     ) -> None:
-        """Raises PolicyNotApproved when `policy` is not the one in force."""
-        self.policy = policy
+        """`policy` is the file's; what officers have approved since decides in its place. Raises
+        PolicyNotApproved where it was never in force.
+        """
         self._clock = clock
         self._store = Store(home / "journal.sqlite3")
-        policy_change.require_active(self._store, policy, self._now())
+        self._given_policy = policy
+        self.policy = policy = policy_change.in_force(self._store, policy)
         self._keys = FileKeyProvider(secrets, self._store)
-        self._journal = Journal(self._store, policy.digest, policy.source)
+        self._journal = Journal(self._store, policy.digest, policy.source, self._keys.seals)
         self._group = JournalGroup(self._journal)
         self._deployment = BoundDeployment(home, self._store)
         self._spending = spending = Spending(self._store)
@@ -172,6 +174,8 @@ class WalletNode:
             "journal_rows": self._journal.length,
             "bound": self._deployment.is_bound,
             "policy": self.policy.name,
+            "policy_version": self.policy.file.version,
+            "policy_file": "in force" if self._given_policy.digest == self.policy.digest else "replaced",
         }
 
     # ------------------------------------------------------------------------------------------ signing
@@ -410,7 +414,6 @@ class WalletNode:
             # before the change is durable: were there no room for it, two policies would be half in force
             self._spending.know(decided.ledgers)
             page.activate(operation_id, decided.digest, decided.source)
-            page.changes += policy_change.activation(decided, now_s)
         if not page.is_empty:
             self._journal.write(page, now_s)
         if isinstance(asked, Waiting):

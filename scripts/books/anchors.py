@@ -12,13 +12,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from api.chain.deployment import Deployment, require_own_chain
 from api.chain.rpc import RpcClient
 from api.ledger.log import BEFORE_ALL, read_leaves
 from api.ledger.verify import Difference
+from api.settings import Settings
 from contracts.abi import ROLES, AdministrativeEvent, Event, ParticipantSet
 from contracts.merkle import Frontier
 from contracts.notary import LEDGER_LOG, SIGNER_LOG, Anchored, decode_notary_logs
-from scripts.books.chain_replay import BLOCKS_IN_ONE_CALL
+from scripts.books.chain_replay import BLOCKS_IN_ONE_CALL, ChainHistory
 from scripts.books.reading import Connection
 from wallet_node.errors import JournalBroken, JournalUnavailable, StoreOfOtherVersion
 from wallet_node.journal.verification import verify
@@ -28,6 +30,12 @@ LEDGER_CHECK = "ledger is what was anchored"
 SIGNER_CHECK = "signer's journal is what was anchored"
 JOURNAL_CHECK = "signer's journal holds together"
 
+CHAIN_TIMEOUT_S = 10.0
+
+_TRANSACTION_SIGNERS = (
+    "SELECT signer, last_nonce FROM signers JOIN domains USING (domain) WHERE space = 'transaction'"
+    " ORDER BY signer"
+)
 _HIGHEST_ID = 2**63 - 1
 _CENTRAL_BANK_ROLES = {ROLES["GOVERNOR"], ROLES["ISSUER"]}
 
@@ -38,6 +46,53 @@ class Held:
 
     length: int
     commitments: Mapping[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SignerOnChain:
+    """What the chain knows of one signer: the anchors of its journal, and whose transactions it executed
+    beyond the last nonce that the journal gave (address, executed, given).
+    """
+
+    anchors: Sequence[Anchored]
+    outrun: Sequence[tuple[bytes, int, int]]
+
+
+async def read_signers(
+    settings: Sequence[Settings], journals: Mapping[str, Path]
+) -> tuple[int, dict[str, SignerOnChain]]:
+    """The head of the chain, and what it knows of these institutions' signers, by slug.
+
+    Raises FlorinError and OSError where the chain cannot be read or is another one.
+    """
+    deployment = Deployment.load(settings[0].manifest_path)
+    async with RpcClient(settings[0].rpc_url, CHAIN_TIMEOUT_S) as rpc:
+        await require_own_chain(rpc, deployment)
+        head = (await rpc.latest()).number
+        first, contract, notary = deployment.deployed_block, deployment.contract, deployment.notary
+        history = await ChainHistory.read(rpc, contract, first, head)
+        anchors = await read_anchors(rpc, notary, first, head)
+        found = {}
+        for each in settings:
+            participant = each.participant_id if each.kind == "bank" else 0
+            _, own = own_anchors(anchors, addresses_of(participant, history.until(head)), head)
+            outrun = await outrun_nonces(rpc, journals[each.institution])
+            found[each.institution] = SignerOnChain(own, outrun)
+    return head, found
+
+
+async def outrun_nonces(rpc: RpcClient, journal: Path) -> list[tuple[bytes, int, int]]:
+    """The accounts of which the chain has executed more transactions than the journal gave nonces, with both
+    numbers: then somebody else has the key, or this journal is an earlier one than it was.
+    """
+    with closing(Store.to_read(journal)) as store:
+        given = store.query(_TRANSACTION_SIGNERS)
+    outrun = []
+    for signer, last_nonce in given:
+        executed = await rpc.transaction_count(signer)
+        if executed > last_nonce + 1:
+            outrun.append((signer, executed, last_nonce + 1))
+    return outrun
 
 
 async def read_anchors(

@@ -7,7 +7,7 @@ character or as markup.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +20,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from api.errors import FlorinError
+from api.settings import Settings
+from contracts.notary import Anchored
+from scripts.books.anchors import SignerOnChain, read_signers
 from scripts.commands.errors import EXPECTED_ERRORS, print_error
 from scripts.commands.explain import print_explanation
 from scripts.country.data_directory import DataDirectory
@@ -28,7 +32,7 @@ from scripts.country.officers import Officer
 from scripts.country.quorum import NodeRefused, OfficersDesk, Operation
 from scripts.country.secret_file import SecretUnusable
 from scripts.terminal.output import output_console
-from wallet_node.errors import WalletNodeError
+from wallet_node.errors import JournalBroken, WalletNodeError
 from wallet_node.journal.verification import parse_anchor, verify_file
 
 _SHOWN_APART = ("says", "movements", "movements_in_all", "source")
@@ -78,16 +82,60 @@ async def verify_journal(data: Path, institution: str | None, anchors: Sequence[
     found = homes(data, institution)
     if anchors and len(found) > 1:
         raise OfficerCommandError("WhoseAnchors", "say with --institution whose journal the anchors are of")
-    kept = dict(map(parse_anchor, anchors))
+    console, given = output_console(), dict(map(parse_anchor, anchors))
+    on_chain = await _on_chain(console, found)
     table = Table(title="Signers' journals", title_justify="left")
     table.add_column("institution")
     table.add_column("rows", justify="right")
     table.add_column("anchors", justify="right")
     table.add_column("root", overflow="fold")
     for home in found:
+        known = on_chain.get(home.plan.slug)
+        kept = all_anchors(given, known.anchors if known is not None else ())
         verified = verify_file(home.signer_journal, kept)
+        for signer, executed, gave in known.outrun if known is not None else ():
+            raise JournalBroken(
+                f"the chain has executed {executed} transactions of 0x{signer.hex()}, the journal of"
+                f" {home.plan.slug} gave {gave} nonces: it is an earlier copy than the node that signed"
+            )
         table.add_row(home.plan.slug, f"{verified.rows:,}", str(len(kept)), "0x" + verified.root.hex())
-    output_console().print(table)
+        if known is not None and known.anchors:
+            blocks = [each.block_number for each in known.anchors]
+            console.print(
+                f"{home.plan.slug}: {len(blocks)} anchors of blocks {min(blocks)} to {max(blocks)},"
+                f" the longest of {max(each.size for each in known.anchors)} rows."
+            )
+    console.print(table)
+
+
+def all_anchors(given: Mapping[int, bytes], on_chain: Iterable[Anchored]) -> dict[int, bytes]:
+    """What was typed and what the chain has, by sizes. Raises JournalBroken where two contradict."""
+    kept = dict(given)
+    for each in on_chain:
+        if kept.setdefault(each.size, each.root) != each.root:
+            raise JournalBroken(
+                f"two anchors of {each.size} rows differ, one of them in block {each.block_number}"
+            )
+    return kept
+
+
+async def _on_chain(console: Console, found: Sequence[InstitutionHome]) -> dict[str, SignerOnChain]:
+    """What the country's chain knows of these signers; nothing, and that is said, where it cannot be read."""
+    try:
+        settings = [Settings.load(home.settings_file) for home in found]
+        journals = {home.plan.slug: home.signer_journal for home in found}
+        head, known = await read_signers(settings, journals)
+    except (FlorinError, OSError) as failure:
+        console.print(
+            f"The chain could not be read ({type(failure).__name__}: {failure}): no anchor of it is compared,"
+            " so a missing end would not be found. Start the country, or give --anchor SIZE:ROOT.",
+            style="yellow",
+            highlight=False,
+            markup=False,
+        )
+        return {}
+    console.print(f"The chain was read up to block {head}.", highlight=False)
+    return known
 
 
 async def explain(data: Path, institution: str, intent: bytes) -> None:

@@ -68,12 +68,13 @@ def verify_journal(
     data: Data = HERE,
     institution: Institution = None,
     anchor: Annotated[
-        list[str] | None, typer.Option(metavar="SIZE:ROOT", help="What was anchored; repeatable.")
+        list[str] | None, typer.Option(metavar="SIZE:ROOT", help="What was anchored elsewhere; repeatable.")
     ] = None,
 ) -> None:
-    """Recompute the signers' journals from their rows; also while they are written to.
+    """Recompute the signers' journals and tables from their rows; also while they are written to.
 
-    `florin verify-books` holds them against the anchors on the chain as well.
+    Where the country's chain answers, they are held against their anchors there as well, and against the
+    transactions that it has executed.
     """
     from scripts.commands import officers_desk
 

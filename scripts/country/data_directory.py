@@ -20,7 +20,7 @@ from contracts.durable import write_durably
 from scripts.country.chain_launch import LOCAL_KINDS
 from scripts.supervision.leftovers import AlreadyRunning, hold_lock
 
-FORMAT = 4
+FORMAT = 5
 
 
 class DataDirectoryError(Exception):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -16,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from contracts.base64url import encode
 from scripts.country.secret_file import read_or_make_secret
 from wallet_node.policy import file as policy_file
-from wallet_node.policy.template import complete
+from wallet_node.policy.template import complete, template_source
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
@@ -52,5 +51,5 @@ class Officer:
 
 def complete_policy(template: str, officers: Sequence[Officer]) -> bytes:
     """A policy that ships with the node as a template, with these officers' public keys."""
-    source = files("wallet_node").joinpath("policies", f"{template}.yaml").read_bytes()
-    return complete(source, [policy_file.Officer(each.name, each.policy_key) for each in officers])
+    officers_of_policy = [policy_file.Officer(each.name, each.policy_key) for each in officers]
+    return complete(template_source(template), officers_of_policy)

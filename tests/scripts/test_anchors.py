@@ -10,6 +10,8 @@ a ledger
 a signer's journal
 ├── that is what was anchored: nothing is found, also while the node uses it
 ├── that was set back: its length is named
+├── that gave fewer nonces than the chain has executed transactions: account and both numbers are named
+├── two anchors of one size that differ: no journal has both
 ├── whose rows do not follow from one another: that is found, and nothing else is asked
 └── that is no journal: that is found
 """
@@ -19,7 +21,7 @@ from __future__ import annotations
 import sqlite3
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -33,15 +35,21 @@ from scripts.books.anchors import (
     Held,
     addresses_of,
     ledger_differences,
+    outrun_nonces,
     own_anchors,
     signer_differences,
 )
+from scripts.commands.officers_desk import all_anchors
+from wallet_node.errors import JournalBroken
 from wallet_node.journal.entries import TransactionSigned
 from wallet_node.journal.journal import Journal
 from wallet_node.journal.nonces import Content, Fees, Space
 from wallet_node.journal.pages import Page, Row
 from wallet_node.journal.verification import verify
 from wallet_node.store import Store
+
+if TYPE_CHECKING:
+    from api.chain.rpc import RpcClient
 
 BANK, SUCCESSOR, OTHER_BANK, ISSUER, GOVERNOR = (bytes([number]) * 20 for number in range(1, 6))
 LEAVES = [leaf_hash(bytes([number])) for number in range(40)]
@@ -148,6 +156,8 @@ POLICY = b"policy"
 def sign(path: Path, count: int, first: int = 0) -> list[bytes]:
     """Rows in a signer's journal; the root after each."""
     store = Store(path)
+    with store.transaction() as connection:
+        connection.execute("INSERT INTO deployment VALUES (1, 1, ?, 'x') ON CONFLICT DO NOTHING", (BANK,))
     journal, roots = Journal(store, sha256(POLICY).digest(), POLICY), []
     for number in range(first, first + count):
         content = Content(BANK, OTHER_BANK, 0, b"")
@@ -211,6 +221,32 @@ def test_what_is_no_journal_is_found(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     (difference,) = signer_differences([], path)
     assert difference.check == JOURNAL_CHECK
+
+
+class ChainThatExecuted:
+    """As much of a chain as is asked: how many transactions of an account it has executed."""
+
+    def __init__(self, executed: dict[bytes, int]) -> None:
+        self.executed = executed
+
+    async def transaction_count(self, address: bytes) -> int:
+        return self.executed.get(address, 0)
+
+
+async def test_a_journal_that_the_chain_has_outrun_is_an_earlier_copy(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite3"
+    sign(path, 4)
+    for executed in (0, 3, 4):  # the last ones may not be there yet
+        assert await outrun_nonces(cast("RpcClient", ChainThatExecuted({BANK: executed})), path) == []
+    found = await outrun_nonces(cast("RpcClient", ChainThatExecuted({BANK: 6})), path)
+    assert found == [(BANK, 6, 4)]
+
+
+def test_anchors_that_were_typed_and_those_of_the_chain_are_put_together() -> None:
+    on_chain = [anchored(3, LEAVES[0]), anchored(3, LEAVES[0], block=11), anchored(5, LEAVES[1])]
+    assert all_anchors({4: LEAVES[2], 5: LEAVES[1]}, on_chain) == {4: LEAVES[2], 3: LEAVES[0], 5: LEAVES[1]}
+    with pytest.raises(JournalBroken, match="two anchors of 5 rows differ, one of them in block 10"):
+        all_anchors({5: LEAVES[2]}, on_chain)
 
 
 def test_an_auditor_changes_nothing(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ from wallet_node.journal.entries import MandateRevoked
 from wallet_node.journal.journal import Journal
 from wallet_node.journal.nonces import Content
 from wallet_node.journal.pages import Page, Row
+from wallet_node.keystore.seals import Seals
 from wallet_node.store import Store
 
 NOW_S = 1_800_000_000
@@ -45,6 +46,7 @@ UNTIL_S = NOW_S + 300
 WALLET, OTHER_WALLET, PAYEE, STRANGER = b"W" * 20, b"V" * 20, b"P" * 20, b"S" * 20
 PASSKEY, SECOND = Passkey(1), Passkey(2)
 SEPARATOR = PaymentDomain("Czech koruna", 31_337, b"C" * 20).separator
+SEALS = Seals(bytes(32))
 TERMS = ProofTerms(RELYING_PARTY, SEPARATOR)
 
 
@@ -65,7 +67,7 @@ class Desk:
 
     def load(self, *mandate_ids: bytes) -> CustomerView:
         now_s = self.journal.now_s(self.now_s)
-        return load(self.store, now_s, [WALLET, OTHER_WALLET], mandate_ids)
+        return load(self.store, SEALS, now_s, [WALLET, OTHER_WALLET], mandate_ids)
 
     def write(self, view: CustomerView) -> None:
         """As the node does: what changes has a row, which also keeps the time."""

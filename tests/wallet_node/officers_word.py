@@ -1,12 +1,15 @@
 """Officers of the tested policies, who have their say on what waits at a node."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from policy_builders import OFFICERS, officer_key
 
 from contracts.base64url import encode
 from wallet_node.errors import InitiatorRequired, NotProposed
+from wallet_node.intents.requests import Initiator, PolicyChange
 from wallet_node.node import WalletNode
 from wallet_node.officers.approvals import APPROVE, PROPOSE, WITHDRAW, message
 from wallet_node.officers.desk import OfficerStatement
@@ -53,3 +56,16 @@ def withdraw(node: WalletNode, answer: Any, *officers: str) -> None:
     _, waiting = answer
     for officer in officers or OFFICERS[:2]:
         node.withdraw_operation(statement(node, waiting, officer, WITHDRAW))
+
+
+def put_in_force(node: WalletNode, source: bytes) -> None:
+    """Another policy, by two officers, and proposed by a third where that is required."""
+    request = PolicyChange(str(uuid.uuid4()), source.decode())
+
+    def ask(initiator: Any = None) -> Any:
+        named = None if initiator is None else msgspec.convert(initiator, Initiator)
+        return node.change_policy(msgspec.structs.replace(request, initiator=named))
+
+    approve(node, proposed(node, ask))
+    node.change_policy(request)
+    assert node.policy.source == source

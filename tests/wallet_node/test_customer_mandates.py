@@ -31,12 +31,13 @@ from contracts.customer_approvals import (
     FanOutApproval,
     PaymentApproval,
 )
-from wallet_node.customers.mandates import MandateRegistration, MandateRevocations, Period, period_start_s
+from wallet_node.customers.mandates import MandateRegistration, MandateRevocations
 from wallet_node.customers.proof_decisions import (
     Proved,
     decide_approval,
     decide_proof,
 )
+from wallet_node.journal.periods import Period, period_start_s
 
 
 def test_a_mandate_is_registered_by_the_payers_credential_and_then_pays(desk: Desk) -> None:

@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 from customer_desk import (
     NOW_S,
+    SEALS,
     SECOND,
     WALLET,
     Desk,
@@ -27,14 +28,14 @@ from wallet_node.journal.journal import Page
 
 
 def test_a_batch_of_a_thousand_is_loaded_in_three_queries(desk: Desk) -> None:
-    view = load(desk.store, NOW_S, wallets := [number.to_bytes(20) for number in range(1_000)])
+    view = load(desk.store, SEALS, NOW_S, wallets := [number.to_bytes(20) for number in range(1_000)])
     for number, wallet in enumerate(wallets):
         credential = Credential(number.to_bytes(4), ED25519, bytes(32))
         assert bind_at_creation(view, wallet, credential, is_new_wallet=True) is None
     desk.write(view)
     statements: list[str] = []
     desk.store.connection.set_trace_callback(statements.append)
-    view = load(desk.store, NOW_S, wallets, [number.to_bytes(16) for number in range(1_000)])
+    view = load(desk.store, SEALS, NOW_S, wallets, [number.to_bytes(16) for number in range(1_000)])
     desk.store.connection.set_trace_callback(None)
     assert len(statements) == 3
     assert [list(view.credentials_of(wallet)) for wallet in wallets] == [
@@ -60,8 +61,8 @@ def test_changes_commit_with_the_page_or_not_at_all(desk: Desk) -> None:
         "UPDATE credentials SET is_first = 0",
         "UPDATE credentials SET sign_count = 0",
         "DELETE FROM credentials",
-        "INSERT INTO credentials VALUES (zeroblob(20), x'01', -8, zeroblob(64), 0, 1, 0)",
-        "INSERT INTO credentials SELECT wallet, x'01', algorithm, public_key, 1, 1, 0 FROM credentials",
+        "INSERT INTO credentials VALUES (zeroblob(20), x'01', -8, zeroblob(64), 0, 1, 0, zeroblob(16))",
+        "INSERT INTO credentials SELECT wallet, x'01', algorithm, public_key, 1, 1, 0, seal FROM credentials",
         "UPDATE mandates SET cap_minor = 1000000",
         "DELETE FROM mandates",
         "UPDATE mandate_revocations SET mandate_id = zeroblob(16)",
@@ -85,4 +86,4 @@ def test_what_was_not_loaded_is_not_taken_for_unbound(desk: Desk) -> None:
     """A forgotten wallet is a programmer's mistake, and must not get a second first credential by it."""
     desk.create()
     with pytest.raises(KeyError):
-        bind_at_creation(load(desk.store, NOW_S), WALLET, SECOND.credential, is_new_wallet=True)
+        bind_at_creation(load(desk.store, SEALS, NOW_S), WALLET, SECOND.credential, is_new_wallet=True)

@@ -17,23 +17,17 @@ import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from node_builders import STRANGER, Home, batch, customers, payment, sign, sign_one, transaction
-from officers_word import proposed
-from policy_builders import OFFICERS, bundled, officer_key, officers_text
+from officers_word import put_in_force
+from policy_builders import OFFICERS, bundled, officers_text
 
-from contracts import base64url
 from contracts.abi import encode_mint, encode_pause
 from wallet_node.callers import Peer
 from wallet_node.errors import RefusedByNode
-from wallet_node.intents.requests import Initiator, PolicyChange
 from wallet_node.journal.verification import verify
-from wallet_node.node import WalletNode
-from wallet_node.officers import approvals
-from wallet_node.officers.desk import OfficerStatement
 from wallet_node.transport.routes import Application, Connection
 
 BANK = bundled("sandbox-bank").source
@@ -132,26 +126,6 @@ class History:
 
     def was_refused(self, intent_id: str, codes: list[str]) -> None:
         assert self.refused.setdefault(intent_id, codes) == codes
-
-
-def put_in_force(node: WalletNode, source: bytes) -> None:
-    """By two officers."""
-    request = PolicyChange(str(uuid.uuid4()), source.decode())
-
-    def ask(initiator: Any = None) -> Any:
-        named = None if initiator is None else msgspec.convert(initiator, Initiator)
-        return node.change_policy(msgspec.structs.replace(request, initiator=named))
-
-    asked = proposed(node, ask, OFFICERS[0])
-    assert isinstance(asked, tuple)
-    waiting = asked[1]
-    digest, until_s = bytes.fromhex(waiting["digest"][2:]), waiting["expires_at_s"]
-    signed = approvals.message(approvals.APPROVE, digest, node.policy.digest, until_s)
-    for officer in OFFICERS[1:]:
-        signature = base64url.encode(officer_key(officer).sign(signed))
-        node.approve_operation(OfficerStatement(request.operation_id, officer, until_s, signature))
-    node.change_policy(request)
-    assert node.policy.source == source
 
 
 @settings(

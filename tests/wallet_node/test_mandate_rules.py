@@ -12,10 +12,10 @@ from wallet_node.customers.mandates import (
     Period,
     decide_mandate,
     decide_registration,
-    period_start_s,
 )
 from wallet_node.errors import Refusal
 from wallet_node.journal.nonces import Content
+from wallet_node.journal.periods import period_start_s
 
 STARTS_S, EXPIRES_S = 1_000_000, 2_000_000
 NOW_S = 1_500_000

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from policy_builders import PROOFS, policy
 
 from wallet_node.errors import JournalUnavailable
+from wallet_node.journal.periods import SECONDS_A_BUCKET
 from wallet_node.policy.policy import PaymentFacts
-from wallet_node.policy.spending import SECONDS_A_BUCKET, Changes, Reservations, Spending
+from wallet_node.policy.spending import Changes, Reservations, Spending
 from wallet_node.store import Store
 
 HOUR, DAY, WEEK = 3_600, 86_400, 7 * 86_400

@@ -85,7 +85,7 @@ class Consent:
         self, page: Page, lines: list[tuple[bytes, Credential | None] | Refusal], new: set[Any], now_s: int
     ) -> list[str | Refusal]:
         with_one = {line[0] for line in lines if not isinstance(line, Refusal) and line[1] is not None}
-        view = customers.load(self._store, now_s, with_one)
+        view = customers.load(self._store, self._keys.seals, now_s, with_one)
         answers: list[str | Refusal] = []
         for line in lines:
             if isinstance(line, Refusal):
@@ -112,7 +112,7 @@ class Consent:
         now_s = self._journal.now_s(clock_s)
         wallets = {address for each in request.mandates if (address := _bytes(each.payer))}
         ids = [identifier_bytes(each.mandate_id) for each in request.mandates]
-        view = customers.load(self._store, now_s, wallets, ids)
+        view = customers.load(self._store, self._keys.seals, now_s, wallets, ids)
         terms = ProofTerms.of(policy, deployment.domain.separator)
         page = Page()
         answers = [self._register(page, view, terms, each) for each in request.mandates]
@@ -149,7 +149,7 @@ class Consent:
         """No payment is signed under these any more. Repeating changes nothing."""
         now_s = self._journal.now_s(clock_s)
         ids = list(dict.fromkeys(map(identifier_bytes, request.mandate_ids)))
-        view = customers.load(self._store, now_s, (), ids)
+        view = customers.load(self._store, self._keys.seals, now_s, (), ids)
         page = Page()
         for mandate_id in ids:
             if mandate_id not in view.revoked:
@@ -185,7 +185,7 @@ class Consent:
                 detail = "this change id already stands for another change"
                 raise RefusedByNode((Refusal("ChangeIdReused", detail),))
             return None
-        view = customers.load(self._store, now_s, [change.wallet])
+        view = customers.load(self._store, self._keys.seals, now_s, [change.wallet])
         if change.ends_mandates:
             customers.load_standing_mandates(self._store, view, change.wallet)
         page = Page()
@@ -236,7 +236,7 @@ class Consent:
         if operation is None or not _is_about(operation, wallet):
             detail = "no change of this id waits for officers about this wallet"
             raise RefusedByNode((Refusal("UnknownOperation", detail),))
-        view = customers.load(self._store, now_s, [wallet])
+        view = customers.load(self._store, self._keys.seals, now_s, [wallet])
         decided = decide_stop(stop, view, terms)
         if isinstance(decided, Disproved):
             raise RefusedByNode(decided.reasons)
@@ -311,7 +311,8 @@ def _changed(accepted: ChangeAccepted, view: CustomerView, is_by_customer: bool)
     if change.unbind is not None:
         unbound = view.credentials_of(change.wallet)[change.unbind].credential.struct_hash()
     bound = NO_CREDENTIAL if change.bind is None else change.bind.struct_hash()
-    return CredentialChanged(change.wallet, bound, unbound, "credential" if is_by_customer else "quorum")
+    by = "credential" if is_by_customer else "quorum"
+    return CredentialChanged(change.wallet, bound, unbound, by, change.ends_mandates)
 
 
 def _is_about(operation: Operation, wallet: bytes) -> bool:

@@ -65,11 +65,9 @@ class ParsedChange(msgspec.Struct, frozen=True):
 
     @property
     def content(self) -> bytes:
-        """What a change id stands for, and what officers approve. One that ends no mandates is written as
-        before there were others.
-        """
-        plain = (self.wallet, self.bind and self.bind.struct_hash(), self.unbind)
-        return msgspec.msgpack.encode((*plain, True) if self.ends_mandates else plain)
+        """What a change id stands for, and what officers approve."""
+        bind = self.bind and self.bind.struct_hash()
+        return msgspec.msgpack.encode((self.wallet, bind, self.unbind, self.ends_mandates))
 
 
 class ChangeAccepted(msgspec.Struct, frozen=True):
@@ -98,6 +96,9 @@ def bind_at_creation(
 
     `is_new_wallet`: its index is derived for the first time by this request, in the same transaction.
     """
+    edited = view.refuse_edited(wallet)
+    if edited is not None:
+        return edited
     first = next((kept for kept in view.credentials_of(wallet).values() if kept.is_first), None)
     if first is not None:
         if first.credential == credential:
@@ -166,6 +167,9 @@ def decide_stop(
 
 def judge_change(change: ParsedChange, view: CustomerView) -> tuple[Refusal, ...]:
     """Every reason why a change cannot be made, whoever wants it."""
+    edited = view.refuse_edited(change.wallet)
+    if edited is not None:
+        return (edited,)
     refusals = []
     known = view.credentials_of(change.wallet)
     bound = {credential_id for credential_id, kept in known.items() if kept.is_bound}

@@ -6,8 +6,7 @@ max(clock, last seen), so a clock that is set back frees no cap. Revoking needs 
 away, and an id can be revoked before it was ever registered.
 """
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -15,12 +14,7 @@ from wallet_node.customer_proof import Approval
 from wallet_node.errors import Refusal
 from wallet_node.fields import MAXIMUM_BATCH, MAXIMUM_INTEGER, Address, Identifier, Time
 from wallet_node.journal.nonces import Content
-
-SECONDS_A_DAY = 86_400
-_MONDAY = 3  # days from Thursday, 1 January 1970, back to the Monday of its week
-
-Period = Literal["day", "week", "month"]
-
+from wallet_node.journal.periods import Period
 
 # --- as they come -------------------------------------------------------------------------------------------
 
@@ -62,16 +56,6 @@ class MandateTerms(msgspec.Struct, frozen=True, gc=False):
     period: Period
     starts_at_s: int
     expires_at_s: int
-
-
-def period_start_s(period: Period, now_s: int) -> int:
-    """When the calendar period of `now_s` began, in UTC."""
-    day = now_s // SECONDS_A_DAY
-    if period == "week":
-        day -= (day + _MONDAY) % 7
-    elif period == "month":
-        day -= datetime.fromtimestamp(now_s, UTC).day - 1
-    return day * SECONDS_A_DAY
 
 
 def decide_registration(

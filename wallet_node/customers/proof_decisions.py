@@ -28,6 +28,7 @@ from wallet_node.customers.mandates import (
 from wallet_node.customers.view import CustomerView
 from wallet_node.errors import Refusal
 from wallet_node.fields import address_bytes, identifier_bytes
+from wallet_node.journal.entries import mandate_proof_hash
 from wallet_node.journal.nonces import Content
 from wallet_node.policy.policy import Policy
 
@@ -152,6 +153,9 @@ def decide_mandate_registration(
         asked.starts_at_s,
         asked.expires_at_s,
     )
+    edited = view.refuse_edited(mandate_id)
+    if edited is not None:
+        return Disproved((edited,))
     kept = view.mandates.get(mandate_id)
     known = None if kept is None else kept.terms
     decided = decide_registration(content, known, mandate_id in view.revoked, view.now_s)
@@ -184,6 +188,9 @@ def decide_approval(
     if isinstance(assertion, Refusal):
         return Disproved((assertion,))
     proof_hash = _hash_assertion(assertion, approval.expires_at_s)
+    edited = view.refuse_edited(wallet)
+    if edited is not None:
+        return Disproved((edited,), proof_hash)
     if view.now_s >= approval.expires_at_s:
         detail = f"the customer's approval was good until {approval.expires_at_s}, and it is {view.now_s}"
         return Disproved((Refusal("ProofExpired", detail),), proof_hash)
@@ -200,7 +207,10 @@ def decide_approval(
 def _decide_by_mandate(
     mandate_id: bytes, payment: Content, view: CustomerView
 ) -> ProvedByMandate | Disproved:
-    proof_hash = sha256(b"florin-proof/1\0mandate\0" + mandate_id).digest()
+    proof_hash = mandate_proof_hash(mandate_id)
+    edited = view.refuse_edited(mandate_id)
+    if edited is not None:
+        return Disproved((edited,), proof_hash)
     kept = view.mandates.get(mandate_id)
     content, spent_minor = (None, 0) if kept is None else (kept.terms, kept.spent_minor)
     reasons = decide_mandate(content, mandate_id in view.revoked, payment, spent_minor, view.now_s)

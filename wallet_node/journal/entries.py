@@ -9,6 +9,7 @@ A row's leaf in the Merkle tree is SHA-256(0x00 | bytes), RFC 9162, section 2.1.
 leaf before it, the rows are a hash chain as well.
 """
 
+from hashlib import sha256
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -29,6 +30,11 @@ class Reason(msgspec.Struct, frozen=True, array_like=True, gc=False):
     detail: str
 
 
+Charge = tuple[str, bool, Natural]
+"""What a signature took of a rolling cap: the ledger; whether of the signer's own budget, or of all payers'
+together; minor units."""
+
+
 class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True):
     """What was decided; the kinds are below."""
 
@@ -37,7 +43,7 @@ class Decision(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=True)
 
 
 class Signed(Decision, frozen=True):
-    """What the three kinds of signatures share."""
+    """What the three kinds of signatures share. Only an id's first signature has `charges`."""
 
     space: Space
     content: Content
@@ -45,6 +51,7 @@ class Signed(Decision, frozen=True):
     attempt: Natural
     terms: PaymentTerms | Fees
     digest: bytes
+    charges: tuple[Charge, ...] = ()
 
 
 class PaymentSigned(Signed, frozen=True, tag="payment-signed"):
@@ -56,6 +63,7 @@ class PaymentSigned(Signed, frozen=True, tag="payment-signed"):
     attempt: Natural
     terms: PaymentTerms
     digest: bytes
+    charges: tuple[Charge, ...] = ()
 
 
 class TransactionSigned(Signed, frozen=True, tag="transaction-signed"):
@@ -67,6 +75,7 @@ class TransactionSigned(Signed, frozen=True, tag="transaction-signed"):
     attempt: Natural
     terms: Fees
     digest: bytes
+    charges: tuple[Charge, ...] = ()
 
 
 class TypedDataSigned(Signed, frozen=True, tag="typed-data-signed"):
@@ -81,7 +90,8 @@ class TypedDataSigned(Signed, frozen=True, tag="typed-data-signed"):
     attempt: Natural
     terms: PaymentTerms
     digest: bytes
-    form: str
+    charges: tuple[Charge, ...] = ()
+    form: str = ""
 
 
 class NonceRepaired(Decision, frozen=True, tag="nonce-repaired"):
@@ -122,7 +132,9 @@ class AttemptRefused(Decision, frozen=True, tag="attempt-refused"):
 
 
 class OperationPending(Decision, frozen=True, tag="operation-pending"):
-    """Waits for officers. `digest` is of what is to be done; `initiator` an officer's name, or empty."""
+    """Waits for officers. `digest` is of what is to be done; `initiator` an officer's name, or empty;
+    `description_hash` the SHA-256 of what officers are shown.
+    """
 
     what: str
     digest: bytes
@@ -130,21 +142,34 @@ class OperationPending(Decision, frozen=True, tag="operation-pending"):
     approvals_needed: Natural
     expires_at_s: Natural
     initiator: str
+    description_hash: bytes
+
+
+class OperationHandedOver(Decision, frozen=True, tag="operation-handed-over"):
+    """The policy in force asks another quorum than when the operation was proposed."""
+
+    digest: bytes
+    quorum: str
 
 
 class OperationApproved(Decision, frozen=True, tag="operation-approved"):
-    """One officer's approval; the row's proof hash commits to the signature."""
+    """One officer's approval; the row's proof hash is of the statement. `ends` the operation when the quorum
+    cannot be found any more.
+    """
 
     digest: bytes
     officer: str
     expires_at_s: Natural
+    ends: bool
 
 
 class OperationWithdrawn(Decision, frozen=True, tag="operation-withdrawn"):
-    """An officer withdrew the operation."""
+    """An officer's withdrawal: of an approval, or of the operation itself, which it then `ends`."""
 
     digest: bytes
     officer: str
+    expires_at_s: Natural
+    ends: bool
 
 
 class OperationRefused(Decision, frozen=True, tag="operation-refused"):
@@ -178,12 +203,16 @@ class CredentialBound(Decision, frozen=True, tag="credential-bound"):
 
 
 class CredentialChanged(Decision, frozen=True, tag="credential-changed"):
-    """Hashes of what was bound and unbound, 32 zero bytes for none; `by` a credential or the quorum."""
+    """Hashes of what was bound and unbound, 32 zero bytes for none; `by` a credential or the quorum.
+
+    With `ends_mandates` a MandateRevoked follows for each mandate of the wallet.
+    """
 
     wallet: bytes
     bound_hash: bytes
     unbound_hash: bytes
     by: str
+    ends_mandates: bool
 
 
 class MandateRegistered(Decision, frozen=True, tag="mandate-registered"):
@@ -219,6 +248,7 @@ AnyDecision = (
     | IdRefused
     | AttemptRefused
     | OperationPending
+    | OperationHandedOver
     | OperationApproved
     | OperationWithdrawn
     | OperationRefused
@@ -235,7 +265,7 @@ AnyDecision = (
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One whole row."""
 
-    version: Literal[1]
+    version: Literal[2]
     sequence: Annotated[int, msgspec.Meta(ge=1)]
     previous: Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
     recorded_at_s: Natural
@@ -256,6 +286,11 @@ def decode(stored: bytes, sequence: int) -> Entry:
         return _DECODER.decode(stored)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise JournalBroken(f"row {sequence} cannot be read: {error}") from None
+
+
+def mandate_proof_hash(mandate_id: bytes) -> bytes:
+    """What the row of a payment under a mandate has as its proof hash."""
+    return sha256(b"florin-proof/1\0mandate\0" + mandate_id).digest()
 
 
 def reasons_of(refusals: tuple[Refusal, ...]) -> tuple[Reason, ...]:

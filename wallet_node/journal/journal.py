@@ -29,11 +29,14 @@ from wallet_node.journal.known_intents import read_known
 from wallet_node.journal.nonces import Known, Space
 from wallet_node.journal.pages import Commit, Page, Row
 from wallet_node.journal.proofs import Growth, JournalProofs
+from wallet_node.keystore.seals import Seals
 from wallet_node.store import Store
 
+_TIP: Final = "tip"
 _SET_TIP: Final = (
-    "INSERT INTO tip VALUES (1, ?, ?, ?) ON CONFLICT (only_one) DO UPDATE"
-    " SET size = excluded.size, leaf = excluded.leaf, last_seen_s = excluded.last_seen_s"
+    "INSERT INTO tip VALUES (1, ?, ?, ?, ?) ON CONFLICT (only_one) DO UPDATE"
+    " SET size = excluded.size, leaf = excluded.leaf, last_seen_s = excluded.last_seen_s,"
+    " seal = excluded.seal"
 )
 
 
@@ -51,11 +54,16 @@ class _Tip:
 class Journal:
     """Reads and appends. The one writer of its file, so that nonces and the log's end can be cached."""
 
-    def __init__(self, store: Store, policy_hash: bytes, policy_source: bytes) -> None:
-        """`policy_hash` is the SHA-256 of `policy_source`. Raises JournalBroken when the end does not fit."""
+    def __init__(
+        self, store: Store, policy_hash: bytes, policy_source: bytes, seals: Seals | None = None
+    ) -> None:
+        """`policy_hash` is the SHA-256 of `policy_source`. Raises JournalBroken when the end does not fit, or
+        has not the seal that it must have where there are `seals`.
+        """
         self._store = store
+        self._seals = seals
         self._allocator = Allocator(store)
-        self._appended = self._committed = _read_tip(store, policy_hash)
+        self._appended = self._committed = _read_tip(store, policy_hash, seals)
         self._open: Commit | None = None
         self._forget: list[Callable[[], None]] = [self._allocator.forget]
         self.proofs = JournalProofs(store, lambda: self.length)
@@ -153,7 +161,9 @@ class Journal:
         if commit is None:
             return
         try:
-            self._store.connection.execute(_SET_TIP, (tip.size, tip.leaf, tip.last_seen_s))
+            end = (tip.size, tip.leaf, tip.last_seen_s)
+            seal = None if self._seals is None else self._seals.of(_TIP, *end)
+            self._store.connection.execute(_SET_TIP, (*end, seal))
             self._store.connection.execute("COMMIT")
         except BaseException as error:
             self._roll_back(commit, error)
@@ -259,14 +269,18 @@ class Journal:
         return list(kept.values())
 
 
-def _read_tip(store: Store, policy_hash: bytes) -> _Tip:
-    found = store.query("SELECT size, leaf, last_seen_s FROM tip")
-    size, leaf, last_seen_s = found[0] if found else (0, GENESIS, 0)
+def _read_tip(store: Store, policy_hash: bytes, seals: Seals | None) -> _Tip:
+    found = store.query("SELECT size, leaf, last_seen_s, seal FROM tip")
+    size, leaf, last_seen_s, seal = found[0] if found else (0, GENESIS, 0, None)
     last = store.query("SELECT sequence, entry FROM journal ORDER BY sequence DESC LIMIT 1")
     if (last[0][0] if last else 0) != size:
         raise JournalBroken(f"row {size}, the last one written, is not the last one in the file")
     if last and hashlib.sha256(LEAF_PREFIX + last[0][1]).digest() != leaf:
         raise JournalBroken(f"row {size}, the last one, is not what was written")
+    if found and seals is not None and not seals.is_of(seal, _TIP, size, leaf, last_seen_s):
+        raise JournalBroken(
+            f"the journal's end, row {size}, was not written with the keys of this home: run `verify-journal`"
+        )
     return _Tip(size, leaf, Growth.read(store, size), last_seen_s, policy_hash)
 
 
@@ -277,7 +291,7 @@ def _hashed(page: Page, tip: _Tip, now_s: int) -> tuple[list[tuple[int, bytes]],
     for row in page.rows:
         sequence += 1
         entry = encode(
-            Entry(1, sequence, leaf, now_s, policy_hash, row.proof_hash, row.intent_id, row.decision)
+            Entry(2, sequence, leaf, now_s, policy_hash, row.proof_hash, row.intent_id, row.decision)
         )
         leaf = hashlib.sha256(LEAF_PREFIX + entry).digest()
         rows.append((sequence, entry))

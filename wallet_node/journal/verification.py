@@ -1,25 +1,31 @@
 """The offline check of a journal: every row recomputed, and every table held against the rows.
 
 The rows are a hash chain and a Merkle log, so a changed, dropped or moved row is found wherever it is. That
-the end is complete, only a root kept elsewhere can prove: give the anchored ones. What the tables say of ids
-and nonces must be exactly what the rows say, since the node decides by the tables.
+the end is complete, only a root kept elsewhere can prove: give the anchored ones. What the tables say must be
+exactly what the rows say, since the node decides by the tables: of ids and nonces each row is looked up, what
+rows add up to (`told`) is compared at the end (`comparison`). Rows do not tell of customers' keys without a
+credential, of passkeys' counters, of the notary's address and of a token's signatures.
 """
 
 import hashlib
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from contracts.merkle import LEAF_PREFIX, Frontier
+from contracts.typed_data import PaymentDomain, payment_digest
 from wallet_node.errors import JournalBroken, MalformedRequest
+from wallet_node.journal.comparison import compare
 from wallet_node.journal.entries import (
     GENESIS,
     AttemptRefused,
     Entry,
     IdRefused,
     NonceRepaired,
+    PaymentSigned,
     PolicyActivated,
     Signed,
     decode,
@@ -27,6 +33,7 @@ from wallet_node.journal.entries import (
 )
 from wallet_node.journal.nonces import TRANSACTION, Space
 from wallet_node.journal.proofs import EMPTY_ROOT, Growth
+from wallet_node.journal.told import Told
 from wallet_node.store import Store
 
 _SPACES = "SELECT domain, chain_id, contract, space FROM domains"
@@ -63,7 +70,9 @@ def verify(store: Store, sizes: Collection[int] = ()) -> Verified:
             found = run("PRAGMA integrity_check(1)").fetchone()[0]
             if found != "ok":
                 raise JournalBroken(f"the file is damaged: {found}")
-            return _Check(store, frozenset(sizes)).run()
+            tip = store.query("SELECT last_seen_s FROM tip")
+            with closing(Told(tip[0][0] if tip else 0)) as told:
+                return _Check(store, frozenset(sizes), told).run()
         finally:
             run("COMMIT")
     except sqlite3.DatabaseError as error:
@@ -81,7 +90,10 @@ def verify_file(path: Path, anchors: Mapping[int, bytes]) -> Verified:
         store.close()
     for size, root in sorted(anchors.items()):
         if size > verified.rows:
-            raise JournalBroken(f"the journal ends with row {verified.rows}, but {size} rows were anchored")
+            raise JournalBroken(
+                f"the journal ends with row {verified.rows}, but {size} rows were anchored: its end is"
+                " missing, or this is an earlier copy of it"
+            )
         if verified.roots[size] != root:
             raise JournalBroken(f"the first {size} rows are not what was anchored")
     return verified
@@ -105,11 +117,14 @@ class _Check:
 
     store: Store
     sizes: frozenset[int]
+    told: Told
     last_nonces: dict[tuple[Space, bytes], int] = field(default_factory=dict)
     spaces: set[Space] = field(default_factory=set)
     counted: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_TABLES, 0))
     domains: dict[Space, int] = field(default_factory=dict)
     policies: set[bytes] = field(default_factory=set)
+    in_force: bytes | None = None
+    domain: PaymentDomain | None = None
 
     def run(self) -> Verified:
         self._read_names()
@@ -125,6 +140,7 @@ class _Check:
                 raise JournalBroken(f"row {sequence} is older than the one before it")
             if entry.policy_hash not in self.policies:
                 raise JournalBroken(f"row {sequence} was decided by a policy whose text is not there")
+            self._in_force(entry)
             self._decided(entry)
             leaf = hashlib.sha256(LEAF_PREFIX + row[1]).digest()
             last_seen_s = entry.recorded_at_s
@@ -135,12 +151,21 @@ class _Check:
                 roots[sequence] = frontier.root()
         self._compare_tip(sequence, leaf, last_seen_s)
         self._compare_tables()
+        compare(self.store, self.told, last_seen_s)
         return Verified(sequence, frontier.root(), roots)
 
     # ------------------------------------------------------------------------------------------ one row
 
+    def _in_force(self, entry: Entry) -> None:
+        """Each row is decided by the policy that the rows before it have put in force."""
+        if self.in_force not in (None, entry.policy_hash):
+            raise JournalBroken(f"row {entry.sequence} was decided by a policy that was not in force")
+        decision = entry.decision
+        self.in_force = decision.activated if isinstance(decision, PolicyActivated) else entry.policy_hash
+
     def _decided(self, entry: Entry) -> None:
         """What a row says must be what the tables say."""
+        self.told.take(entry)
         decision, sequence, intent_id = entry.decision, entry.sequence, entry.intent_id
         match decision:
             case Signed():
@@ -163,6 +188,7 @@ class _Check:
                 self._expect("activations", (sequence,), (decision.activated,), sequence)
 
     def _signed(self, entry: Entry, decision: Signed) -> None:
+        self._require_deployment(entry.sequence, decision)
         sequence, intent_id, signer = entry.sequence, entry.intent_id, decision.content.signer
         nonce, space = decision.nonce, decision.space
         where = self.store.query("SELECT sequence FROM intents WHERE intent_id = ?", (intent_id,))
@@ -172,6 +198,7 @@ class _Check:
                 raise JournalBroken(f"row {sequence} signs another content under an id than its first row")
             self._expect("attempts", (intent_id, decision.attempt), (sequence,), sequence)
             return
+        self.told.take_first_signature(entry, decision)
         domain = self.domains.get(space)
         if domain is None:
             raise JournalBroken(f"row {sequence} names a space that no table knows")
@@ -185,6 +212,22 @@ class _Check:
         self.last_nonces[space, signer] = nonce
         number = self._number_of(domain, signer, sequence)
         self._expect("intents", (intent_id,), (sequence, number, nonce), sequence)
+
+    def _require_deployment(self, sequence: int, decision: Signed) -> None:
+        """The home serves one chain, currency and domain name: those under which its payments are signed."""
+        bound, space = self.domain, decision.space
+        if bound is None:
+            raise JournalBroken(f"row {sequence} is a signature, but the store says of no deployment")
+        contract = b"" if space.name == TRANSACTION else bound.contract
+        if (space.chain_id, space.contract) != (bound.chain_id, contract):
+            raise JournalBroken(f"row {sequence} was signed for another deployment than the store says")
+        if isinstance(decision, PaymentSigned):
+            content, until_s = decision.content, decision.terms.valid_before_s
+            digest = payment_digest(
+                bound.separator, content.counterparty, content.amount, decision.nonce, until_s
+            )
+            if digest != decision.digest:
+                raise JournalBroken(f"row {sequence} was signed under another domain than the store says")
 
     def _number_of(self, domain: int, signer: bytes, sequence: int) -> int:
         found = self.store.query(
@@ -222,6 +265,8 @@ class _Check:
             if hashlib.sha256(source).digest() != policy_hash:
                 raise JournalBroken("the text of a policy is not what its hash says")
             self.policies.add(policy_hash)
+        for chain_id, contract, name in self._rows("SELECT chain_id, contract, domain_name FROM deployment"):
+            self.domain = PaymentDomain(name, chain_id, contract)
         for domain, chain_id, contract, name in self._rows(_SPACES):
             self.domains[Space(chain_id, contract, name)] = domain
 

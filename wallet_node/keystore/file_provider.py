@@ -8,6 +8,7 @@ from wallet_node.keystore.derivation import CUSTOMER_PATH, HARDENED, SEAL_PATH, 
 from wallet_node.keystore.files import Secrets
 from wallet_node.keystore.provider import Derived, SigningKey
 from wallet_node.keystore.remembered import RememberedKey
+from wallet_node.keystore.seals import Seals
 from wallet_node.keystore.software_key import SoftwareKey
 from wallet_node.store import Store
 
@@ -33,6 +34,7 @@ class FileKeyProvider:
         root = ExtendedKey.from_seed(secrets.seed)
         self._parent = root.descend(CUSTOMER_PATH)
         self._seal_key = root.descend(SEAL_PATH).secret
+        self.seals = Seals(self._seal_key)
         self._store = store
         self._add_seals()
         self._cache: dict[bytes, SoftwareKey] = {}

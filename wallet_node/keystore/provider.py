@@ -5,6 +5,8 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
+from wallet_node.keystore.seals import Seals
+
 K_contra = TypeVar("K_contra", contravariant=True)
 
 
@@ -45,6 +47,9 @@ class Derived(msgspec.Struct, frozen=True):
 
 class KeyProvider(Protocol):
     """All keys of one node."""
+
+    seals: Seals
+    """For rows that must be this node's own."""
 
     @property
     def named(self) -> Mapping[str, bytes]:

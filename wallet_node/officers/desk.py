@@ -18,12 +18,14 @@ from wallet_node.journal.entries import (
     OperationApproved,
     OperationExecuted,
     OperationExpired,
+    OperationHandedOver,
     OperationPending,
     OperationRefused,
     OperationWithdrawn,
 )
 from wallet_node.journal.journal import Journal
 from wallet_node.journal.pages import Page, Row
+from wallet_node.journal.told import hash_description
 from wallet_node.officers.approvals import (
     APPROVE,
     PROPOSE,
@@ -154,6 +156,7 @@ class OfficersDesk:
             case Satisfied():
                 executed = self._operations.execute(standing, now_s)
                 page.changes += executed.changes[len(standing.changes) :]
+                _note_handing_over(page, standing)
                 row = OperationExecuted(operation.digest, executed.approved)
                 page.notes.append(Row(operation.operation_id, row))
                 return ()
@@ -166,8 +169,11 @@ class OfficersDesk:
                         standing.needed,
                         operation.expires_at_s,
                         operation.initiator,
+                        hash_description(operation.description),
                     )
                     page.notes.append(Row(operation.operation_id, pending, initiated.statement_hash))
+                else:
+                    _note_handing_over(page, standing)
                 return Waiting(
                     operation.operation_id,
                     operation.digest,
@@ -307,14 +313,24 @@ def description_of(movements: Movements) -> dict[str, object]:
     }
 
 
+def _note_handing_over(page: Page, standing: Pending | Satisfied) -> None:
+    """What changes about an operation that waits is who is asked."""
+    if standing.changes:
+        operation = standing.operation
+        page.notes.append(
+            Row(operation.operation_id, OperationHandedOver(operation.digest, operation.quorum))
+        )
+
+
 def _page_of(recorded: Recorded, verb: int) -> Page:
     page = Page(changes=list(recorded.changes))
     statement, operation = recorded.statement, recorded.operation
     assert statement is not None, "a recorded statement is there"
+    is_over = operation.state != "pending"
     row = (
-        OperationApproved(operation.digest, statement.officer, statement.expires_at_s)
+        OperationApproved(operation.digest, statement.officer, statement.expires_at_s, is_over)
         if verb == APPROVE
-        else OperationWithdrawn(operation.digest, statement.officer)
+        else OperationWithdrawn(operation.digest, statement.officer, statement.expires_at_s, is_over)
     )
     page.notes.append(Row(operation.operation_id, row, recorded.statement_hash))
     return page

@@ -1,26 +1,23 @@
 """Which policy is in force: the first one that a home was started with, and then only what officers approve.
 
-A change is an operation (operations.py) of the kind `policy`, over `content_of(source)`, under the quorum
-that the policy in force names in `changes`. Its hash is durable: at start-up a file that says something else
-is refused, so whoever can write the file but is no quorum cannot loosen it.
+A change is an operation (officers/operations.py) of the kind `policy`, over `content_of(source)`, under the
+quorum that the policy in force names in `changes`. What is in force, the journal's last row says: the policy
+that decided it, or the one that it activated. No table has a say, so whoever can write the file or a table,
+but is no quorum, cannot loosen it. The very first start believes the file that it is given.
 """
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any
 
-from wallet_node.errors import MalformedPolicy, PolicyNotApproved, Refusal
+from wallet_node.errors import JournalBroken, MalformedPolicy, PolicyNotApproved, Refusal
+from wallet_node.journal.entries import Entry, PolicyActivated, decode
 from wallet_node.policy.policy import Policy
 from wallet_node.store import Store
 
 POLICY_CHANGE = "policy"
-Changes = list[tuple[str, Sequence[tuple[Any, ...]]]]
 
-_KEEP = "INSERT INTO policies VALUES (?, ?) ON CONFLICT DO NOTHING"
-_ACTIVATE = (
-    "INSERT INTO active_policy VALUES (1, ?, ?) ON CONFLICT (only_one)"
-    " DO UPDATE SET policy_hash = excluded.policy_hash, active_since_s = excluded.active_since_s"
-)
+_LAST_ROW = "SELECT sequence, entry FROM journal ORDER BY sequence DESC LIMIT 1"
+_FIRST_ROW = "SELECT sequence, entry FROM journal ORDER BY sequence LIMIT 1"
+_ACTIVATIONS = "SELECT sequence, entry FROM activations JOIN journal USING (sequence) WHERE policy_hash = ?"
 
 
 def content_of(source: bytes) -> bytes:
@@ -47,46 +44,68 @@ def decide_policy_change(current: Policy, source: bytes) -> Policy | tuple[Refus
     return tuple(refusals) or new
 
 
-def activation(policy: Policy, now_s: int) -> Changes:
-    """What puts a policy in force, in the page of its approved operation."""
-    return [(_KEEP, [(policy.digest, policy.source)]), (_ACTIVATE, [(policy.digest, now_s)])]
-
-
 def active_hash(store: Store) -> bytes | None:
-    """The hash of the policy in force; None before the first start."""
-    rows = store.query("SELECT policy_hash FROM active_policy")
-    return rows[0][0] if rows else None
+    """The hash of the policy in force; None before the first start. Raises JournalBroken."""
+    last = _read_row(store, _LAST_ROW)
+    if last is None:  # nothing was decided yet: the text that the first start has kept
+        kept: list[tuple[bytes]] = store.query("SELECT policy_hash FROM policies ORDER BY rowid LIMIT 1")
+        return kept[0][0] if kept else None
+    decision = last.decision
+    return decision.activated if isinstance(decision, PolicyActivated) else last.policy_hash
 
 
 def active_source(store: Store) -> bytes | None:
-    """The text of the policy in force, for who has to write the file anew after a change."""
-    rows = store.query("SELECT source FROM active_policy JOIN policies USING (policy_hash)")
-    return rows[0][0] if rows else None
-
-
-def require_active(store: Store, policy: Policy, now_s: int) -> None:
-    """At start-up: put the very first policy in force, and take no other one than that in force ever after.
-
-    Raises PolicyNotApproved, which says what to do.
-    """
+    """The text of the policy in force; None before the first start. Raises JournalBroken."""
     active = active_hash(store)
     if active is None:
-        with store.transaction() as connection:
-            for statement, rows in activation(policy, now_s):
-                connection.executemany(statement, rows)
-    elif active != policy.digest:
-        source = active_source(store)
-        known = "" if source is None else f" ({_title(source)})"
-        raise PolicyNotApproved(
-            f"the file is {policy.name} {policy.file.version}, 0x{policy.digest.hex()}, but the policy in"
-            f" force is 0x{active.hex()}{known}. Start with that one, whose text is in the store's table"
-            " `policies`; to change it, post the new text to /v1/policy:change and have the officers approve"
+        return None
+    found: list[tuple[bytes]] = store.query("SELECT source FROM policies WHERE policy_hash = ?", (active,))
+    if not found or content_of(found[0][0]) != active:
+        raise JournalBroken(
+            f"the text of the policy in force, 0x{active.hex()}, is not in the store: run `verify-journal`"
         )
+    return found[0][0]
+
+
+def in_force(store: Store, given: Policy) -> Policy:
+    """At start-up: the policy that decides. It need not be the file's, `given`, where officers have approved
+    another since; a file that was never in force is not believed, but for the very first one.
+
+    Raises PolicyNotApproved, which says what to do, and JournalBroken.
+    """
+    source = active_source(store)
+    if source is None or source == given.source:
+        return given
+    active = f"{_title(source)}, 0x{content_of(source).hex()}"
+    if not _was_in_force(store, given.digest):
+        raise PolicyNotApproved(
+            f"the file is {given.name} {given.file.version}, 0x{given.digest.hex()}, which nobody approved;"
+            f" in force is {active}. `python -m wallet_node.main policy --home HOME` prints it for the file."
+            " To change it, post the new text to /v1/policy:change and have the officers approve"
+        )
+    try:
+        return Policy(source)
+    except MalformedPolicy as error:
+        raise PolicyNotApproved(f"in force is {active}, which this release cannot read: {error}") from None
+
+
+def _was_in_force(store: Store, policy_hash: bytes) -> bool:
+    """Whether the journal began under this policy, or a row of it has activated it."""
+    first = _read_row(store, _FIRST_ROW)
+    if first is not None and first.policy_hash == policy_hash:
+        return True
+    row = _read_row(store, _ACTIVATIONS, (policy_hash,))
+    return row is not None and row.decision == PolicyActivated(policy_hash)
+
+
+def _read_row(store: Store, statement: str, parameters: tuple[bytes, ...] = ()) -> Entry | None:
+    found = store.query(statement, parameters)
+    return decode(found[0][1], found[0][0]) if found else None
 
 
 def _title(source: bytes) -> str:
     try:
         file = Policy(source).file
     except MalformedPolicy:
-        return "of an earlier release"
+        return "one of an earlier release"
     return f"{file.name} {file.version}"

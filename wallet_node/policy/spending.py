@@ -15,11 +15,12 @@ from operator import itemgetter
 
 import msgspec
 
-from wallet_node.policy.policy import CapKey, Used
+from wallet_node.journal.entries import Charge
+from wallet_node.journal.periods import HOURS_A_WEEK, SECONDS_A_BUCKET, oldest_hour
+from wallet_node.policy.policy import INSTITUTION, CapKey, Used
 from wallet_node.store import Changes, Store, together
 
-SECONDS_A_BUCKET = 3_600
-HOURS_A_DAY, HOURS_A_WEEK = 24, 168
+HOURS_A_DAY = 24
 _KEPT_IN_MEMORY = 50_000
 _VALUES_IN_ONE_QUERY = 1_000
 
@@ -69,6 +70,11 @@ class _Window(msgspec.Struct, gc=False):
         self.week_minor += amount_minor
 
 
+def charges_of(keys: Iterable[CapKey], amount_minor: int) -> tuple[Charge, ...]:
+    """What a row says of an amount that was reserved under these keys."""
+    return tuple([(ledger, subject != INSTITUTION, amount_minor) for ledger, subject in keys])
+
+
 class Reservations:
     """What one batch sees and adds. `spent` is what the policy looks at, this batch's own included."""
 
@@ -90,6 +96,14 @@ class Reservations:
             used.day_minor += amount_minor
             used.week_minor += amount_minor
             self._added[key] = self._added.get(key, 0) + amount_minor
+
+    def charges(self) -> tuple[Charge, ...]:
+        """All that was reserved, where that is for one signature: for its row."""
+        return tuple(
+            (ledger, subject != INSTITUTION, amount_minor)
+            for (ledger, subject), amount_minor in self._added.items()
+            if amount_minor
+        )
 
     def changes(self) -> Changes:
         """What goes into the page, to be durable with the rows that it pays for."""
@@ -172,7 +186,7 @@ class Spending:
 
         `now_s` is the last time that the journal has seen: a clock may be ahead, and go back.
         """
-        oldest = now_s // SECONDS_A_BUCKET - HOURS_A_WEEK
+        oldest = oldest_hour(now_s)
         with self._store.transaction() as connection:
             connection.execute("DELETE FROM rolling_spending WHERE hour < ?", (oldest,))
 

@@ -1,4 +1,4 @@
--- What waits for officers, what they said about it, and the policy that they put in force.
+-- What waits for officers, and what they said about it.
 
 CREATE TABLE IF NOT EXISTS operations (
     operation_id BLOB PRIMARY KEY CHECK (length(operation_id) = 16),
@@ -35,12 +35,6 @@ CREATE TABLE IF NOT EXISTS officer_sign_counts (
     sign_count INTEGER NOT NULL CHECK (sign_count >= 0)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE IF NOT EXISTS active_policy (
-    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
-    policy_hash BLOB NOT NULL CHECK (length(policy_hash) = 32),
-    active_since_s INTEGER NOT NULL
-) STRICT;
-
 CREATE TRIGGER IF NOT EXISTS operations_end_once BEFORE UPDATE ON operations
 WHEN old.state <> 'pending' BEGIN SELECT RAISE(ABORT, 'an operation ends once'); END;
 CREATE TRIGGER IF NOT EXISTS operations_stay BEFORE UPDATE OF operation_id, kind, digest, description, initiator, proposed_at_s, expires_at_s ON operations
@@ -48,4 +42,3 @@ BEGIN SELECT RAISE(ABORT, 'an operation is what was proposed'); END;
 CREATE TRIGGER IF NOT EXISTS operations_remain BEFORE DELETE ON operations BEGIN SELECT RAISE(ABORT, 'operations are append-only'); END;
 CREATE TRIGGER IF NOT EXISTS operation_statements_stay BEFORE UPDATE ON operation_statements BEGIN SELECT RAISE(ABORT, 'statements are append-only'); END;
 CREATE TRIGGER IF NOT EXISTS operation_statements_remain BEFORE DELETE ON operation_statements BEGIN SELECT RAISE(ABORT, 'statements are append-only'); END;
-CREATE TRIGGER IF NOT EXISTS active_policy_remains BEFORE DELETE ON active_policy BEGIN SELECT RAISE(ABORT, 'a home has an active policy for ever'); END;

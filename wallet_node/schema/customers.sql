@@ -1,4 +1,5 @@
--- What the node knows of customers' consent: credentials, mandates and what was spent under these.
+-- What the node knows of customers' consent: credentials, mandates and what was spent under these. `seal` authenticates
+-- all other members of its row (keystore/seals.py).
 
 -- A credential that is unbound keeps its row: an id stands for one key for ever, and its counter is not forgotten.
 CREATE TABLE IF NOT EXISTS credentials (
@@ -9,6 +10,7 @@ CREATE TABLE IF NOT EXISTS credentials (
     is_first INTEGER NOT NULL CHECK (is_first IN (0, 1)),
     is_bound INTEGER NOT NULL CHECK (is_bound IN (0, 1)),
     sign_count INTEGER NOT NULL CHECK (sign_count BETWEEN 0 AND 4294967295),
+    seal BLOB NOT NULL CHECK (length(seal) = 16),
     CHECK ((algorithm = -7 AND length(public_key) = 64) OR (algorithm = -8 AND length(public_key) = 32)),
     PRIMARY KEY (wallet, credential_id)
 ) STRICT, WITHOUT ROWID;
@@ -30,7 +32,9 @@ CREATE TABLE IF NOT EXISTS mandates (
     period TEXT NOT NULL CHECK (period IN ('day', 'week', 'month')),
     starts_at_s INTEGER NOT NULL,
     expires_at_s INTEGER NOT NULL CHECK (expires_at_s > starts_at_s),
-    proof_hash BLOB NOT NULL CHECK (length(proof_hash) = 32)
+    proof_hash BLOB NOT NULL CHECK (length(proof_hash) = 32),
+    is_revoked INTEGER NOT NULL CHECK (is_revoked IN (0, 1)),
+    seal BLOB NOT NULL CHECK (length(seal) = 16)
 ) STRICT, WITHOUT ROWID;
 
 -- Also of ids that were never registered: those never will be.
@@ -49,7 +53,8 @@ CREATE TABLE IF NOT EXISTS mandate_spending (
 CREATE TRIGGER IF NOT EXISTS credentials_keep_their_key BEFORE UPDATE OF wallet, credential_id, algorithm, public_key, is_first ON credentials BEGIN SELECT RAISE(ABORT, 'a credential keeps its key'); END;
 CREATE TRIGGER IF NOT EXISTS credentials_count_upwards BEFORE UPDATE OF sign_count ON credentials WHEN new.sign_count < old.sign_count BEGIN SELECT RAISE(ABORT, 'a counter only rises'); END;
 CREATE TRIGGER IF NOT EXISTS credentials_remain BEFORE DELETE ON credentials BEGIN SELECT RAISE(ABORT, 'credentials are unbound, not deleted'); END;
-CREATE TRIGGER IF NOT EXISTS mandates_stay BEFORE UPDATE ON mandates BEGIN SELECT RAISE(ABORT, 'mandates are append-only'); END;
+CREATE TRIGGER IF NOT EXISTS mandates_stay BEFORE UPDATE OF mandate_id, payer, payee, cap_minor, period, starts_at_s, expires_at_s, proof_hash ON mandates BEGIN SELECT RAISE(ABORT, 'mandates are append-only'); END;
+CREATE TRIGGER IF NOT EXISTS mandates_stay_revoked BEFORE UPDATE OF is_revoked ON mandates WHEN new.is_revoked < old.is_revoked BEGIN SELECT RAISE(ABORT, 'a revocation is for ever'); END;
 CREATE TRIGGER IF NOT EXISTS mandates_remain BEFORE DELETE ON mandates BEGIN SELECT RAISE(ABORT, 'mandates are append-only'); END;
 CREATE TRIGGER IF NOT EXISTS mandate_revocations_stay BEFORE UPDATE ON mandate_revocations BEGIN SELECT RAISE(ABORT, 'a revocation is for ever'); END;
 CREATE TRIGGER IF NOT EXISTS mandate_revocations_remain BEFORE DELETE ON mandate_revocations BEGIN SELECT RAISE(ABORT, 'a revocation is for ever'); END;

@@ -49,11 +49,13 @@ CREATE TABLE IF NOT EXISTS subtrees (
 ) STRICT, WITHOUT ROWID;
 
 -- How far the journal goes, what its last row hashes to, and the latest time ever seen: a clock set back frees no budget.
+-- `seal` authenticates these three (keystore/seals.py): who has no keystore can put no end of its own to the journal.
 CREATE TABLE IF NOT EXISTS tip (
     only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
     size INTEGER NOT NULL,
     leaf BLOB NOT NULL CHECK (length(leaf) = 32),
-    last_seen_s INTEGER NOT NULL
+    last_seen_s INTEGER NOT NULL,
+    seal BLOB CHECK (length(seal) = 16)
 ) STRICT;
 
 -- Who signs where, and the last nonce given out there (-1 for none). One row a key, not one a payment: it is what the

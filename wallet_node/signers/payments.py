@@ -30,7 +30,7 @@ from wallet_node.keystore.provider import KeyProvider
 from wallet_node.keystore.signatures import compact, verify
 from wallet_node.officers.desk import OfficersDesk, Proposer, Waiting
 from wallet_node.policy.policy import ANY, DERIVED, OTHER, Decision, PaymentFacts, Policy
-from wallet_node.policy.spending import Spending
+from wallet_node.policy.spending import Spending, charges_of
 from wallet_node.signers.payments_desk import (
     Asked,
     Decided,
@@ -135,7 +135,7 @@ class PaymentSigner:
             payers=payers,
             own_payees=self._keys.own_addresses(payees),
             reservations=self._spending.open(caps(policy, payers), now_s),
-            view=consent(self._store, asked, now_s),
+            view=consent(self._store, self._keys.seals, asked, now_s),
             proof_terms=ProofTerms.of(policy, separator),
             next_nonces=self._journal.next_nonces(space, payers),
             must_name=must_name,
@@ -199,7 +199,8 @@ class PaymentSigner:
         if isinstance(proved, PROVED):
             proved.record(desk.view)
         attempt, ready = asked.payment.attempt, _ready(desk, asked, payer, nonce)
-        signed = PaymentSigned(desk.space, content, nonce, attempt, desk.terms, ready.digest)
+        charges = charges_of(decision.reserves, content.amount) if decision.reserves else ()
+        signed = PaymentSigned(desk.space, content, nonce, attempt, desk.terms, ready.digest, charges)
         desk.known[asked.intent_id] = KnownIntent(
             content, desk.space, nonce, {attempt: desk.terms}, is_proved=is_proved
         )

@@ -33,6 +33,7 @@ from wallet_node.journal.nonces import (
 )
 from wallet_node.journal.pages import Page, Row
 from wallet_node.keystore.provider import SigningKey
+from wallet_node.keystore.seals import Seals
 from wallet_node.officers.desk import Waiting
 from wallet_node.policy.policy import CapKey, Policy
 from wallet_node.policy.spending import Reservations
@@ -117,7 +118,7 @@ def caps(policy: Policy, payers: dict[bytes, Payer]) -> set[CapKey]:
     return found
 
 
-def consent(store: Store, asked: Sequence[Asked], now_s: int) -> CustomerView:
+def consent(store: Store, seals: Seals, asked: Sequence[Asked], now_s: int) -> CustomerView:
     """What customers gave for the payments that carry a proof."""
     wallets, mandates = set(), set()
     for each in asked:
@@ -126,7 +127,7 @@ def consent(store: Store, asked: Sequence[Asked], now_s: int) -> CustomerView:
             wallets.add(each.content.signer)
         elif isinstance(proof, MandateProof):
             mandates.add(identifier_bytes(proof.mandate_id))
-    return customers.load(store, now_s, wallets, mandates)
+    return customers.load(store, seals, now_s, wallets, mandates)
 
 
 def validity(valid_before_s: int, latest_s: int) -> tuple[Refusal, ...]:

@@ -167,7 +167,13 @@ class TransactionSigner:
             row = Row(
                 desk.intent_id,
                 TransactionSigned(
-                    desk.space, desk.content, decided.nonce, decided.attempt, decided.terms, digest
+                    desk.space,
+                    desk.content,
+                    decided.nonce,
+                    decided.attempt,
+                    decided.terms,
+                    digest,
+                    desk.reservations.charges(),
                 ),
             )
             (desk.page.first_attempts if known is None else desk.page.later_attempts).append(row)

@@ -156,7 +156,9 @@ class TypedDataSigner:
             key=key,
             groups=payee_groups(self._keys, intent, role, policy) if key is not None else {},
             reservations=self._spending.open({*shared, *((ledger, by) for ledger in for_each_wallet)}, now_s),
-            view=customers.load(self._store, now_s, [by] if isinstance(proof, AssertionProof) else ()),
+            view=customers.load(
+                self._store, self._keys.seals, now_s, [by] if isinstance(proof, AssertionProof) else ()
+            ),
             page=Page(),
             must_name=must_name,
         )
@@ -267,7 +269,14 @@ class TypedDataSigner:
             row = Row(
                 desk.intent_id,
                 TypedDataSigned(
-                    desk.space, desk.content, decided.nonce, decided.attempt, decided.terms, hashed, form
+                    desk.space,
+                    desk.content,
+                    decided.nonce,
+                    decided.attempt,
+                    decided.terms,
+                    hashed,
+                    desk.reservations.charges() if known is None else (),
+                    form,
                 ),
                 decided.proof_hash,
             )
