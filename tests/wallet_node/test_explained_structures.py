@@ -108,3 +108,18 @@ async def test_it_is_of_one_intent(node: WalletNode) -> None:
         assert (status, problem["code"]) == (400, "ContradictoryRequest")
     with pytest.raises(RefusedByNode):
         sign_structure(node, asking(move(payer)))
+
+
+async def test_a_cap_sees_the_sum_of_all_roles(home: Home) -> None:
+    rules = """
+payments:
+  - {name: all, effect: allow, payer: derived, payee: any, intents: [fan_out], caps: {day_minor: 500}}
+  - {name: never, effect: deny, payer: derived, payee: institution, intents: [fan_out]}
+"""
+    node = home.open(policy_text(rules))
+    payer, payee = customers(node, 2)
+    for amount_minor, outcome in ((250, "allowed"), (251, "refused")):
+        request = asking(fan_out(payer, (payee, 250), (STRANGER, amount_minor)))
+        _, told = await explain(node, {"typed_data": request})
+        assert told["outcome"] == outcome
+    assert refused(node, request) == [told["refusals"][0]["code"]] == ["DailyCapExceeded"]
