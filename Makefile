@@ -27,9 +27,9 @@ test: $(READY)
 test-kill: $(READY)
 	@FLORIN_KILL_ROUNDS=$(ROUNDS) exec $(BIN)/pytest tests/kill $(ARGS)
 
-# the signer alone, killed while it signs
+# the signer alone, killed while it signs: at every line, and many times at random
 test-signer-kill: $(READY)
-	@FLORIN_SIGNER_KILL_ROUNDS=$(ROUNDS) exec $(BIN)/pytest tests/wallet_node/test_node_crashes.py $(ARGS)
+	@FLORIN_SIGNER_KILL_EVERY=1 FLORIN_SIGNER_KILL_ROUNDS=$(ROUNDS) exec $(BIN)/pytest tests/wallet_node/test_node_crashes.py $(ARGS)
 
 # a whole real book in the PKDD'99 form, on each chain, with ample and with small balances
 test-book: $(READY)

@@ -40,10 +40,19 @@ LONGEST = (
     "tests/contracts/test_forms_agree.py",
     "tests/contracts/test_mutation.py",
     "tests/contracts/test_gas.py",
+    "tests/wallet_node/test_node_crashes.py",
+    "tests/wallet_node/test_stolen_bank.py",
+    "tests/scripts/test_container_setup.py",
+    "tests/api/chain/test_worker_process.py",
+    "tests/api/chain/test_access_lists.py",
+    "tests/contracts/test_paths_agree.py",
+    "tests/kill/test_kill.py",
+    "tests/journeys/test_interruptions.py",
 )
 """Files of few tests that take long. Left to the end, one of them is what all other processes wait for.
 
-Interruptions come last of them: like the book's journey they start a whole country, and two at once are slow.
+Kills and interruptions come last of them: like the book's journey they start a whole country, and two at once
+are slow.
 """
 
 FAILED = pytest.StashKey[bool]()

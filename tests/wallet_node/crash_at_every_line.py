@@ -1,10 +1,13 @@
 """Run as a script: sign one batch, killed at every line of the node's own code; say what the crashes left.
 
 Requests are a batch with signed, repeated and refused payments, a transaction, and two that share a commit.
-Each crash is a forked child that kills itself (SIGKILL) when it reaches a line of wallet_node or contracts:
-every line that the batch runs, at its first time and at its last, the others' at its last. Then a fresh node
-opens what it left: the journal must verify and hold all of the request or nothing of it, and asking again
-must give the same bytes as a run that was never disturbed.
+A crash is at a line of wallet_node or contracts: every line that the batch runs, at its first time and at its
+last, the others' at its last. Then a fresh node opens what was left: the journal must verify and hold all of
+the request or nothing of it, and asking again must give the same bytes as a run that was never disturbed.
+
+What a killed process leaves is what its files hold at that line, so one run is enough, whose files are copied
+at each. Of these lines every tenth (or as FLORIN_SIGNER_KILL_EVERY says) has a real crash as well, which must
+leave the same: a forked child that kills itself (SIGKILL) when it reaches the line.
 """
 
 import asyncio
@@ -13,7 +16,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -31,6 +34,9 @@ from wallet_node.node import WalletNode  # noqa: E402
 
 OWN_CODE = ("/wallet_node/", "/contracts/")
 ROWS_BEFORE = 1
+LOT = 100
+"""Copies that are there at once, for a small /dev/shm."""
+EVERY = int(os.environ.get("FLORIN_SIGNER_KILL_EVERY", "10"))
 Request = Callable[[WalletNode], object]
 Act = Callable[[], object]
 MINT = "0xa0712d68" + "00" * 32
@@ -117,20 +123,49 @@ def crash_everywhere(
         expected = traced(prepared(undisturbed), note)
         rows_after = undisturbed.opened[-1].readiness()["journal_rows"]
         undisturbed.close()
+    steps_to_die_at = sorted({*first.values(), *last.values()} if also_opening else set(last.values()))
+    to_be_killed = steps_to_die_at[::EVERY]
     found = {"out": 0, "in": 0}
-    steps_to_die_at = {*first.values(), *last.values()} if also_opening else set(last.values())
-    for step in sorted(steps_to_die_at):
-        home = Home(Path(shutil.copytree(template, scratch / "crash")))
-        kill_at(step, lambda home=home: prepared(home))  # type: ignore[misc]
+
+    def is_whole(path: Path, step: int) -> bool:
+        """Whether the request is in what a crash left, which must be all of it or nothing."""
+        home = Home(path)
         node = home.open()
         rows = node.readiness()["journal_rows"]
         assert rows in (ROWS_BEFORE, rows_after), f"step {step}: {rows} rows"
-        found["in" if rows == rows_after else "out"] += 1
         assert request(node) == expected, f"step {step}: other bytes"
         assert node.readiness()["journal_rows"] == rows_after
         verify(node._store)
         home.close()
+        shutil.rmtree(path)
+        return bool(rows == rows_after)
+
+    def copies(lot: Sequence[int]) -> dict[int, Path]:
+        """What a run leaves at each of these lines."""
+        left: dict[int, Path] = {}
+        step, wanted = 0, set(lot)
+
+        def copy(frame: FrameType) -> None:
+            nonlocal step
+            step += 1
+            if step in wanted:
+                left[step] = Path(shutil.copytree(scratch / "run", scratch / f"left-{step}"))
+
+        home = Home(Path(shutil.copytree(template, scratch / "run")))
+        assert traced(prepared(home), copy) == expected
+        home.close()
         shutil.rmtree(home.path)
+        assert list(left) == list(lot)
+        return left
+
+    for start in range(0, len(steps_to_die_at), LOT):
+        for step, path in copies(steps_to_die_at[start : start + LOT]).items():
+            is_in = is_whole(path, step)
+            found["in" if is_in else "out"] += 1
+            if step in to_be_killed:
+                killed = Home(Path(shutil.copytree(template, scratch / "crash")))
+                kill_at(step, lambda killed=killed: prepared(killed))  # type: ignore[misc]
+                assert is_whole(killed.path, step) == is_in, f"step {step}: a copy is not what a kill leaves"
     return found
 
 

@@ -212,7 +212,8 @@ REFUSED = {
     "a number for a field": (HEAD + "1: 2", "a field's name is plain text"),
     "an object": (HEAD + "customers: !!python/object/apply:os.system ['true']", "not acceptable YAML"),
     "broken": (HEAD + "{", "not acceptable YAML"),
-    "deep": ("[" * 20_000, "not acceptable YAML"),
+    "deep": ("[" * 20_000, "nested too deeply"),
+    "deeper than a policy": ("[" * 22 + "]" * 22, "nested too deeply"),
     "a long number": (HEAD.replace("600", "9" * 5_000), "not acceptable YAML"),
     "too large": (HEAD + "#" * LARGEST_POLICY_BYTES, "at most 65536 bytes"),
 }

@@ -3,7 +3,7 @@ allowed there.
 
 A source may come over the wire and is read before anybody approved it, so what could be read in two ways or
 be made to cost much is refused: repeated keys, anchors and aliases, merge keys, tags, octal and sexagesimal
-numbers, more than 64 KiB.
+numbers, deep nesting, more than 64 KiB.
 """
 
 import re
@@ -18,6 +18,8 @@ from wallet_node.errors import MalformedPolicy
 from wallet_node.policy.file import PolicyFile
 
 LARGEST_POLICY_BYTES = 64 * 1024
+DEEPEST_NESTING = 20
+"""Collections within collections; no field of a policy is so deep."""
 _PLACE = re.compile(r"\A(?P<problem>.*?)(?: - at `\$(?P<path>.*)`)?\Z", re.DOTALL)
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+|\.\.\.)\]")
 _INTEGER = re.compile(r"\A-?(?:0|[1-9][0-9_]*)\Z")
@@ -26,11 +28,17 @@ _INTEGER = re.compile(r"\A-?(?:0|[1-9][0-9_]*)\Z")
 class _StrictLoader(yaml.SafeLoader):
     """A safe loader that refuses what YAML would silently settle by itself."""
 
+    _depth = 0
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise MalformedPolicy(f"line {event.start_mark.line + 1}: anchors and aliases are not allowed")
+        if self._depth > DEEPEST_NESTING:
+            raise MalformedPolicy("the policy is not acceptable YAML: it is nested too deeply")
+        self._depth += 1
         node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -62,9 +70,8 @@ def read_document(source: bytes) -> dict[str, Any]:
     load: Callable[[bytes, Any], Any] = yaml.load
     try:
         document = load(source, _StrictLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise MalformedPolicy(f"the policy is not acceptable YAML: {reason}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise MalformedPolicy(f"the policy is not acceptable YAML: {error}") from None
     if not isinstance(document, dict):
         raise MalformedPolicy(f"a policy is a mapping of fields: {_fields_of(PolicyFile)}")
     return document
