@@ -23,8 +23,20 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
-from node_builders import VALID_BEFORE_S, Home, batch, customers, payment, sign, sign_one, transaction  # noqa: E402
+from node_builders import (  # noqa: E402
+    CHAIN_ID,
+    DOMAIN,
+    VALID_BEFORE_S,
+    Home,
+    batch,
+    customers,
+    payment,
+    sign,
+    sign_one,
+    transaction,
+)
 
+from contracts.typed_data import payment_digest  # noqa: E402
 from wallet_node.journal.entries import PaymentSigned  # noqa: E402
 from wallet_node.journal.group import JournalGroup  # noqa: E402
 from wallet_node.journal.nonces import PAYMENT, Content, KnownIntent, PaymentTerms, Space  # noqa: E402
@@ -173,7 +185,7 @@ def shared(node: WalletNode) -> list[object]:
     """Two requests that are there at once, as far as their nonces: one commit."""
     journal = node._journal
     group = JournalGroup(journal)
-    space = Space(1, b"C" * 20, PAYMENT)
+    space = Space(CHAIN_ID, DOMAIN.contract, PAYMENT)
 
     async def one(number: int) -> object:
         intent_id = bytes([number]) * 16
@@ -182,7 +194,8 @@ def shared(node: WalletNode) -> list[object]:
             return known.nonce
         nonce = journal.next_nonce(space, b"P" * 20)
         content = Content(b"P" * 20, b"Q" * 20, number)
-        signed = PaymentSigned(space, content, nonce, 1, PaymentTerms(VALID_BEFORE_S), b"d" * 32)
+        digest = payment_digest(DOMAIN.separator, b"Q" * 20, number, nonce, VALID_BEFORE_S)
+        signed = PaymentSigned(space, content, nonce, 1, PaymentTerms(VALID_BEFORE_S), digest)
         await group.write(Page(first_attempts=[Row(intent_id, signed)]), 1)
         return nonce
 

@@ -122,7 +122,7 @@ def consent() -> Page:
     """What customers gave, with the tables that say it."""
     wallet, first, second = PAYER, FIRST.struct_hash(), SECOND.struct_hash()
     terms = (PAYER, PAYEE, 500, "week", NOW_S, NOW_S + 9)
-    change = msgspec.msgpack.encode((wallet, second, FIRST.credential_id))
+    change = msgspec.msgpack.encode((wallet, second, FIRST.credential_id, False))
     notes = [
         Row(wallet[:16], CredentialBound(wallet, first)),
         Row(new_id(703), CredentialChanged(wallet, second, first, "quorum", ends_mandates=False)),

@@ -9,6 +9,7 @@ from customer_desk import (
     OTHER_WALLET,
     PASSKEY,
     PAYEE,
+    SEALS,
     SECOND,
     SEPARATOR,
     STRANGER,
@@ -232,7 +233,7 @@ def test_a_tampered_payment_never_verifies(
     payment_id, payee, amount, expires_at_s = mixed
     approval = proof(payment_id, paid(amount, payee), expires_at_s=expires_at_s)  # type: ignore[arg-type]
     shown_proof = msgspec.structs.replace(approval, expires_at_s=asked[3])
-    view = CustomerView(NOW_S, {WALLET: {}})
+    view = CustomerView(NOW_S, SEALS, {WALLET: {}})
     view.record_binding(WALLET, PASSKEY.credential, is_first=True)
     decided = decide_proof(asked[0], paid(asked[2], asked[1]), shown_proof, view, TERMS)
     assert said(decided) == ("assertion" if mixed == asked else "ChallengeMismatch")
