@@ -17,12 +17,12 @@ from eth.db.atomic import AtomicDB
 from eth.db.chain import ChainDB
 from eth.db.trie import make_trie_root_and_nodes
 from eth.vm.chain_context import ChainContext
+from eth.vm.forks.prague import PragueVM
 from eth.vm.forks.prague.blocks import PragueBlockHeader
 from eth_keys.backends import get_backend_class
 from eth_keys.backends.coincurve import CoinCurveECCBackend
 from eth_utils.exceptions import ValidationError
 
-from contracts.plain_operations import PlainVM
 from scripts.chain.nodes import NodeCache, NodeDatabase
 from scripts.chain.store import ChainStore, StoredBlock, StoredLog, StoredTransaction
 
@@ -67,9 +67,9 @@ class ChainView:
         block = self.store.block_by_number(number)
         return None if block is None else rlp.decode(block.header, PragueBlockHeader)
 
-    def virtual_machine(self, header: PragueBlockHeader) -> PlainVM:
+    def virtual_machine(self, header: PragueBlockHeader) -> PragueVM:
         """A machine that runs in the context of `header`, on the state that `header` names."""
-        return PlainVM(
+        return PragueVM(
             header=header,
             chaindb=self.chain_db,
             chain_context=ChainContext(CHAIN_ID),
@@ -104,11 +104,11 @@ class ChainEngine(ChainView):
 
     def _create_genesis(self, funded: Sequence[bytes], gas_limit: int) -> None:
         empty = PragueBlockHeader(difficulty=0, block_number=0, gas_limit=0, timestamp=0)
-        state = PlainVM.build_state(self.database, empty, ChainContext(CHAIN_ID))
+        state = PragueVM.build_state(self.database, empty, ChainContext(CHAIN_ID))
         for address in funded:
             state.set_balance(address, GENESIS_BALANCE_WEI)
         state.persist()
-        header = PlainVM.create_genesis_header(
+        header = PragueVM.create_genesis_header(
             difficulty=POST_MERGE_DIFFICULTY,
             nonce=POST_MERGE_NONCE,
             mix_hash=os.urandom(32),  # so that no two chains are alike
@@ -140,7 +140,7 @@ class ChainEngine(ChainView):
 
     def next_header(self, timestamp_s: int) -> PragueBlockHeader:
         """The head's successor before any transaction."""
-        return PlainVM.create_header_from_parent(
+        return PragueVM.create_header_from_parent(
             self.head, timestamp=timestamp_s, gas_limit=self.head.gas_limit, mix_hash=os.urandom(32)
         )
 
@@ -207,7 +207,7 @@ class ChainEngine(ChainView):
 class _BlockUnderWork:
     """The rows of one block while its transactions execute."""
 
-    def __init__(self, header: PragueBlockHeader, machine: PlainVM, refused: dict[bytes, str]) -> None:
+    def __init__(self, header: PragueBlockHeader, machine: PragueVM, refused: dict[bytes, str]) -> None:
         self.header = header
         self.refused = refused
         self.rows: list[StoredTransaction] = []
