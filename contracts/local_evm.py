@@ -1,10 +1,11 @@
 """An Ethereum virtual machine in this process (py-evm, Prague): for the gas snapshot and for tests.
 
 It has no blocks and no mempool: a transaction runs on the current state at the current time. Senders need no
-key and no ether. What it charges is what a chain's receipt says. Plain operations take a short way.
+key and no ether. What it charges is what a chain's receipt says.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import rlp
@@ -12,11 +13,14 @@ from eth import constants
 from eth.chains.base import MiningChain
 from eth.consensus.noproof import NoProofConsensus
 from eth.db.atomic import AtomicDB
+from eth.vm.code_stream import CodeStream
+from eth.vm.forks.prague import PragueVM
+from eth.vm.forks.prague.computation import PragueComputation
+from eth.vm.forks.prague.state import PragueState
 from eth.vm.spoof import SpoofTransaction
 from eth_hash.auto import keccak
 from trie.hexary import HexaryTrie
 
-from contracts.plain_operations import PlainState, PlainVM
 from contracts.transactions import AccessList
 
 CHAIN_ID = 1337
@@ -43,9 +47,25 @@ class Snapshot:
     time_s: int
 
 
-class _WatchedState(PlainState):
+@lru_cache(maxsize=256)
+def _positions(code: bytes) -> tuple[set[int], set[int]]:
+    """Return where a code has no operation and where it has one, as far as somebody asked: to be filled."""
+    return set(), set()
+
+
+class _Computation(PragueComputation):  # type: ignore[misc]
+    """Remembers from call to call which places of a code can be jumped to: that is a property of the code."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.code: CodeStream
+        self.code.invalid_positions, self.code.valid_positions = _positions(self.msg.code)
+
+
+class _WatchedState(PragueState):  # type: ignore[misc]
     """A state that remembers what a transaction made warm: EIP-2929's two sets, as one."""
 
+    computation_class = _Computation
     touched: dict[bytes, set[int]]
 
     def mark_address_warm(self, address: Any) -> None:
@@ -64,7 +84,7 @@ class LocalEvm:
 
     def __init__(self) -> None:
         """Start with an empty state."""
-        configured = PlainVM.configure(consensus_class=NoProofConsensus, _state_class=_WatchedState)
+        configured = PragueVM.configure(consensus_class=NoProofConsensus, _state_class=_WatchedState)
         chain_class = MiningChain.configure(
             "LocalEvm",
             vm_configuration=((constants.GENESIS_BLOCK_NUMBER, configured),),
