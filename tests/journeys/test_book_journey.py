@@ -53,7 +53,7 @@ from tests.journeys.country_process import Counters, CountryProcess, florin
 from tests.journeys.expectations import expect_balances, orders_of
 from tests.journeys.oracle import Fate, Terms, foretell
 from tests.journeys.visitor import Visitor, field
-from wallet_node.journal.entries import decode
+from wallet_node.journal.entries import CredentialBound, TransactionSigned, decode
 
 SIZE = SampleSize(customers=20, orders=40)
 FINAL_BY_HAND = re.compile(  # within one item of the list
@@ -346,13 +346,27 @@ def test_what_is_consistent_in_itself_is_still_not_what_was_anchored(ample: Side
 
 
 def set_back(journal: Path, length: int) -> None:
-    """What a copy of the file from earlier would be: its rows follow from one another."""
+    """What a copy of the file from earlier would be: rows follow from one another, and tables from them.
+
+    So early there are no mandates, no operations and no spending yet.
+    """
     connection = sqlite3.connect(journal)
     run = connection.execute
+    rows = run("SELECT sequence, entry FROM journal WHERE sequence <= ?", (length,)).fetchall()
+    decisions = [decode(entry, sequence).decision for sequence, entry in rows]
+    assert all(isinstance(each, CredentialBound | TransactionSigned) for each in decisions)
+    assert not any(each.charges for each in decisions if isinstance(each, TransactionSigned))
+    wallets = [(each.wallet,) for each in decisions if isinstance(each, CredentialBound)]
     for (name,) in run("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
         run(f"DROP TRIGGER {name}")
     for table in ("journal", "intents", "attempts", "repairs", "refused_attempts", "activations"):
         run(f"DELETE FROM {table} WHERE sequence > ?", (length,))
+    for table in ("operation_statements", "operations", "credential_changes", "mandate_spending", "mandates"):
+        run(f"DELETE FROM {table}")
+    run("DELETE FROM rolling_spending")
+    run("CREATE TEMP TABLE kept (wallet BLOB)")
+    connection.executemany("INSERT INTO kept VALUES (?)", wallets)
+    run("DELETE FROM credentials WHERE wallet NOT IN (SELECT wallet FROM kept)")
     run("DELETE FROM subtrees WHERE (place + 1) * (1 << (8 * level)) > ?", (length,))
     run("DELETE FROM signers WHERE number NOT IN (SELECT signer FROM intents WHERE signer IS NOT NULL)")
     run("DELETE FROM domains WHERE domain NOT IN (SELECT domain FROM signers)")
