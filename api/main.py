@@ -22,9 +22,9 @@ from api.body_limits import BodyLimits
 from api.database import connect_pool, is_migrated, transaction
 from api.errors import FlorinError, install_error_handlers
 from api.fields import refusal_of
+from api.identity.access import access_by_route, known_scopes
 from api.identity.guard import GuardedRoute
 from api.identity.keys import KeyRing, create_key, revoke_keys
-from api.identity.scopes import known_scopes, scopes_by_route
 from api.institution import Institution
 from api.ledger.chart import open_chart
 from api.ledger.gathering import Gatherer
@@ -53,7 +53,7 @@ class SchemaNotCurrent(FlorinError):
 def create_app(settings: Settings) -> FastAPI:
     """The HTTP service of one institution, with the routes of its kind.
 
-    Raises what `require_scopes` does.
+    Raises what `require_access` does.
     """
     app = FastAPI(
         title=f"Florin: {settings.institution_name}",
@@ -70,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.resources = []
     pages.install(app)
     routers = routers_of(settings.kind)
-    require_scopes(routers, settings.kind)
+    require_access(routers, settings.kind)
     for router in routers:
         app.include_router(router)
     app.add_middleware(BodyLimits)
@@ -81,7 +81,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 _DESCRIPTION = """
 Money is whole minor units of the currency. Errors are RFC 9457 problem documents with a stable `code`.
-Send `Authorization: Bearer <API key>`; each route names the scope that its key needs (`x-scope`).
+Send `Authorization: Bearer <API key>`; each route names the scope that its key needs (`x-scope`). Routes of
+a person under `/v1/me` take the token of their session instead.
 POSTs that change something need an `Idempotency-Key`; bulk lines carry a `reference` instead.
 """
 
@@ -95,6 +96,7 @@ def routers_of(kind: str) -> list[APIRouter]:
 
         return [operations_router, central_bank_router, *pages.page_routers(kind)]
     from api.accounts.routes import router as accounts_router
+    from api.identity.person_routes import router as person_router
     from api.identity.routes import router as identity_router
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
@@ -105,6 +107,7 @@ def routers_of(kind: str) -> list[APIRouter]:
         wallets_router,
         accounts_router,
         identity_router,
+        person_router,
         settlement_router,
         operations_router,
         *pages.page_routers(kind),
@@ -142,19 +145,19 @@ def _gatherer(institution: Institution) -> Gatherer[PaymentRequest, Outcome]:
     return Gatherer(run_batch)
 
 
-def require_scopes(routers: Sequence[APIRouter], kind: str) -> None:
-    """Raises unless every route is guarded by the table of scopes, and every line of the table has its route.
+def require_access(routers: Sequence[APIRouter], kind: str) -> None:
+    """Raises unless every route is guarded by the table of access, and every line of the table has its route.
 
     `TypeError` names a route that is not guarded, `LookupError` the lines that one side has alone.
     """
     served = set()
     for route in (route for router in routers for route in router.routes):
         if not isinstance(route, GuardedRoute):
-            raise TypeError(f"{route} is not behind the table of scopes")
+            raise TypeError(f"{route} is not behind the table of access")
         served |= {(method, route.path) for method in route.methods or ()}
-    listed = set(scopes_by_route(kind))
+    listed = set(access_by_route(kind))
     if served != listed:
-        raise LookupError(f"routes and scopes differ: {sorted(served ^ listed)}")
+        raise LookupError(f"routes and the table of access differ: {sorted(served ^ listed)}")
 
 
 async def _create_key(settings: Settings, name: str, scopes: Sequence[str]) -> str:

@@ -12,6 +12,13 @@ class Unauthenticated(FlorinError):
         super().__init__("Unauthenticated", 401, "Send a valid API key as a bearer token.")
 
 
+class SessionMissing(FlorinError):
+    """No open session came with the request. The same for a missing, unknown, malformed and ended one."""
+
+    def __init__(self) -> None:
+        super().__init__("SessionMissing", 401, "Please sign in.")
+
+
 class ScopeMissing(FlorinError):
     """The caller's key is good, but was not given the scope of this route."""
 

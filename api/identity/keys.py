@@ -14,8 +14,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from api.identity.access import known_scopes
 from api.identity.errors import InvalidCallerName, Unauthenticated, UnknownScope
-from api.identity.scopes import known_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -41,7 +41,10 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     for replaced in ("HTTPValidationError", "ValidationError"):
         schemas.pop(replaced, None)
     schemas["Problem"] = _PROBLEM
-    components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer"}}
+    components["securitySchemes"] = {
+        "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key with the route's scope."},
+        "session": {"type": "http", "scheme": "bearer", "description": "The token of a person's session."},
+    }
     problem = {
         "description": "A refusal or failure (RFC 9457).",
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},

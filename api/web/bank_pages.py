@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.errors import FlorinError, MalformedRequest, NotFound
 from api.fields import refusal_of
+from api.identity.guard import ByPerson
 from api.identity.sessions import SignedIn, close_session, open_session, session_of
 from api.ledger.gathering import Gatherer
 from api.money import parse_amount
@@ -19,7 +20,6 @@ from api.payments.pay import Outcome, preflight
 from api.payments.requests import PaymentRequest, payment_request
 from api.payments.schemas import PaymentBody
 from api.web import queries
-from api.web.errors import NotSignedIn
 from api.web.live import News, stream_fragments
 from api.web.rendering import Page, PageRoute
 from api.web.wallet_view import Overview, overview, payees
@@ -58,38 +58,40 @@ async def sign_in(request: Request) -> Response:
     async with page.institution.pool.acquire() as conn:
         if not await queries.has_wallet(conn, customer_id):
             raise NotFound("customer")
-        token = await open_session(conn, customer_id)
+        token = await open_session(conn, customer_id, "sandbox", request.headers.get("user-agent", ""))
     response = RedirectResponse("/wallet", status_code=303)
     page.set_cookie(response, page.session_cookie, token)
     return response
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request) -> Response:
+async def sign_out(request: Request, person: ByPerson) -> Response:
     """End the session."""
     page = Page(request)
     await page.form()
     async with page.institution.pool.acquire() as conn:
-        await close_session(conn, request.cookies.get(page.session_cookie))
+        await close_session(conn, person, person.session_id)
     response = RedirectResponse("/", status_code=303)
     response.delete_cookie(page.session_cookie, httponly=True, samesite="strict")
     return response
 
 
 @router.get("/wallet")
-async def wallet(request: Request, wallet: WalletId = "", search: Search = "", sent: str = "") -> Response:
+async def wallet(
+    request: Request, person: ByPerson, wallet: WalletId = "", search: Search = "", sent: str = ""
+) -> Response:
     """A customer's wallet and account, the payment form and the newest payments."""
     page = Page(request)
     async with page.institution.pool.acquire() as conn:
-        signed_in = await _require_session(conn, page)
-        view = await _view(conn, page, signed_in, wallet)
+        view = await _view(conn, page, person, wallet)
         offered = await payees(conn, view.wallet["id"], _printable(search))
-    return _wallet_page(page, signed_in, view, offered, {"search": search}, was_sent=bool(sent))
+    return _wallet_page(page, person, view, offered, {"search": search}, was_sent=bool(sent))
 
 
 @router.get("/wallet/payees")
 async def find_payees(
     request: Request,
+    person: ByPerson,
     wallet: WalletId = "",
     search: Search = "",
     payee: Annotated[str, Query(max_length=120)] = "",
@@ -97,24 +99,22 @@ async def find_payees(
     """The payees to choose from, as a part of the page."""
     page = Page(request)
     async with page.institution.pool.acquire() as conn:
-        signed_in = await _require_session(conn, page)
-        view = await _view(conn, page, signed_in, wallet)
+        view = await _view(conn, page, person, wallet)
         offered = await payees(conn, view.wallet["id"], _printable(search), _biller_of(payee))
     return HTMLResponse(page.render("_payees.html", payees=offered, chosen=payee, search=search))
 
 
 @router.post("/wallet/preflight")
-async def review(request: Request) -> Response:
+async def review(request: Request, person: ByPerson) -> Response:
     """What the form would do if it were sent now, as a part of the page."""
     page = Page(request)
     form = await page.form()
     async with page.institution.pool.acquire() as conn:
-        signed_in = await _require_session(conn, page)
-        view = await _view(conn, page, signed_in, form.get("wallet", ""))
+        view = await _view(conn, page, person, form.get("wallet", ""))
         if not form.get("amount") or not _names_payee(form):
             return HTMLResponse(page.render("_review.html", decision=None, reasons=[]))
         try:
-            asked = _request_of(page, signed_in, view, form)
+            asked = _request_of(page, person, view, form)
             decision = (await preflight(conn, page.institution, asked)).decision
         except FlorinError as refusal:
             return HTMLResponse(page.render("_review.html", decision=None, reasons=[_reason_of(refusal)]))
@@ -123,16 +123,15 @@ async def review(request: Request) -> Response:
 
 
 @router.post("/wallet/payments")
-async def pay(request: Request) -> Response:
+async def pay(request: Request, person: ByPerson) -> Response:
     """Pay as the form says; back to the wallet, or the same page with every reason."""
     page = Page(request)
     form = await page.form()
     async with page.institution.pool.acquire() as conn:
-        signed_in = await _require_session(conn, page)
-        view = await _view(conn, page, signed_in, form.get("wallet", ""))
+        view = await _view(conn, page, person, form.get("wallet", ""))
     gatherer: Gatherer[PaymentRequest, Outcome] = request.app.state.payments
     try:
-        outcome = await gatherer.submit(_request_of(page, signed_in, view, form))
+        outcome = await gatherer.submit(_request_of(page, person, view, form))
         reasons = list(outcome.reasons)
     except FlorinError as refusal:
         if refusal.status >= 500:
@@ -141,36 +140,35 @@ async def pay(request: Request) -> Response:
     if not reasons:
         return RedirectResponse(f"/wallet?wallet={view.wallet['id']}&sent=1", status_code=303)
     async with page.institution.pool.acquire() as conn:
-        view = await _view(conn, page, signed_in, str(view.wallet["id"]))
+        view = await _view(conn, page, person, str(view.wallet["id"]))
         offered = await payees(conn, view.wallet["id"], "", _biller_of(form.get("payee", "")))
-    return _wallet_page(page, signed_in, view, offered, form, reasons=reasons)
+    return _wallet_page(page, person, view, offered, form, reasons=reasons)
 
 
 @router.get("/wallet/events")
-async def events(request: Request, wallet: WalletId = "") -> Response:
+async def events(request: Request, person: ByPerson, wallet: WalletId = "") -> Response:
     """Balances and payments as they change, as server-sent events."""
     page = Page(request)
     async with page.institution.pool.acquire() as conn:
-        signed_in = await _require_session(conn, page)
-        await _view(conn, page, signed_in, wallet)
+        await _view(conn, page, person, wallet)
     news: News = request.app.state.news
 
     async def render() -> dict[str, str] | None:
         async with page.institution.pool.acquire() as conn:
             if await session_of(conn, request.cookies.get(page.session_cookie)) is None:
                 return None
-            view = await _view(conn, page, signed_in, wallet)
+            view = await _view(conn, page, person, wallet)
         return {
             "balances": page.render("_balances.html", view=view),
             "payments": page.render("_payments.html", view=view),
         }
 
-    return stream_fragments(request, news, signed_in.customer_id, render)
+    return stream_fragments(request, news, person.customer_id, render)
 
 
 def _wallet_page(
     page: Page,
-    signed_in: SignedIn,
+    person: SignedIn,
     view: Overview,
     offered: list[dict[str, Any]],
     form: dict[str, str],
@@ -181,7 +179,7 @@ def _wallet_page(
     return page.answer(
         "wallet.html",
         status=422 if reasons else 200,
-        signed_in=signed_in,
+        signed_in=person,
         view=view,
         payees=offered,
         search=form.get("search", ""),
@@ -194,16 +192,9 @@ def _wallet_page(
     )
 
 
-async def _require_session(conn: Any, page: Page) -> SignedIn:
-    signed_in = await session_of(conn, page.request.cookies.get(page.session_cookie))
-    if signed_in is None:
-        raise NotSignedIn
-    return signed_in
-
-
-async def _view(conn: Any, page: Page, signed_in: SignedIn, wallet: str) -> Overview:
+async def _view(conn: Any, page: Page, person: SignedIn, wallet: str) -> Overview:
     """What the customer sees of a wallet of theirs; the first one where none is named."""
-    return await overview(conn, page.institution.settings.participant_id, signed_in.customer_id, wallet)
+    return await overview(conn, page.institution.settings.participant_id, person.customer_id, wallet)
 
 
 def _biller_of(choice: str) -> str | None:
@@ -216,7 +207,7 @@ def _names_payee(form: dict[str, str]) -> bool:
     return _biller_of(form.get("payee", "")) is not None or bool(form.get("address", "").strip())
 
 
-def _request_of(page: Page, signed_in: SignedIn, view: Overview, form: dict[str, str]) -> PaymentRequest:
+def _request_of(page: Page, person: SignedIn, view: Overview, form: dict[str, str]) -> PaymentRequest:
     """The payment that a form asks for. Raises what an API caller would get for the same mistake."""
     settings = page.institution.settings
     if not _names_payee(form):
@@ -237,7 +228,7 @@ def _request_of(page: Page, signed_in: SignedIn, view: Overview, form: dict[str,
     except ValidationError as error:
         raise refusal_of(error.errors(include_input=False, include_context=False)) from error
     intention = _uuid_of(form.get("intention", ""), "intention")
-    return payment_request(page.institution, f"customer:{signed_in.customer_id}", str(intention), body)
+    return payment_request(page.institution, f"customer:{person.customer_id}", str(intention), body)
 
 
 def _reason_of(refusal: FlorinError) -> dict[str, Any]:

@@ -5,13 +5,6 @@ from __future__ import annotations
 from api.errors import FlorinError
 
 
-class NotSignedIn(FlorinError):
-    """The page needs a customer's session."""
-
-    def __init__(self) -> None:
-        super().__init__("NotSignedIn", 401, "Please sign in.")
-
-
 class FormNotOurs(FlorinError):
     """A form that did not come from a page of this session."""
 

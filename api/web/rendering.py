@@ -18,10 +18,11 @@ from starlette.responses import HTMLResponse, RedirectResponse
 from api.addresses import address_text
 from api.errors import FlorinError, MalformedRequest, failure_of
 from api.fields import refusal_of
-from api.identity.guard import GuardedRoute
+from api.identity.errors import SessionMissing
+from api.identity.guard import GuardedRoute, session_cookie
 from api.institution import Institution
 from api.money import format_amount
-from api.web.errors import FormNotOurs, NotSignedIn
+from api.web.errors import FormNotOurs
 from api.web.words import HTML_LANGUAGE, LANGUAGES, choose_language, reason_translator, translator
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class PageRoute(GuardedRoute):
         async def paged(request: Request) -> Response:
             try:
                 return await handle(request)
-            except NotSignedIn:
+            except SessionMissing:
                 return RedirectResponse("/", status_code=303)
             except FlorinError as refusal:
                 return Page(request).refusal(refusal)
@@ -71,8 +72,7 @@ class Page:
 
     @property
     def session_cookie(self) -> str:
-        """The session's cookie name: institutions may share a host name, and cookies do not know ports."""
-        return f"florin_session_{self.institution.settings.institution}"
+        return session_cookie(self.institution)
 
     @property
     def _visit_cookie(self) -> str:

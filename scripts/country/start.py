@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import asyncpg
 
 from api.database import migrate
+from api.identity.access import known_scopes
 from api.identity.keys import create_key, revoke_keys
-from api.identity.scopes import known_scopes
 from api.settings import Settings
 from contracts.deploy import sandbox_deployer_key
 from contracts.durable import write_durably

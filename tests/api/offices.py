@@ -16,8 +16,8 @@ import pytest
 
 from api.addresses import address_text
 from api.database import transaction
+from api.identity.access import known_scopes
 from api.identity.keys import create_key
-from api.identity.scopes import known_scopes
 from api.ledger.chart import BankChart
 from api.main import create_app
 from api.settings import Settings

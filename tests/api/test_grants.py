@@ -45,7 +45,7 @@ MAY_DELETE_FROM = {
     "chain_health",
     "chain_freezes",
     "chain_reconciliations",
-    "customer_sessions",
+    "sessions",
 }
 
 

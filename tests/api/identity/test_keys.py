@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from api.database import transaction
+from api.identity.access import known_scopes
 from api.identity.errors import InvalidCallerName, UnknownScope
 from api.identity.keys import KeyRing, create_key, revoke_keys
-from api.identity.scopes import known_scopes
 from tests.api.offices import BankOffice, payment
 
 if TYPE_CHECKING:

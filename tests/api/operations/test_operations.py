@@ -17,7 +17,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from api.identity.scopes import PAGE, scopes_by_route
+from api.identity.access import access_by_route
 from tests.api.offices import BankOffice, Office, payment
 
 COMPONENTS = ("chain", "signer", "indexer", "relay", "reconciliation")
@@ -161,11 +161,12 @@ async def require_described(office: Office) -> None:
         for method, operation in methods.items()
     }
     kind = office.institution.settings.kind
-    scopes = {route: scope for route, scope in scopes_by_route(kind).items() if scope != PAGE}
-    scopes.pop(("GET", "/openapi.json"))
-    assert operations.keys() == scopes.keys()
+    listed = {route: access for route, access in access_by_route(kind).items() if not access.is_page}
+    listed.pop(("GET", "/openapi.json"))
+    assert operations.keys() == listed.keys()
     for route, operation in operations.items():
-        assert operation.get("x-scope", "public") == scopes[route]
+        assert operation.get("x-scope", "") == listed[route].scope
+        assert ("security" in operation) == (listed[route].who != "anyone")
         assert operation["responses"]["default"]["content"].keys() == {"application/problem+json"}
     assert "HTTPValidationError" not in described["components"]["schemas"]
 

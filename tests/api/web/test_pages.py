@@ -162,9 +162,7 @@ async def test_a_session_ends_with_its_time_and_each_sign_in_opens_another(
     first = visitor.client.cookies["florin_session_bank-a"]
     await visitor.sign_in("Customer 1")
     assert visitor.client.cookies["florin_session_bank-a"] != first
-    await bank.institution.pool.execute(
-        "UPDATE customer_sessions SET expires_at = now() - interval '1 second'"
-    )
+    await bank.institution.pool.execute("UPDATE sessions SET last_used_at = now() - interval '31 minutes'")
     assert (await visitor.get("/wallet")).status_code == 303
 
 
@@ -396,7 +394,7 @@ async def test_open_pages_get_news(bank: BankOffice, visitor: Visitor) -> None:
         assert not any("on its way" in event for event in events)
         await bank.post("/v1/payments", payment(4_321))
         await until("43.21 on its way")
-        await bank.institution.pool.execute("DELETE FROM customer_sessions")
+        await bank.institution.pool.execute("DELETE FROM sessions")
         await asyncio.wait_for(stream, 15)
     finally:
         stream.cancel()

@@ -1,0 +1,141 @@
+"""The one table of who may call what, and on whose objects. A route without a line here does not start.
+
+- `PUBLIC`: anyone, and the answer is about nobody.
+- `machine(scope)`: whoever has an API key with the scope (`<what>:read` or `<what>:write`), on all objects of
+  the institution.
+- `VISITOR`: a page that anyone may open; what it sends carries the token of its forms.
+- `PERSON_PAGE`: a page of the person whose session its cookie is, about their own objects.
+- `PERSON`: the API of a person, with a session's token as bearer, about their own objects; no cookie counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Who = Literal["anyone", "machine", "visitor", "person on a page", "person"]
+Objects = Literal["nobody's", "the institution's", "own"]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call a route, on whose objects; a machine's key needs the scope."""
+
+    who: Who
+    objects: Objects
+    scope: str = ""
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it belongs to the web room, and is no part of the API."""
+        return self.who in {"visitor", "person on a page"}
+
+    @property
+    def is_persons(self) -> bool:
+        """Whether it needs a session."""
+        return self.who in {"person on a page", "person"}
+
+
+def machine(scope: str) -> Access:
+    """Whoever has a key with this scope."""
+    return Access("machine", "the institution's", scope)
+
+
+PUBLIC: Final = Access("anyone", "nobody's")
+VISITOR: Final = Access("visitor", "nobody's")
+PERSON_PAGE: Final = Access("person on a page", "own")
+PERSON: Final = Access("person", "own")
+
+Table = dict[tuple[str, str], Access]
+
+COMMON: Final[Table] = {
+    ("GET", "/healthz"): PUBLIC,
+    ("GET", "/readyz"): PUBLIC,
+    ("GET", "/metrics"): PUBLIC,
+    ("GET", "/openapi.json"): PUBLIC,
+    ("GET", "/v1/reconciliation"): machine("reconciliation:read"),
+    ("GET", "/"): VISITOR,
+    ("GET", "/language/{language}"): VISITOR,
+}
+
+BANK: Final[Table] = {
+    ("POST", "/v1/customers"): machine("customers:write"),
+    ("POST", "/v1/customers:bulk"): machine("customers:write"),
+    ("GET", "/v1/customers/{customer_id}"): machine("customers:read"),
+    ("GET", "/v1/me"): PERSON,
+    ("GET", "/v1/me/sessions"): PERSON,
+    ("DELETE", "/v1/me/sessions"): PERSON,
+    ("DELETE", "/v1/me/sessions/{session_id}"): PERSON,
+    ("POST", "/v1/accounts"): machine("accounts:write"),
+    ("POST", "/v1/accounts:bulk"): machine("accounts:write"),
+    ("GET", "/v1/accounts/{account_id}"): machine("accounts:read"),
+    ("GET", "/v1/accounts/{account_id}/entries"): machine("accounts:read"),
+    ("POST", "/v1/wallets"): machine("wallets:write"),
+    ("POST", "/v1/wallets:bulk"): machine("wallets:write"),
+    ("GET", "/v1/wallets"): machine("wallets:read"),
+    ("GET", "/v1/wallets:summary"): machine("wallets:read"),
+    ("GET", "/v1/wallets/{wallet_id}"): machine("wallets:read"),
+    ("POST", "/v1/billers"): machine("billers:write"),
+    ("POST", "/v1/billers:bulk"): machine("billers:write"),
+    ("GET", "/v1/billers"): machine("billers:read"),
+    ("POST", "/v1/mandates"): machine("mandates:write"),
+    ("POST", "/v1/mandates:bulk"): machine("mandates:write"),
+    ("GET", "/v1/mandates:summary"): machine("mandates:read"),
+    ("GET", "/v1/mandates/{mandate_id}"): machine("mandates:read"),
+    ("POST", "/v1/mandates/{mandate_id}/revocation"): machine("mandates:write"),
+    ("POST", "/v1/fundings"): machine("payments:write"),
+    ("POST", "/v1/redemptions"): machine("payments:write"),
+    ("POST", "/v1/payments"): machine("payments:write"),
+    ("POST", "/v1/payments:bulk"): machine("payments:write"),
+    ("POST", "/v1/payments/preflight"): machine("payments:read"),
+    ("GET", "/v1/payments:summary"): machine("payments:read"),
+    ("GET", "/v1/payments/{payment_id}"): machine("payments:read"),
+    ("POST", "/v1/issuances"): machine("settlement:write"),
+    ("GET", "/v1/issuances"): machine("settlement:read"),
+    ("GET", "/v1/issuances/{issuance_id}"): machine("settlement:read"),
+    ("POST", "/v1/returns"): machine("settlement:write"),
+    ("POST", "/sandbox/sign-in"): VISITOR,
+    ("POST", "/sign-out"): PERSON_PAGE,
+    ("GET", "/wallet"): PERSON_PAGE,
+    ("GET", "/wallet/payees"): PERSON_PAGE,
+    ("GET", "/wallet/events"): PERSON_PAGE,
+    ("POST", "/wallet/preflight"): PERSON_PAGE,
+    ("POST", "/wallet/payments"): PERSON_PAGE,
+}
+
+CENTRAL_BANK: Final[Table] = {
+    ("PUT", "/v1/tiers/{tier}"): machine("currency:write"),
+    ("GET", "/v1/tiers"): machine("currency:read"),
+    ("PUT", "/v1/participants/{participant_id}"): machine("currency:write"),
+    ("GET", "/v1/participants"): machine("settlement:read"),
+    ("PUT", "/v1/system-accounts/{address}"): machine("currency:write"),
+    ("GET", "/v1/system-accounts"): machine("currency:read"),
+    ("GET", "/v1/participants/{participant_id}/statement"): machine("settlement:read"),
+    ("POST", "/v1/reserve-deposits"): machine("settlement:write"),
+    ("POST", "/v1/issuances"): machine("settlement:write"),
+    ("GET", "/v1/issuances/{issuance_id}"): machine("settlement:read"),
+    ("GET", "/v1/supply"): machine("settlement:read"),
+    ("GET", "/events"): VISITOR,
+}
+
+_BY_KIND: Final = {"bank": COMMON | BANK, "central_bank": COMMON | CENTRAL_BANK}
+
+
+def access_by_route(kind: str) -> Table:
+    """(method, path) -> who may, for an institution of `kind`."""
+    return _BY_KIND[kind]
+
+
+def known_scopes(kind: str) -> list[str]:
+    """Every scope that a key of an institution of `kind` can be given."""
+    return sorted({access.scope for access in access_by_route(kind).values()} - {""})
+
+
+def access_of(method: str, path: str) -> Access:
+    """Who may call one route. Raises `LookupError` for one that the table does not know, or knows twice."""
+    found = {table[method, path] for table in _BY_KIND.values() if (method, path) in table}
+    if len(found) != 1:
+        raise LookupError(
+            f"{method} {path} needs exactly one line in api/identity/access.py, and has {len(found)}"
+        )
+    return found.pop()
