@@ -1,6 +1,6 @@
 """The one table of who may call what, and on whose objects. A route without a line here does not start.
 
-- `PUBLIC`: anyone, and the answer is about nobody.
+- `PUBLIC`: anyone, and the answer is about nobody; or about whoever shows a code, password or passkey in it.
 - `machine(scope)`: whoever has an API key with the scope (`<what>:read` or `<what>:write`), on all objects of
   the institution.
 - `VISITOR`: a page that anyone may open; what it sends carries the token of its forms.
@@ -62,6 +62,10 @@ BANK: Final[Table] = {
     ("POST", "/v1/customers"): machine("customers:write"),
     ("POST", "/v1/customers:bulk"): machine("customers:write"),
     ("GET", "/v1/customers/{customer_id}"): machine("customers:read"),
+    ("POST", "/v1/registrations"): PUBLIC,
+    ("POST", "/v1/registrations/{registration_id}/code"): PUBLIC,
+    ("POST", "/v1/registrations/{registration_id}/verification"): PUBLIC,
+    ("POST", "/v1/registrations/{registration_id}/completion"): PUBLIC,
     ("GET", "/v1/me"): PERSON,
     ("GET", "/v1/me/sessions"): PERSON,
     ("DELETE", "/v1/me/sessions"): PERSON,

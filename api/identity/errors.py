@@ -52,3 +52,91 @@ class UnknownCustomer(FlorinError):
             f"There is no customer with the reference {reference!r}.",
             reference=reference,
         )
+
+
+class ContactInvalid(FlorinError):
+    """Neither an e-mail address nor a phone number with its country."""
+
+    def __init__(self) -> None:
+        sentence = "Give an e-mail address, or a phone number that begins with + and its country's code."
+        super().__init__("ContactInvalid", 422, sentence)
+
+
+class BirthDateInvalid(FlorinError):
+    """No day on which somebody who lives can have been born."""
+
+    def __init__(self) -> None:
+        super().__init__("BirthDateInvalid", 422, "Give the date of birth as year-month-day.")
+
+
+class TooYoung(FlorinError):
+    """Somebody below the age at which people open a login for themselves here."""
+
+    def __init__(self, minimum_age_years: int) -> None:
+        sentence = f"People from {minimum_age_years} years on can register by themselves: ask at the bank."
+        super().__init__("TooYoung", 422, sentence, minimum_age_years=minimum_age_years)
+
+
+class CodesCannotBeSent(FlorinError):
+    """The institution has no way to send codes."""
+
+    def __init__(self) -> None:
+        sentence = "Codes cannot be sent at the moment: try again later."
+        super().__init__("CodesCannotBeSent", 503, sentence)
+
+
+class CodeRefused(FlorinError):
+    """Not the code, or none that is good any more; the same for whatever waits for no code at all."""
+
+    def __init__(self) -> None:
+        sentence = "This code is wrong, used, or older than ten minutes: look again, or ask for a new one."
+        super().__init__("CodeRefused", 403, sentence)
+
+
+class StepExpired(FlorinError):
+    """A token or ticket of a step before that is unknown, used or too old."""
+
+    def __init__(self) -> None:
+        super().__init__("StepExpired", 403, "That took too long, or was done already: begin again.")
+
+
+class ContactTaken(FlorinError):
+    """A contact that its holder has shown to be theirs, and that is a login already."""
+
+    def __init__(self) -> None:
+        sentence = "There is a login with this contact already: sign in, or recover it."
+        super().__init__("ContactTaken", 409, sentence)
+
+
+class TooManyAttempts(FlorinError):
+    """Tried too often; nothing of this attempt was looked at."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        sentence = f"Too many attempts: try again in {retry_after_s} seconds."
+        super().__init__("TooManyAttempts", 429, sentence, retry_after_s=retry_after_s)
+
+
+class PasswordTooShort(FlorinError):
+    """Fewer characters than a password has."""
+
+    def __init__(self, shortest: int) -> None:
+        sentence = f"A password has at least {shortest} characters."
+        super().__init__("PasswordTooShort", 422, sentence, shortest=shortest)
+
+
+class PasswordTooLong(FlorinError):
+    """More characters than a password has."""
+
+    def __init__(self, longest: int) -> None:
+        sentence = f"A password has at most {longest} characters."
+        super().__init__("PasswordTooLong", 422, sentence, longest=longest)
+
+
+class PasswordTooWeak(FlorinError):
+    """A password that others would find. `warning` and `suggestions` say why (zxcvbn's English)."""
+
+    def __init__(self, warning: str, suggestions: list[str]) -> None:
+        sentence = (
+            "This password is easily guessed: take a longer one, of several words that go badly together."
+        )
+        super().__init__("PasswordTooWeak", 422, sentence, warning=warning, suggestions=suggestions)
