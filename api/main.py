@@ -97,9 +97,11 @@ def routers_of(kind: str) -> list[APIRouter]:
 
         return [operations_router, central_bank_router, *pages.page_routers(kind)]
     from api.accounts.routes import router as accounts_router
+    from api.identity.login_routes import router as login_router
     from api.identity.person_routes import router as person_router
     from api.identity.registration_routes import router as registration_router
     from api.identity.routes import router as identity_router
+    from api.identity.sign_in_routes import router as sign_in_router
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
     from api.wallets.routes import router as wallets_router
@@ -110,6 +112,8 @@ def routers_of(kind: str) -> list[APIRouter]:
         accounts_router,
         identity_router,
         person_router,
+        login_router,
+        sign_in_router,
         registration_router,
         settlement_router,
         operations_router,

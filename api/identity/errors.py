@@ -140,3 +140,75 @@ class PasswordTooWeak(FlorinError):
             "This password is easily guessed: take a longer one, of several words that go badly together."
         )
         super().__init__("PasswordTooWeak", 422, sentence, warning=warning, suggestions=suggestions)
+
+
+class WrongCredentials(FlorinError):
+    """Contact and password do not go together; the same where there is no login with the contact."""
+
+    def __init__(self) -> None:
+        sentence = "Contact and password do not go together: look again, or recover your login."
+        super().__init__("WrongCredentials", 403, sentence)
+
+
+class ConfirmationNeeded(FlorinError):
+    """A change of what a person signs in with, without having shown of late who they are."""
+
+    def __init__(self) -> None:
+        sentence = "Confirm first that it is you, with your password or a passkey."
+        super().__init__("ConfirmationNeeded", 403, sentence)
+
+
+class NoLogin(FlorinError):
+    """A customer who was never registered as a person, in a session of the sandbox."""
+
+    def __init__(self) -> None:
+        super().__init__("NoLogin", 409, "This sample customer has no login of their own: register one.")
+
+
+class PasskeyRefused(FlorinError):
+    """An authenticator's answer that is not one, not ours, or not to what was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "PasskeyRefused", 403, "This passkey was not accepted: try again, or sign in otherwise."
+        )
+
+
+class PasskeyKnown(FlorinError):
+    """A passkey that is registered already."""
+
+    def __init__(self) -> None:
+        super().__init__("PasskeyKnown", 409, "This passkey is registered already.")
+
+
+class TooManyPasskeys(FlorinError):
+    """More passkeys than a person can have."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "TooManyPasskeys", 409, f"There can be {most} passkeys: remove one first.", most=most
+        )
+
+
+class AuthenticatorKnown(FlorinError):
+    """An authenticator app is set up already."""
+
+    def __init__(self) -> None:
+        sentence = "An authenticator app is set up already: remove it first."
+        super().__init__("AuthenticatorKnown", 409, sentence)
+
+
+class LastContact(FlorinError):
+    """A person's only contact: without it nobody could tell them anything."""
+
+    def __init__(self) -> None:
+        super().__init__("LastContact", 409, "This is your only contact: add another one first.")
+
+
+class TooManyContacts(FlorinError):
+    """More contacts than a person can have."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            "TooManyContacts", 409, f"There can be {most} contacts: remove one first.", most=most
+        )

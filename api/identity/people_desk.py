@@ -7,6 +7,7 @@ routes of the API.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
@@ -20,8 +21,6 @@ from api.identity.passwords import Passwords
 from api.identity.people_key import PeopleKey
 
 if TYPE_CHECKING:
-    import uuid
-
     from api.identity.contacts import Contact
     from api.institution import Institution
 
@@ -93,6 +92,10 @@ class PeopleDesk:
         if isinstance(outcome, FlorinError):
             raise outcome
         return outcome
+
+    async def tell(self, conn: Connection, customer_id: uuid.UUID, kind: str, **values: str | int) -> None:
+        """Tell a person of what has just happened to their login, each time anew."""
+        await self.courier.notify(conn, customer_id, kind, values, once=f"{kind}:{uuid.uuid4()}")
 
 
 async def _desk_of(request: Request) -> PeopleDesk:

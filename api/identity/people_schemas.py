@@ -118,3 +118,121 @@ class DevicesAnswer(Answer):
     """Known devices."""
 
     devices: list[DeviceAnswer]
+
+
+class SignInBody(FromDevice):
+    """A contact and the password."""
+
+    contact: ContactText
+    password: Password
+
+
+class SecondFactorAnswer(Answer):
+    """The password was right; show one of `methods` with the ticket, within five minutes."""
+
+    outcome: Literal["second_factor_required"]
+    ticket: str
+    methods: list[Literal["totp", "recovery_code"]]
+
+
+class SecondFactorBody(FromDevice):
+    """A code of the authenticator app, or one of the recovery codes."""
+
+    ticket: Token
+    method: Literal["totp", "recovery_code"]
+    code: Code
+
+
+class PasskeyOptionsAnswer(Answer):
+    """`public_key` as WebAuthn's JSON has it: what `PublicKeyCredential.parse...OptionsFromJSON` take."""
+
+    ticket: str
+    public_key: dict[str, Any]
+
+
+class PasskeyConfirmationBody(Body):
+    """The answer of a passkey, as `PublicKeyCredential.toJSON()` has it."""
+
+    ticket: Token
+    credential: dict[str, Any]
+
+
+class PasskeySignInBody(FromDevice):
+    """The answer of a passkey, as `PublicKeyCredential.toJSON()` has it."""
+
+    ticket: Token
+    credential: dict[str, Any]
+
+
+class PasskeyBody(PasskeyConfirmationBody):
+    """A passkey that was made, and what its person calls it."""
+
+    name: DeviceName = ""
+
+
+class PasskeyAnswer(Answer):
+    """A registered passkey."""
+
+    passkey_id: uuid.UUID
+    credential_id: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
+class PasskeysAnswer(Answer):
+    """A person's passkeys."""
+
+    passkeys: list[PasskeyAnswer]
+
+
+class PasswordBody(Body):
+    """The password."""
+
+    password: Password
+
+
+class PasswordChangeBody(Body):
+    """Without `old_password`, a passkey must have confirmed the session of late."""
+
+    old_password: Password | None = None
+    new_password: Password
+
+
+class ContactBody(Body):
+    """A contact to add."""
+
+    contact: ContactText
+
+
+class ContactAnswer(Answer):
+    """A contact that waits for its code."""
+
+    contact_id: uuid.UUID
+
+
+class OwnContactAnswer(Answer):
+    """A verified contact, as its person sees it."""
+
+    contact_id: uuid.UUID
+    kind: Literal["email", "phone"]
+    address: str
+
+
+class ContactsAnswer(Answer):
+    """A person's contacts."""
+
+    contacts: list[OwnContactAnswer]
+
+
+class AuthenticatorAnswer(Answer):
+    """An app's secret in base32, and as the URI that apps read from a QR code. Neither is shown again."""
+
+    secret: str
+    uri: str
+
+
+class RecoveryCodesAnswer(Answer):
+    """Each is good once, in the place of the app. They are not shown again."""
+
+    recovery_codes: list[str]

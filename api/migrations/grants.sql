@@ -40,7 +40,7 @@ GRANT INSERT, DELETE ON chain_reconciliations TO :app_role;
 GRANT INSERT, UPDATE (revoked_at) ON api_keys TO :app_role;
 GRANT INSERT, UPDATE (status, response) ON idempotency_keys TO :app_role;
 GRANT INSERT ON customers, accounts, wallets, billers, payments, issuances, reserve_deposits TO :app_role;
-GRANT INSERT, UPDATE (last_used_at), DELETE ON sessions TO :app_role;
+GRANT INSERT, UPDATE (last_used_at, confirmed_at, confirmed_by), DELETE ON sessions TO :app_role;
 GRANT INSERT, UPDATE (name, institution_address, tier, tier_mask) ON participants TO :app_role;
 GRANT USAGE ON SEQUENCE wallet_key_indices TO :app_role;
 

@@ -7,6 +7,11 @@ CREATE TABLE people (
     created_at       timestamptz NOT NULL DEFAULT now()
 );
 
+-- When, and how, the person of a session last showed who they are.
+ALTER TABLE sessions ADD COLUMN confirmed_at timestamptz NOT NULL DEFAULT now();
+ALTER TABLE sessions ADD COLUMN confirmed_by text NOT NULL DEFAULT 'sandbox'
+    CHECK (confirmed_by IN ('sandbox', 'password', 'totp', 'passkey'));
+
 -- Where a person is reached. One that is not verified is a claim, and binds nobody.
 CREATE TABLE contacts (
     id          uuid PRIMARY KEY,
