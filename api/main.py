@@ -99,6 +99,7 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.accounts.routes import router as accounts_router
     from api.identity.login_routes import router as login_router
     from api.identity.person_routes import router as person_router
+    from api.identity.recovery_routes import router as recovery_router
     from api.identity.registration_routes import router as registration_router
     from api.identity.routes import router as identity_router
     from api.identity.sign_in_routes import router as sign_in_router
@@ -115,6 +116,7 @@ def routers_of(kind: str) -> list[APIRouter]:
         login_router,
         sign_in_router,
         registration_router,
+        recovery_router,
         settlement_router,
         operations_router,
         *pages.page_routers(kind),

@@ -212,3 +212,27 @@ class TooManyContacts(FlorinError):
         super().__init__(
             "TooManyContacts", 409, f"There can be {most} contacts: remove one first.", most=most
         )
+
+
+class DetailsDiffer(FlorinError):
+    """Whoever holds the contact gave other details than its login has, or there is no login with it."""
+
+    def __init__(self) -> None:
+        sentence = "No login with this contact has this name and date of birth: ask at the bank."
+        super().__init__("DetailsDiffer", 403, sentence)
+
+
+class StillCooling(FlorinError):
+    """A recovery that waits, so that its person can stop it if it is not theirs."""
+
+    def __init__(self, ready_at: str) -> None:
+        sentence = f"For your safety this waits until {ready_at}: come back then."
+        super().__init__("StillCooling", 409, sentence, ready_at=ready_at)
+
+
+class RecoveryOver(FlorinError):
+    """A recovery that was cancelled or is done."""
+
+    def __init__(self) -> None:
+        sentence = "This recovery was cancelled or is done: begin another one."
+        super().__init__("RecoveryOver", 409, sentence)

@@ -236,3 +236,49 @@ class RecoveryCodesAnswer(Answer):
     """Each is good once, in the place of the app. They are not shown again."""
 
     recovery_codes: list[str]
+
+
+class RecoveryBody(Body):
+    """What was lost, and who says so. After a lost device passkeys and the authenticator app go as well."""
+
+    lost: Literal["password", "device"]
+    contact: ContactText
+    name: DisplayName
+    date_of_birth: Day
+    language: Language = "en"
+
+
+class RecoveryAnswer(Answer):
+    """The same for a contact that is known and for one that is not."""
+
+    recovery_id: uuid.UUID
+
+
+class RecoveryStepAnswer(Answer):
+    """`token` completes the recovery from `ready_at` on, for seven days."""
+
+    token: str
+    ready_at: datetime
+
+
+class RecoveryCompletionBody(Body):
+    """The token of the verification, and the new password."""
+
+    token: Token
+    password: Password
+
+
+class OpenRecoveryAnswer(Answer):
+    """A recovery that waits or can be completed."""
+
+    recovery_id: uuid.UUID
+    lost: Literal["password", "device"]
+    began_at: datetime
+    ready_at: datetime
+
+
+class OpenRecoveriesAnswer(Answer):
+    """Recoveries of a login, and until when its limits are lowered."""
+
+    recoveries: list[OpenRecoveryAnswer]
+    restricted_until: datetime | None
