@@ -105,6 +105,7 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.identity.sign_in_routes import router as sign_in_router
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
+    from api.wallets.credential_routes import router as credential_router
     from api.wallets.routes import router as wallets_router
 
     return [  # in the order in which they are tried: the busiest first
@@ -117,6 +118,7 @@ def routers_of(kind: str) -> list[APIRouter]:
         sign_in_router,
         registration_router,
         recovery_router,
+        credential_router,
         settlement_router,
         operations_router,
         *pages.page_routers(kind),

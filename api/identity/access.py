@@ -98,6 +98,8 @@ BANK: Final[Table] = {
     ("GET", "/v1/me/sessions"): PERSON,
     ("DELETE", "/v1/me/sessions"): PERSON,
     ("DELETE", "/v1/me/sessions/{session_id}"): PERSON,
+    ("POST", "/v1/me/credential-changes"): PERSON,
+    ("GET", "/v1/me/credential-changes"): PERSON,
     ("POST", "/v1/accounts"): machine("accounts:write"),
     ("POST", "/v1/accounts:bulk"): machine("accounts:write"),
     ("GET", "/v1/accounts/{account_id}"): machine("accounts:read"),

@@ -145,15 +145,13 @@ async def complete_recovery(
     `Passwords.require_strength` does.
     """
     async with desk.here.pool.acquire() as conn:
-        row = await conn.fetchrow(_VERIFIED, recovery_id, token_hash(token))
-        _require_ready(row)
+        row = _ready(await conn.fetchrow(_VERIFIED, recovery_id, token_hash(token)))
         known = await known_about(conn, desk, row["customer_id"])
     await desk.passwords.require_strength(password, known)
     kept = await desk.passwords.hash(password)
 
     async def complete(conn: Connection) -> None:
-        now_row = await conn.fetchrow(f"{_VERIFIED} FOR UPDATE", recovery_id, token_hash(token))
-        _require_ready(now_row)
+        now_row = _ready(await conn.fetchrow(f"{_VERIFIED} FOR UPDATE", recovery_id, token_hash(token)))
         customer_id: uuid.UUID = now_row["customer_id"]
         await conn.execute("UPDATE recoveries SET completed_at = now() WHERE id = $1", recovery_id)
         await _cancel_others(conn, customer_id)
@@ -178,14 +176,15 @@ SELECT customer_id, what, ready_at, cancelled_at, completed_at, now() AS now
 """
 
 
-def _require_ready(row: Any) -> None:
-    """Raises `StepExpired`, `RecoveryOver` and `StillCooling` unless this recovery can be completed now."""
+def _ready(row: Any) -> Any:
+    """A recovery's row, if it can be completed. Raises `StepExpired`, `RecoveryOver`, `StillCooling`."""
     if row is None or row["now"] > row["ready_at"] + OPEN_FOR:
         raise StepExpired
     if row["cancelled_at"] is not None or row["completed_at"] is not None:
         raise RecoveryOver
     if row["now"] < row["ready_at"]:
         raise StillCooling(row["ready_at"].isoformat(timespec="seconds"))
+    return row
 
 
 async def open_recoveries(conn: Connection, customer_id: uuid.UUID) -> list[dict[str, Any]]:
@@ -244,6 +243,16 @@ async def restricted_until(conn: Connection, customer_id: uuid.UUID) -> datetime
     """Until when a customer's limits are lowered; None when they are not."""
     found: datetime | None = await conn.fetchval(
         "SELECT restricted_until FROM people WHERE customer_id = $1 AND restricted_until > now()", customer_id
+    )
+    return found
+
+
+async def last_lost_device(conn: Connection, customer_id: uuid.UUID) -> uuid.UUID | None:
+    """The last recovery of a lost device that was completed."""
+    found: uuid.UUID | None = await conn.fetchval(
+        """SELECT id FROM recoveries WHERE customer_id = $1 AND what = 'device' AND completed_at IS NOT NULL
+            ORDER BY completed_at DESC LIMIT 1""",
+        customer_id,
     )
     return found
 

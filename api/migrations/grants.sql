@@ -58,3 +58,4 @@ GRANT INSERT, UPDATE (sign_count, last_used_at), DELETE ON passkeys TO :app_role
 GRANT INSERT, UPDATE (last_seen_at, name), DELETE ON devices TO :app_role;
 GRANT INSERT (customer_id, kind, detail, from_address, device_name) ON security_events TO :app_role;
 GRANT INSERT, UPDATE (token_hash, ready_at, cancelled_at, completed_at), DELETE ON recoveries TO :app_role;
+GRANT INSERT, UPDATE (state, outcome_code, ask_at) ON outbox_credential_changes TO :app_role;

@@ -135,3 +135,24 @@ CREATE TABLE recoveries (
 );
 CREATE INDEX recoveries_customer ON recoveries (customer_id);
 CREATE INDEX recoveries_began ON recoveries (began_at);
+
+-- What the officers' quorum is asked at the signer, after a lost device: another credential for a wallet.
+CREATE TABLE outbox_credential_changes (
+    seq          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    change_id    uuid  NOT NULL UNIQUE,
+    wallet_id    uuid  NOT NULL,
+    recovery_id  uuid  NOT NULL,                    -- the one that allows it
+    address      bytea NOT NULL CHECK (octet_length(address) = 20),
+    bind         jsonb NOT NULL,
+    unbind       text,                              -- the id of the credential that was lost
+    state        text  NOT NULL DEFAULT 'queued'
+                 CHECK (state IN ('queued', 'waiting', 'done', 'refused')),
+    outcome_code text,
+    ask_at       timestamptz NOT NULL DEFAULT now(),
+    filed_at     timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX outbox_credential_changes_open ON outbox_credential_changes (ask_at)
+    WHERE state IN ('queued', 'waiting');
+CREATE INDEX outbox_credential_changes_wallet ON outbox_credential_changes (wallet_id);
+CREATE UNIQUE INDEX outbox_credential_changes_one ON outbox_credential_changes (wallet_id, recovery_id)
+    WHERE state <> 'refused';

@@ -13,7 +13,7 @@ import httpx
 from argon2 import PasswordHasher
 
 from api.identity.passwords import Passwords
-from tests.api.offices import Office, open_office
+from tests.api.offices import BankOffice, open_office
 from tests.fakes.courier import MemoryCourier
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Signed:
 class People:
     """A bank's office, its courier, and what people do there, each from an address of their own."""
 
-    office: Office
+    office: BankOffice
     courier: MemoryCourier
 
     @property
