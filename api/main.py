@@ -25,6 +25,7 @@ from api.fields import refusal_of
 from api.identity.access import access_by_route, known_scopes
 from api.identity.guard import GuardedRoute
 from api.identity.keys import KeyRing, create_key, revoke_keys
+from api.identity.people_desk import Courier, NoCourier, PeopleDesk
 from api.institution import Institution
 from api.ledger.chart import open_chart
 from api.ledger.gathering import Gatherer
@@ -50,8 +51,8 @@ class SchemaNotCurrent(FlorinError):
         super().__init__("SchemaNotCurrent", 500, sentence)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The HTTP service of one institution, with the routes of its kind.
+def create_app(settings: Settings, courier: Courier | None = None) -> FastAPI:
+    """The HTTP service of one institution, with the routes of its kind; `courier` reaches its people.
 
     Raises what `require_access` does.
     """
@@ -59,7 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         title=f"Florin: {settings.institution_name}",
         description=_DESCRIPTION,
         version="1",
-        lifespan=_lifespan(settings),
+        lifespan=_lifespan(settings, courier or NoCourier()),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -96,10 +97,15 @@ def routers_of(kind: str) -> list[APIRouter]:
 
         return [operations_router, central_bank_router, *pages.page_routers(kind)]
     from api.accounts.routes import router as accounts_router
+    from api.identity.login_routes import router as login_router
     from api.identity.person_routes import router as person_router
+    from api.identity.recovery_routes import router as recovery_router
+    from api.identity.registration_routes import router as registration_router
     from api.identity.routes import router as identity_router
+    from api.identity.sign_in_routes import router as sign_in_router
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
+    from api.wallets.credential_routes import router as credential_router
     from api.wallets.routes import router as wallets_router
 
     return [  # in the order in which they are tried: the busiest first
@@ -108,13 +114,18 @@ def routers_of(kind: str) -> list[APIRouter]:
         accounts_router,
         identity_router,
         person_router,
+        login_router,
+        sign_in_router,
+        registration_router,
+        recovery_router,
+        credential_router,
         settlement_router,
         operations_router,
         *pages.page_routers(kind),
     ]
 
 
-def _lifespan(settings: Settings) -> Any:
+def _lifespan(settings: Settings, courier: Courier) -> Any:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -128,6 +139,7 @@ def _lifespan(settings: Settings) -> Any:
             app.state.institution = institution
             app.state.key_ring = KeyRing(pool)
             if settings.kind == "bank":
+                app.state.people = PeopleDesk.open(institution, courier)
                 app.state.payments = await stack.enter_async_context(_gatherer(institution))
             for resource in app.state.resources:
                 await stack.enter_async_context(resource(institution))

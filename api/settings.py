@@ -7,7 +7,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args, get_type_hints
 
 from api.errors import FlorinError
 from api.money import CURRENCY_EXPONENTS
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal["central_bank", "bank"]
+_TEXTS: Final = tuple[str, ...]
+_ORIGIN: Final = re.compile(r"(?:https://[a-z0-9.-]+|http://localhost)(?::[0-9]{1,5})?")
 
 
 class InvalidSettings(FlorinError):
@@ -35,6 +37,12 @@ class Settings:
     counts the block itself. `anchor_every_s` is the time between two anchors of the ledger and the signer's
     journal. `sends_access_lists` is false on a chain that charges for a list's bytes more than it saves
     (docs/decisions/014). `database_url` names the application's role, which owns nothing.
+
+    A bank's people (docs/decisions/019): `page_origins` are where its pages are open, none meaning localhost
+    at its port; `rp_id` is the name that their passkeys are bound to; `people_key` (64 hexadecimal digits)
+    keys the hashes of codes and seals the secrets of authenticator apps; `recovery_cooling_s` is how long a
+    forgotten password or lost device waits; `password_reminder_days` is the age at which a password is
+    called old, 0 meaning never; nobody younger than `minimum_age_years` opens a login for themselves.
     """
 
     institution: str
@@ -54,6 +62,17 @@ class Settings:
     poll_interval_s: float = 0.5
     anchor_every_s: float = 86_400
     sends_access_lists: bool = True
+    page_origins: tuple[str, ...] = ()
+    rp_id: str = "localhost"
+    people_key: str = dataclasses.field(default="", repr=False)
+    recovery_cooling_s: float = 86_400
+    password_reminder_days: int = 0
+    minimum_age_years: int = 18
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where this institution's pages are open, as browsers write it."""
+        return self.page_origins or (f"http://localhost:{self.listen_port}",)
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -115,17 +134,26 @@ def _fits(value: Any, hint: Any) -> bool:
         return (type(value) is str and value != "") or isinstance(value, Path)
     if hint in {str, int, bool}:
         return type(value) is hint
+    if hint == _TEXTS:
+        return isinstance(value, list | tuple) and all(type(each) is str for each in value)
     return value in get_args(hint)
 
 
 def _converted(value: Any, hint: Any) -> Any:
     if hint in {Path, float}:
         return hint(value)
-    return value
+    return tuple(value) if hint == _TEXTS else value
 
 
 def _described(hint: Any) -> str:
-    words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
+    words: dict[Any, str] = {
+        str: "a text",
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        Path: "a path",
+    }
+    words[_TEXTS] = "a list of texts"
     return words.get(hint) or "one of " + ", ".join(get_args(hint))
 
 
@@ -159,5 +187,34 @@ def _value_problems(settings: Settings) -> list[str]:
         (1 <= settings.confirmations <= 1000, "confirmations must be 1 to 1000"),
         (0 < settings.poll_interval_s <= 60, "poll_interval_s must be above 0 and at most 60"),
         (0 < settings.anchor_every_s <= 604_800, "anchor_every_s must be above 0 and at most a week"),
+        *_rules_of_people(settings),
     ]
     return [sentence for holds, sentence in rules if not holds]
+
+
+def _rules_of_people(settings: Settings) -> list[tuple[bool, str]]:
+    """What makes passkeys, codes and recoveries of people sound."""
+    hosts = [origin.split("://")[-1].split(":")[0] for origin in settings.origins]
+    needs_key = settings.kind == "bank" and not settings.is_sandbox
+    return [
+        (
+            all(_ORIGIN.fullmatch(origin) for origin in settings.page_origins),
+            "page_origins must be https://NAME or http://localhost, with a port if it is not the usual one",
+        ),
+        (
+            all(host == settings.rp_id or host.endswith("." + settings.rp_id) for host in hosts),
+            "rp_id must be the name of every origin, or what all of them end in",
+        ),
+        (
+            re.fullmatch(r"[0-9a-f]{64}" if needs_key else r"([0-9a-f]{64})?", settings.people_key)
+            is not None,
+            "people_key must be 64 hexadecimal digits",
+        ),
+        (
+            0 <= settings.recovery_cooling_s <= 2_592_000
+            and (settings.is_sandbox or settings.recovery_cooling_s >= 3600),
+            "recovery_cooling_s must be an hour to 30 days (0 to 30 days in a sandbox)",
+        ),
+        (0 <= settings.password_reminder_days <= 3650, "password_reminder_days must be 0 to 3650"),
+        (0 <= settings.minimum_age_years <= 100, "minimum_age_years must be 0 to 100"),
+    ]

@@ -74,6 +74,21 @@ class MandateIntent:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialChangeIntent:
+    """Another credential for a wallet whose owner lost theirs, for the officers at the signer to allow.
+
+    `bind` is a credential as the signer reads it, as JSON; `unbind` the id of the lost one, if there was any.
+    """
+
+    change_id: UUID
+    wallet_id: UUID
+    recovery_id: UUID
+    address: bytes
+    bind: str
+    unbind: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionIntent:
     """A call of the contract that its kind names (`Deployment.target_of`).
 
@@ -86,6 +101,23 @@ class TransactionIntent:
     kind: str
     data: bytes
     gas: int = 0
+
+
+async def enqueue_credential_change(connection: Connection, intent: CredentialChangeIntent) -> bool:
+    """Add a change of a credential; False where one is filed for this wallet and recovery already."""
+    done = await connection.execute(
+        """INSERT INTO outbox_credential_changes (change_id, wallet_id, recovery_id, address, bind, unbind)
+           VALUES ($1, $2, $3, $4, $5::jsonb, $6)
+           ON CONFLICT (wallet_id, recovery_id) WHERE state <> 'refused' DO NOTHING""",
+        intent.change_id,
+        intent.wallet_id,
+        intent.recovery_id,
+        intent.address,
+        intent.bind,
+        intent.unbind,
+    )
+    await _notify(connection)
+    return done == "INSERT 0 1"
 
 
 async def enqueue_payments(connection: Connection, intents: Sequence[PaymentIntent]) -> None:

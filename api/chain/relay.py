@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from api.chain.alarms import frozen_flows
 from api.chain.batching import MAX_RECORDS
+from api.chain.credential_changing import CredentialChanging
 from api.chain.errors import NonceGap
 from api.chain.mandating import Mandating
 from api.chain.registering import Registering
@@ -49,6 +50,7 @@ class Relay:
         self.gather_s = GATHER_S
         self.registering = Registering(pool, signer)
         self.mandating = Mandating(pool, signer)
+        self.credential_changing = CredentialChanging(pool, signer)
         self.settling = Settling(pool, signer, deployment, sends_access_lists=sends_access_lists)
         self.submitting = Submitting(pool, rpc, signer, deployment)
         self._head: Header | None = None
@@ -71,6 +73,7 @@ class Relay:
         did = await self.submitting.submit_prepared(head) > 0
         did = await self.mandating.revoke() > 0 or did  # before anything more is signed under them
         did = await self.mandating.register() > 0 or did
+        did = await self.credential_changing.ask() > 0 or did
         if await self._in_flight() >= MAX_IN_FLIGHT:
             return did
         derived = await self.registering.derive() > 0

@@ -111,6 +111,16 @@ class MandateToRegister:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialChangeToAsk:
+    """Another credential for a wallet, which the officers' quorum is asked for; `bind` is JSON."""
+
+    change_id: UUID
+    wallet: bytes
+    bind: str
+    unbind: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SignerKeys:
     """The node's named institutional keys, and the policy that it applies."""
 
@@ -269,6 +279,20 @@ class SignerClient:
         await self._request(
             "POST", "/v1/mandates:revoke", {"mandate_ids": [str(each) for each in mandate_ids]}
         )
+
+    async def change_credential(self, change: CredentialChangeToAsk) -> None:
+        """Bind one credential in the place of another. A change that was made is not made again.
+
+        Raises `ApprovalPending` while officers have to approve it: nothing is changed yet, ask again.
+        """
+        body = {
+            "change_id": str(change.change_id),
+            "wallet": "0x" + change.wallet.hex(),
+            "bind": _raw(change.bind),
+            "unbind": change.unbind,
+            "approval": None,
+        }
+        await self._request("POST", "/v1/credentials:change", body)
 
     async def sign_transaction(self, transaction: TransactionToSign) -> SignedTransaction:
         """The signed transaction; the same id gives the same nonce, and the same bytes unless fees rise.

@@ -49,7 +49,7 @@ class GuardedRoute(APIRoute):
                 request.state.caller = caller
             elif access.is_persons:
                 request.state.person = await _person_of(request, access)
-            if access.who in {"machine", "person"} and self.body_field is not None:
+            if not access.is_page and self.body_field is not None:
                 body = await request.body()
                 if body:
                     _require_json(request)

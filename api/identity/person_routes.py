@@ -9,8 +9,9 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.database import transaction
-from api.identity import sessions
+from api.identity import password_changing, sessions
 from api.identity.guard import ByPerson, GuardedRoute
+from api.identity.people_desk import AtDesk
 from api.identity.schemas import PersonAnswer, SessionsAnswer
 from api.institution import Here
 
@@ -18,13 +19,16 @@ router = APIRouter(prefix="/v1/me", route_class=GuardedRoute, tags=["me"])
 
 
 @router.get("", response_model=PersonAnswer)
-async def me(person: ByPerson) -> Any:
+async def me(desk: AtDesk, person: ByPerson) -> Any:
     """Who is signed in, and how they showed it."""
+    async with desk.here.pool.acquire() as conn:
+        is_password_old = await password_changing.is_password_old(conn, desk, person.customer_id)
     return {
         "customer_id": str(person.customer_id),
         "name": person.name,
         "session_id": str(person.session_id),
         "assurance": person.assurance,
+        "is_password_old": is_password_old,
     }
 
 

@@ -26,12 +26,16 @@ class CustomerAnswer(Answer):
 
 
 class PersonAnswer(Answer):
-    """The person of a session; `assurance` is how they showed who they are."""
+    """The person of a session; `assurance` is how they showed who they are.
+
+    `is_password_old`: the bank reminds them to change it; nothing else follows.
+    """
 
     customer_id: uuid.UUID
     name: str
     session_id: uuid.UUID
     assurance: Literal["sandbox", "password", "totp", "passkey"]
+    is_password_old: bool
 
 
 class SessionAnswer(Answer):

@@ -76,8 +76,8 @@ async def open_session(
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     await conn.execute(f"DELETE FROM sessions s WHERE NOT ({_IS_OPEN})")  # noqa: S608 - constants
     await conn.execute(
-        """INSERT INTO sessions (id, token_hash, customer_id, assurance, device_name)
-           VALUES ($1, $2, $3, $4, $5)""",
+        """INSERT INTO sessions (id, token_hash, customer_id, assurance, confirmed_by, device_name)
+           VALUES ($1, $2, $3, $4, $4, $5)""",
         uuid.uuid4(),
         _hash_of(token),
         customer_id,

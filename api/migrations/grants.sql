@@ -40,6 +40,22 @@ GRANT INSERT, DELETE ON chain_reconciliations TO :app_role;
 GRANT INSERT, UPDATE (revoked_at) ON api_keys TO :app_role;
 GRANT INSERT, UPDATE (status, response) ON idempotency_keys TO :app_role;
 GRANT INSERT ON customers, accounts, wallets, billers, payments, issuances, reserve_deposits TO :app_role;
-GRANT INSERT, UPDATE (last_used_at), DELETE ON sessions TO :app_role;
+GRANT INSERT, UPDATE (last_used_at, confirmed_at, confirmed_by), DELETE ON sessions TO :app_role;
 GRANT INSERT, UPDATE (name, institution_address, tier, tier_mask) ON participants TO :app_role;
 GRANT USAGE ON SEQUENCE wallet_key_indices TO :app_role;
+
+-- people: what they begin and do not end goes away; what they did stays in the security log
+GRANT INSERT, UPDATE (restricted_until) ON people TO :app_role;
+GRANT INSERT, UPDATE (verified_at), DELETE ON contacts TO :app_role;
+GRANT INSERT, UPDATE (token_hash), DELETE ON registrations TO :app_role;
+GRANT INSERT, UPDATE (purpose, code_hash, tries_left, expires_at), DELETE ON one_time_codes TO :app_role;
+GRANT INSERT, UPDATE (hash, set_at) ON passwords TO :app_role;
+GRANT INSERT, UPDATE (counted, counted_at, blocked_until), DELETE ON throttles TO :app_role;
+GRANT INSERT, UPDATE (tries_left), DELETE ON tickets TO :app_role;
+GRANT INSERT, UPDATE (sealed_secret, last_step, confirmed_at), DELETE ON authenticator_apps TO :app_role;
+GRANT INSERT, UPDATE (used_at), DELETE ON recovery_codes TO :app_role;
+GRANT INSERT, UPDATE (sign_count, last_used_at), DELETE ON passkeys TO :app_role;
+GRANT INSERT, UPDATE (last_seen_at, name), DELETE ON devices TO :app_role;
+GRANT INSERT (customer_id, kind, detail, from_address, device_name) ON security_events TO :app_role;
+GRANT INSERT, UPDATE (token_hash, ready_at, cancelled_at, completed_at), DELETE ON recoveries TO :app_role;
+GRANT INSERT, UPDATE (state, outcome_code, ask_at) ON outbox_credential_changes TO :app_role;

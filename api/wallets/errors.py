@@ -80,3 +80,11 @@ class NotAParticipantYet(FlorinError):
 
 def _name_of(participant_id: int) -> str:
     return f"Participant {participant_id}" if participant_id else "The central bank"
+
+
+class NoDeviceLost(FlorinError):
+    """A change by the officers for somebody who has not completed the recovery of a lost device."""
+
+    def __init__(self) -> None:
+        sentence = "Report the lost device first, and finish its recovery: then a new passkey can be bound."
+        super().__init__("NoDeviceLost", 409, sentence)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Literal
 
-from api.fields import Answer, Body, Reference, TierNumber
+from api.fields import Answer, Body, Identifier, Reference, TierNumber
 from api.proofs import CredentialBody
 
 WalletState = Literal["requested", "ready", "elsewhere"]
@@ -73,3 +74,26 @@ class WalletsSummary(Answer):
     requested: int
     ready: int
     elsewhere: int
+
+
+class CredentialChangeBody(Body):
+    """A passkey of the person, in the place of the lost one."""
+
+    passkey_id: Identifier
+
+
+class CredentialChangeAnswer(Answer):
+    """One wallet's change. `waiting`: for officers; `refused` has the signer's `outcome_code`."""
+
+    change_id: uuid.UUID
+    wallet_id: uuid.UUID
+    credential_id: str
+    state: Literal["queued", "waiting", "done", "refused"]
+    outcome_code: str | None
+    filed_at: datetime
+
+
+class CredentialChangesAnswer(Answer):
+    """The newest first."""
+
+    changes: list[CredentialChangeAnswer]

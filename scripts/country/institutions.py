@@ -21,6 +21,7 @@ from contracts.manifest import Manifest
 from contracts.transactions import checksum_address
 from scripts.country.data_directory import DataDirectory
 from scripts.country.officers import Officer, complete_policy
+from scripts.country.secret_file import read_or_make_secret
 from scripts.supervision.processes import ChildSpec
 from scripts.supervision.readiness import LOOPBACK, http_ready, socket_ready
 
@@ -31,6 +32,8 @@ OFFICERS = ("first-officer", "second-officer", "third-officer")
 """Who approves, at every institution of the sample: two of them are a quorum."""
 RP_ID = "localhost"
 """What customers' passkeys are bound to (a name: WebAuthn knows no addresses)."""
+RECOVERY_COOLING_S = 60.0
+"""A day is the rule: in the sample country somebody may want to see the end of it."""
 ANCHOR_EVERY_S = 15.0
 """Daily is the rule: the sample country anchors often enough for a run of a minute to have anchors."""
 
@@ -210,6 +213,9 @@ class InstitutionHome:
             currency_exponent=CURRENCY_EXPONENT,
             is_sandbox=True,
             anchor_every_s=ANCHOR_EVERY_S,
+            rp_id=RP_ID,
+            people_key=read_or_make_secret(self.directory / "people-key").hex(),
+            recovery_cooling_s=RECOVERY_COOLING_S,
         )
         write_durably(self.settings_file, settings.to_toml().encode(), mode=0o600)
         return settings

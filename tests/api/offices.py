@@ -55,6 +55,7 @@ def settings_for(database_url: str, kind: str = "bank", **changes: Any) -> Setti
         "currency": CURRENCY,
         "currency_exponent": 2,
         "is_sandbox": True,
+        "people_key": "5e" * 32,
     }
     return Settings.from_mapping(values | changes)
 

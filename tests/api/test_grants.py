@@ -4,7 +4,7 @@ The application's role
 ├── cannot change or delete what is append-only, and neither can the owner by a slip
 ├── cannot turn triggers off, name the writing transaction, date an entry or make balance rows
 ├── owns nothing and creates nothing
-├── deletes only from the projection of the chain, its health, old comparisons and sessions that ended
+├── deletes only from the projection of the chain, its health, old comparisons and what people ended
 └── keeps its grants exactly when the schema is migrated again
 """
 
@@ -32,6 +32,7 @@ APPEND_ONLY = (
     "ledger_hold_resolutions",
     "payments",
     "chain_anchors",
+    "security_events",
 )
 MAY_DELETE_FROM = {
     "chain_cursor",
@@ -46,6 +47,16 @@ MAY_DELETE_FROM = {
     "chain_freezes",
     "chain_reconciliations",
     "sessions",
+    "contacts",
+    "registrations",
+    "one_time_codes",
+    "throttles",
+    "tickets",
+    "authenticator_apps",
+    "recovery_codes",
+    "passkeys",
+    "devices",
+    "recoveries",
 }
 
 

@@ -22,17 +22,22 @@ VALID: dict[str, Any] = {
     "manifest_path": "manifest.json",
     "currency": "CZK",
     "currency_exponent": 2,
+    "people_key": "5e" * 32,
 }
+
+PAGES = {"page_origins": ["https://my.bank.example"], "rp_id": "bank.example"}
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    settings = Settings.from_mapping({**VALID, "is_sandbox": True, "poll_interval_s": 2})
+    settings = Settings.from_mapping({**VALID, "is_sandbox": True, "poll_interval_s": 2, **PAGES})
     file = tmp_path / "bank-a.toml"
     file.write_text(settings.to_toml(), encoding="utf-8")
     assert Settings.load(file) == settings
     assert settings.poll_interval_s == 2.0
     assert settings.confirmations == 6
     assert settings.signer_socket == Path("run/bank-a.sock")
+    assert settings.origins == ("https://my.bank.example",)
+    assert "5e5e" not in repr(settings)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +64,15 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ({"poll_interval_s": 0}, "poll_interval_s must be"),
         ({"anchor_every_s": 0}, "anchor_every_s must be"),
         ({"anchor_every_s": 604_801}, "anchor_every_s must be"),
+        ({"page_origins": "https://bank.example"}, "'page_origins' must be a list of texts"),
+        ({"page_origins": ["http://bank.example"], "rp_id": "bank.example"}, "page_origins must be"),
+        ({"page_origins": ["https://bank.example"], "rp_id": "ank.example"}, "rp_id must be"),
+        ({"page_origins": ["https://bank.example"]}, "rp_id must be"),
+        ({"people_key": "5E" * 32}, "people_key must be"),
+        ({"people_key": ""}, "people_key must be"),
+        ({"recovery_cooling_s": 60}, "recovery_cooling_s must be"),
+        ({"password_reminder_days": -1}, "password_reminder_days must be"),
+        ({"minimum_age_years": 101}, "minimum_age_years must be"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], named: str) -> None:
@@ -70,7 +84,8 @@ def test_a_wrong_field_is_named(change: dict[str, Any], named: str) -> None:
 def test_everything_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(InvalidSettings) as refusal:
         Settings.from_mapping({"institution": 5, "unknown": 1})
-    assert len(refusal.value.problems) == 2 + len(VALID) - 1
+    missing = len(VALID) - 2  # `institution` is there, and wrong; `people_key` need not be there in a sandbox
+    assert len(refusal.value.problems) == 2 + missing
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,60 @@
+"""People's mailboxes: whatever was sent to them, kept in memory as it was sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import uuid
+    from collections.abc import Mapping
+
+    from api.database import Connection
+    from api.identity.contacts import Contact
+
+
+@dataclass(frozen=True)
+class SentCode:
+    """One message with a code."""
+
+    address: str
+    kind: str
+    code: str
+    language: str
+
+
+@dataclass
+class MemoryCourier:
+    """Sends nothing further. A message counts as sent even where its transaction is rolled back."""
+
+    codes: list[SentCode] = field(default_factory=list)
+    told: list[tuple[uuid.UUID, str, dict[str, str | int]]] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    async def send_code(
+        self, _conn: Connection, contact: Contact, kind: str, code: str, language: str
+    ) -> None:
+        """Keep a code."""
+        self.codes.append(SentCode(contact.address, kind, code, language))
+
+    async def notify(
+        self,
+        _conn: Connection,
+        customer_id: uuid.UUID,
+        kind: str,
+        values: Mapping[str, str | int],
+        *,
+        once: str,
+    ) -> None:
+        """Keep what a customer was told, once."""
+        if once not in self.seen:
+            self.seen.add(once)
+            self.told.append((customer_id, kind, dict(values)))
+
+    def code_for(self, address: str) -> str:
+        """The last code that went to an address."""
+        return next(sent.code for sent in reversed(self.codes) if sent.address == address)
+
+    def kinds_told(self, customer_id: uuid.UUID | None = None) -> list[str]:
+        """What kinds of things were told, to one customer or to all."""
+        return [kind for told, kind, _ in self.told if customer_id in {None, told}]
