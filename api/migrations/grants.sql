@@ -43,3 +43,10 @@ GRANT INSERT ON customers, accounts, wallets, billers, payments, issuances, rese
 GRANT INSERT, UPDATE (last_used_at), DELETE ON sessions TO :app_role;
 GRANT INSERT, UPDATE (name, institution_address, tier, tier_mask) ON participants TO :app_role;
 GRANT USAGE ON SEQUENCE wallet_key_indices TO :app_role;
+
+-- notifications: the feed is append-only; of deliveries and the sandbox's mailbox, what is long over goes
+GRANT INSERT, UPDATE (language, email, phone, read_seq) ON notification_people TO :app_role;
+GRANT INSERT, UPDATE (is_on) ON notification_preferences TO :app_role;
+GRANT INSERT ON notification_feed TO :app_role;
+GRANT INSERT, UPDATE (state, args, attempts, next_try_at, last_error, ended_at), DELETE ON notification_deliveries TO :app_role;
+GRANT INSERT, DELETE ON sandbox_mailbox TO :app_role;

@@ -4,7 +4,8 @@ The application's role
 ├── cannot change or delete what is append-only, and neither can the owner by a slip
 ├── cannot turn triggers off, name the writing transaction, date an entry or make balance rows
 ├── owns nothing and creates nothing
-├── deletes only from the projection of the chain, its health, old comparisons and sessions that ended
+├── deletes only from the projection of the chain, its health, old comparisons, sessions that ended
+│   and messages that are long over
 └── keeps its grants exactly when the schema is migrated again
 """
 
@@ -32,6 +33,7 @@ APPEND_ONLY = (
     "ledger_hold_resolutions",
     "payments",
     "chain_anchors",
+    "notification_feed",
 )
 MAY_DELETE_FROM = {
     "chain_cursor",
@@ -46,6 +48,8 @@ MAY_DELETE_FROM = {
     "chain_freezes",
     "chain_reconciliations",
     "sessions",
+    "notification_deliveries",
+    "sandbox_mailbox",
 }
 
 

@@ -1,0 +1,98 @@
+"""What people are told: a feed, deliveries, preferences; and in a sandbox a mailbox for all."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0011"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    """Add to the schema; nobody is enrolled yet."""
+    op.execute("SET LOCAL lock_timeout = '10s'")
+    op.execute(
+        """
+        CREATE TABLE notification_people (             -- whom to tell, where, and how far they have read
+            customer_id uuid   PRIMARY KEY REFERENCES customers (id),
+            language    text   NOT NULL DEFAULT 'en' CHECK (language IN ('en', 'zh')),
+            email       text   CHECK (length(email) <= 320),
+            phone       text   CHECK (length(phone) <= 32),
+            read_seq    bigint NOT NULL DEFAULT 0
+        )
+        """
+    )
+    op.execute(
+        """
+        CREATE TABLE notification_preferences (
+            customer_id uuid    NOT NULL REFERENCES customers (id),
+            kind        text    NOT NULL,
+            channel     text    NOT NULL CHECK (channel IN ('in_app', 'email', 'sms')),
+            is_on       boolean NOT NULL,
+            PRIMARY KEY (customer_id, kind, channel)
+        )
+        """
+    )
+    op.execute(
+        """
+        CREATE TABLE notification_feed (
+            seq         bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            customer_id uuid    NOT NULL REFERENCES customers (id),
+            kind        text    NOT NULL,
+            args        jsonb   NOT NULL,
+            once        text    NOT NULL UNIQUE,       -- the occasion: told once, whoever tells it again
+            is_shown    boolean NOT NULL,              -- false: its reader had wished not to hear of it
+            noted_at    timestamptz NOT NULL DEFAULT now()
+        )
+        """
+    )
+    op.execute("CREATE INDEX notification_feed_customer ON notification_feed (customer_id, seq)")
+    op.execute(
+        """CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON notification_feed
+               FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"""
+    )
+    op.execute(
+        """
+        CREATE TABLE notification_deliveries (
+            id          uuid    PRIMARY KEY,           -- the message's own id, the same at every try
+            customer_id uuid    REFERENCES customers (id), -- null: a code, to whoever reads the contact
+            channel     text    NOT NULL CHECK (channel IN ('email', 'sms')),
+            address     text    NOT NULL,
+            language    text    NOT NULL CHECK (language IN ('en', 'zh')),
+            kind        text    NOT NULL,
+            args        jsonb,                         -- null: a code that was sent or has expired
+            state       text    NOT NULL DEFAULT 'queued'
+                        CHECK (state IN ('queued', 'delivered', 'dead', 'expired')),
+            attempts    integer NOT NULL DEFAULT 0,
+            next_try_at timestamptz NOT NULL DEFAULT now(),
+            expires_at  timestamptz,
+            last_error  text    NOT NULL DEFAULT '',
+            created_at  timestamptz NOT NULL DEFAULT now(),
+            ended_at    timestamptz,
+            CHECK ((state = 'queued') = (ended_at IS NULL)),
+            CHECK (state <> 'queued' OR args IS NOT NULL)
+        )
+        """
+    )
+    op.execute(
+        """CREATE INDEX notification_deliveries_due ON notification_deliveries (next_try_at)
+            WHERE state = 'queued'"""
+    )
+    op.execute(
+        """CREATE INDEX notification_deliveries_ended ON notification_deliveries (ended_at)
+            WHERE state <> 'queued'"""
+    )
+    op.execute(
+        """
+        CREATE TABLE sandbox_mailbox (                 -- what would have left the house, in a sandbox
+            seq     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            id      uuid   NOT NULL UNIQUE,
+            channel text   NOT NULL,
+            address text   NOT NULL,
+            subject text   NOT NULL,
+            text    text   NOT NULL,
+            sent_at timestamptz NOT NULL DEFAULT now()
+        )
+        """
+    )
+    op.execute("CREATE INDEX sandbox_mailbox_address ON sandbox_mailbox (address, seq)")
