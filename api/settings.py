@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal["central_bank", "bank"]
+Tls = Literal["starttls", "tls", "none"]
 
 
 class InvalidSettings(FlorinError):
@@ -35,6 +36,9 @@ class Settings:
     counts the block itself. `anchor_every_s` is the time between two anchors of the ledger and the signer's
     journal. `sends_access_lists` is false on a chain that charges for a list's bytes more than it saves
     (docs/decisions/014). `database_url` names the application's role, which owns nothing.
+
+    E-mail goes by `smtp_host`, from `mail_sender`; short messages to the provider at `sms_url`, under the key
+    `sms_key`. Without them, a sandbox keeps messages in its mailbox, and any other institution cannot send.
     """
 
     institution: str
@@ -54,6 +58,15 @@ class Settings:
     poll_interval_s: float = 0.5
     anchor_every_s: float = 86_400
     sends_access_lists: bool = True
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_tls: Tls = "starttls"
+    smtp_username: str = ""
+    smtp_password: str = dataclasses.field(default="", repr=False)
+    mail_sender: str = ""
+    sms_url: str = ""
+    sms_key: str = dataclasses.field(default="", repr=False)
+    sms_sender: str = ""
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -159,5 +172,34 @@ def _value_problems(settings: Settings) -> list[str]:
         (1 <= settings.confirmations <= 1000, "confirmations must be 1 to 1000"),
         (0 < settings.poll_interval_s <= 60, "poll_interval_s must be above 0 and at most 60"),
         (0 < settings.anchor_every_s <= 604_800, "anchor_every_s must be above 0 and at most a week"),
+        *_rules_of_couriers(settings),
     ]
     return [sentence for holds, sentence in rules if not holds]
+
+
+def _rules_of_couriers(settings: Settings) -> list[tuple[bool, str]]:
+    """What must hold of the servers that carry messages out."""
+    is_open = settings.smtp_tls == "none"
+    is_key_open = settings.sms_url.startswith("http://")
+    sender = r"[^@\s]+@[A-Za-z0-9.-]+"
+    return [
+        (1 <= settings.smtp_port <= 65535, "smtp_port must be 1 to 65535"),
+        (
+            not settings.smtp_host or re.fullmatch(sender, settings.mail_sender) is not None,
+            "mail_sender must be an e-mail address where smtp_host is set",
+        ),
+        (
+            not settings.smtp_host or not is_open or settings.is_sandbox,
+            "smtp_tls may be none in a sandbox only: messages carry one-time codes",
+        ),
+        (
+            not (is_open and settings.smtp_password),
+            "smtp_password must not be sent without TLS: set smtp_tls",
+        ),
+        (
+            not settings.sms_url or settings.sms_url.startswith(("https://", "http://")),
+            "sms_url must start with https://",
+        ),
+        (not is_key_open or settings.is_sandbox, "sms_url must start with https:// but in a sandbox"),
+        (not settings.sms_url or settings.sms_key != "", "sms_key must not be empty where sms_url is set"),
+    ]

@@ -58,6 +58,18 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ({"is_sandbox": 1}, "'is_sandbox' must be true or false"),
         ({"poll_interval_s": 0}, "poll_interval_s must be"),
         ({"anchor_every_s": 0}, "anchor_every_s must be"),
+        ({"smtp_port": 0}, "smtp_port must be"),
+        ({"smtp_tls": "perhaps"}, "'smtp_tls' must be one of starttls, tls, none"),
+        ({"smtp_host": "mail.example"}, "mail_sender must be"),
+        ({"smtp_host": "mail.example", "mail_sender": "bank@a.example\n"}, "mail_sender must be"),
+        (
+            {"smtp_host": "m", "mail_sender": "a@b", "smtp_tls": "none"},
+            "smtp_tls may be none in a sandbox only",
+        ),
+        ({"smtp_tls": "none", "smtp_password": "p"}, "smtp_password must not be sent without TLS"),
+        ({"sms_url": "ftp://sms.example", "sms_key": "k"}, "sms_url must start with https://"),
+        ({"sms_url": "http://sms.example", "sms_key": "k"}, "but in a sandbox"),
+        ({"sms_url": "https://sms.example"}, "sms_key must not be empty"),
         ({"anchor_every_s": 604_801}, "anchor_every_s must be"),
     ],
 )
