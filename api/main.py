@@ -101,6 +101,7 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
     from api.wallets.routes import router as wallets_router
+    from api.webhooks.routes import router as webhooks_router
 
     return [  # in the order in which they are tried: the busiest first
         payments_router,
@@ -109,6 +110,7 @@ def routers_of(kind: str) -> list[APIRouter]:
         identity_router,
         person_router,
         settlement_router,
+        webhooks_router,
         operations_router,
         *pages.page_routers(kind),
     ]

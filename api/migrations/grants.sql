@@ -50,3 +50,7 @@ GRANT INSERT, UPDATE (is_on) ON notification_preferences TO :app_role;
 GRANT INSERT ON notification_feed TO :app_role;
 GRANT INSERT, UPDATE (state, args, attempts, next_try_at, last_error, ended_at), DELETE ON notification_deliveries TO :app_role;
 GRANT INSERT, DELETE ON sandbox_mailbox TO :app_role;
+GRANT INSERT, UPDATE (secret, secret_id, former_secret, former_until, failing_since, disabled_at, disabled_why), DELETE
+      ON webhook_endpoints TO :app_role;
+GRANT INSERT, DELETE ON webhook_events TO :app_role;
+GRANT INSERT, UPDATE (state, attempts, next_try_at, last_status, last_error, ended_at) ON webhook_deliveries TO :app_role;

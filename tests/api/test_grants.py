@@ -50,6 +50,8 @@ MAY_DELETE_FROM = {
     "sessions",
     "notification_deliveries",
     "sandbox_mailbox",
+    "webhook_endpoints",
+    "webhook_events",
 }
 
 

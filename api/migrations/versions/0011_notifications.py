@@ -1,4 +1,4 @@
-"""What people are told: a feed, deliveries, preferences; and in a sandbox a mailbox for all."""
+"""What people and machines are told: feeds, deliveries, preferences, webhooks; a sandbox's mailbox."""
 
 from __future__ import annotations
 
@@ -96,3 +96,58 @@ def upgrade() -> None:
         """
     )
     op.execute("CREATE INDEX sandbox_mailbox_address ON sandbox_mailbox (address, seq)")
+    op.execute(
+        """
+        CREATE TABLE webhook_endpoints (
+            id            uuid   PRIMARY KEY,
+            url           text   NOT NULL CHECK (length(url) <= 2000),
+            events        text[] NOT NULL,
+            description   text   NOT NULL,
+            secret        bytea  NOT NULL,             -- signs, so it must be here; nobody is shown it again
+            secret_id     uuid   NOT NULL,               -- the intention that it was made for
+            former_secret bytea,
+            former_until  timestamptz,
+            created_by    text   NOT NULL,
+            created_at    timestamptz NOT NULL DEFAULT now(),
+            failing_since timestamptz,
+            disabled_at   timestamptz,
+            disabled_why  text   NOT NULL DEFAULT ''
+        )
+        """
+    )
+    op.execute(
+        """
+        CREATE TABLE webhook_events (                    -- those that some webhook wanted
+            id          uuid PRIMARY KEY,
+            name        text NOT NULL,
+            body        text NOT NULL,                   -- byte for byte what is signed and sent
+            occurred_at timestamptz NOT NULL,
+            noted_at    timestamptz NOT NULL DEFAULT now()
+        )
+        """
+    )
+    op.execute("CREATE INDEX webhook_events_noted ON webhook_events (noted_at)")
+    op.execute(
+        """
+        CREATE TABLE webhook_deliveries (
+            seq         bigint  GENERATED ALWAYS AS IDENTITY UNIQUE,
+            id          uuid    PRIMARY KEY,
+            endpoint_id uuid    NOT NULL REFERENCES webhook_endpoints (id) ON DELETE CASCADE,
+            event_id    uuid    NOT NULL REFERENCES webhook_events (id) ON DELETE CASCADE,
+            state       text    NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'delivered', 'dead')),
+            attempts    integer NOT NULL DEFAULT 0,
+            next_try_at timestamptz NOT NULL DEFAULT now(),
+            last_status integer,
+            last_error  text    NOT NULL DEFAULT '',
+            created_at  timestamptz NOT NULL DEFAULT now(),
+            ended_at    timestamptz,
+            CHECK ((state = 'queued') = (ended_at IS NULL))
+        )
+        """
+    )
+    op.execute(
+        """CREATE INDEX webhook_deliveries_due ON webhook_deliveries (endpoint_id, next_try_at)
+            WHERE state = 'queued'"""
+    )
+    op.execute("CREATE INDEX webhook_deliveries_log ON webhook_deliveries (endpoint_id, seq)")
+    op.execute("CREATE INDEX webhook_deliveries_event ON webhook_deliveries (event_id)")
