@@ -96,6 +96,7 @@ def routers_of(kind: str) -> list[APIRouter]:
 
         return [operations_router, central_bank_router, *pages.page_routers(kind)]
     from api.accounts.routes import router as accounts_router
+    from api.identity.feed_routes import router as feed_router
     from api.identity.person_routes import router as person_router
     from api.identity.routes import router as identity_router
     from api.payments.routes import router as payments_router
@@ -109,6 +110,7 @@ def routers_of(kind: str) -> list[APIRouter]:
         accounts_router,
         identity_router,
         person_router,
+        feed_router,
         settlement_router,
         webhooks_router,
         operations_router,

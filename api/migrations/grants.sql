@@ -24,7 +24,7 @@ GRANT INSERT, UPDATE, DELETE ON chain_cursor, chain_blocks, chain_accounts, chai
 GRANT INSERT, UPDATE (address, transaction_id, registered_block, refusal) ON outbox_registrations TO :app_role;
 GRANT INSERT, UPDATE (gas, valid_before_s, state, nonce, hash, replaced_hashes, raw, max_fee_per_gas, included_block, final_block, outcome_code)
       ON chain_transactions TO :app_role;
-GRANT INSERT, UPDATE (state, attempt, valid_before_s, nonce, transaction_id, record_index, outcome_code, final_block, final_at)
+GRANT INSERT, UPDATE (state, attempt, valid_before_s, nonce, transaction_id, record_index, outcome_code, final_block, final_at, closed_by)
       ON outbox_payments TO :app_role;
 
 GRANT INSERT, UPDATE (state, outcome_code) ON outbox_mandates TO :app_role;
@@ -54,3 +54,4 @@ GRANT INSERT, UPDATE (secret, secret_id, former_secret, former_until, failing_si
       ON webhook_endpoints TO :app_role;
 GRANT INSERT, DELETE ON webhook_events TO :app_role;
 GRANT INSERT, UPDATE (state, attempts, next_try_at, last_status, last_error, ended_at) ON webhook_deliveries TO :app_role;
+GRANT UPDATE (next_xid, last_entry_id) ON payment_announcements TO :app_role;

@@ -51,6 +51,30 @@ WORDING: Final[dict[str, dict[Language, Wording]]] = {
         "en": Wording("Wallet funded: {amount}", "{amount} came from your account into your wallet."),
         "zh": Wording("钱包已充值：{amount}", "{amount}已从您的账户转入钱包。"),
     },
+    "funding_refused": {
+        "en": Wording(
+            "Funding refused: {amount}", "Funding your wallet with {amount} was refused: {reason}."
+        ),
+        "zh": Wording("充值被拒绝：{amount}", "您的钱包充值{amount}被拒绝：{reason}。"),
+    },
+    "funding_failed": {
+        "en": Wording(
+            "Funding failed: {amount}",
+            "Funding your wallet with {amount} failed: {reason}. The money is in your account as before.",
+        ),
+        "zh": Wording("充值失败：{amount}", "您的钱包充值{amount}失败：{reason}。资金仍在您的账户中。"),
+    },
+    "redemption_refused": {
+        "en": Wording("Redemption refused: {amount}", "Redeeming {amount} was refused: {reason}."),
+        "zh": Wording("赎回被拒绝：{amount}", "您赎回{amount}被拒绝：{reason}。"),
+    },
+    "redemption_failed": {
+        "en": Wording(
+            "Redemption failed: {amount}",
+            "Redeeming {amount} failed: {reason}. The money is in your wallet as before.",
+        ),
+        "zh": Wording("赎回失败：{amount}", "您赎回{amount}失败：{reason}。资金仍在您的钱包中。"),
+    },
     "redemption_final": {
         "en": Wording("Redeemed: {amount}", "{amount} went from your wallet back into your account."),
         "zh": Wording("已赎回：{amount}", "{amount}已从您的钱包转回账户。"),

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 
 from api.database import transaction
-from api.webhooks.destinations import PublicResolver, look_up, require_destination
+from api.webhooks.destinations import require_destination
 from api.webhooks.errors import WebhookUrlRefused
+from api.webhooks.resolving import PublicResolver, look_up
 from api.webhooks.signing import headers_of
 
 if TYPE_CHECKING:

@@ -151,3 +151,22 @@ def upgrade() -> None:
     )
     op.execute("CREATE INDEX webhook_deliveries_log ON webhook_deliveries (endpoint_id, seq)")
     op.execute("CREATE INDEX webhook_deliveries_event ON webhook_deliveries (event_id)")
+    # who wrote a row, so that a reader can tell where nothing can be added any more; older rows have nobody
+    op.execute("ALTER TABLE payments ADD COLUMN written_by xid8")
+    op.execute("ALTER TABLE payments ALTER COLUMN written_by SET DEFAULT pg_current_xact_id()")
+    op.execute("CREATE INDEX payments_written ON payments (written_by)")
+    op.execute("ALTER TABLE outbox_payments ADD COLUMN closed_by xid8")
+    op.execute("CREATE INDEX outbox_payments_failed ON outbox_payments (closed_by) WHERE state = 'failed'")
+    op.execute(
+        """
+        CREATE TABLE payment_announcements (             -- how far payments were announced
+            singleton     boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+            next_xid      xid8    NOT NULL,              -- what these and later transactions wrote is to come
+            last_entry_id bigint  NOT NULL
+        )
+        """
+    )
+    op.execute(
+        """INSERT INTO payment_announcements (next_xid, last_entry_id)
+           SELECT pg_current_xact_id(), coalesce(max(id), 0) FROM ledger_entries"""
+    )

@@ -88,13 +88,8 @@ class MailCourier:
         return mail
 
     async def close(self) -> None:
-        """Say goodbye to the server."""
-        async with self._turn:
-            if self._client.is_connected:
-                try:
-                    await self._client.quit()
-                except (aiosmtplib.SMTPException, OSError, TimeoutError):
-                    self._client.close()
+        """Drop the connection."""
+        self._client.close()
 
 
 def _failure_of(failure: Exception) -> DeliveryFailed:

@@ -17,14 +17,9 @@ import socket
 import aiohttp
 import pytest
 
-from api.webhooks.destinations import (
-    ForbiddenAddress,
-    PublicResolver,
-    is_public,
-    look_up,
-    require_destination,
-)
+from api.webhooks.destinations import is_public, require_destination
 from api.webhooks.errors import WebhookUrlRefused
+from api.webhooks.resolving import ForbiddenAddress, PublicResolver, look_up
 from tests.fakes.webhook_receiver import webhook_receiver
 
 PRIVATE = (
