@@ -33,7 +33,7 @@ class Stretch:
     """What is announced now.
 
     Rows of the transactions from `first_xid` on and below `next_xid`, and entries above `after_id` up to
-    `last_id`. `is_all`: nothing is left for another stretch.
+    `last_id`. `is_all`: nothing is left for another stretch, nor waits for others to commit.
     """
 
     first_xid: int
@@ -52,7 +52,10 @@ class Announcing:
         self._currency = currency
 
     async def run_once(self) -> bool:
-        """Announce a stretch; whether there is more already. What changes nothing writes nothing."""
+        """Announce a stretch; whether there is more already, perhaps behind a transaction that still runs.
+
+        Where nothing is new nothing is written.
+        """
         async with transaction(self._pool) as conn:
             if not await conn.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
                 return False  # somebody else announces
@@ -91,6 +94,7 @@ async def _stretch(conn: Connection) -> Stretch:
     assert limits is not None
     horizon = int(limits["horizon"])
     ends = [int(limits[name]) for name in ("decided_end", "failed_end") if limits[name] is not None]
+    newest = [int(limits[name]) for name in ("decided_last", "failed_last") if limits[name] is not None]
     # one transaction is never split, however much it wrote
     next_xid = max(first_xid, min([horizon, *[max(end, first_xid + 1) for end in ends]]))
     last = await conn.fetchrow(_LAST_ENTRY, after_id, _BOOKED_BY_THE_INDEXER, str(next_xid), MOST)
@@ -100,8 +104,8 @@ async def _stretch(conn: Connection) -> Stretch:
         next_xid,
         after_id,
         last["last_id"] or after_id,
-        is_empty=not limits["has_rows"] and last["last_id"] is None,
-        is_all=not ends and not last["is_full"],
+        is_empty=not newest and last["last_id"] is None,
+        is_all=not any(xid >= next_xid for xid in newest) and not last["is_more"],
     )
 
 
@@ -116,9 +120,10 @@ _HEARD: Final = "($1 OR n.customer_id IS NOT NULL)"
 # the oldest transaction that runs, and the transaction at which more rows than wanted would be read
 _LIMITS: Final = """
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon,
-       EXISTS (SELECT FROM payments WHERE written_by >= $1::text::xid8)
-           OR EXISTS (SELECT FROM outbox_payments WHERE state = 'failed' AND closed_by >= $1::text::xid8)
-           AS has_rows,
+       (SELECT written_by::text FROM payments WHERE written_by >= $1::text::xid8
+         ORDER BY written_by DESC LIMIT 1) AS decided_last,
+       (SELECT closed_by::text FROM outbox_payments WHERE state = 'failed' AND closed_by >= $1::text::xid8
+         ORDER BY closed_by DESC LIMIT 1) AS failed_last,
        (SELECT written_by::text FROM payments
          WHERE written_by >= $1::text::xid8 AND written_by < pg_snapshot_xmin(pg_current_snapshot())
          ORDER BY written_by OFFSET $2 LIMIT 1) AS decided_end,
@@ -135,7 +140,7 @@ WITH page AS (
      WHERE id > $1 AND kind = ANY($2::text[]) ORDER BY id LIMIT $4)
 SELECT max(id) FILTER (WHERE id < coalesce((SELECT min(id) FROM page WHERE NOT is_settled), id + 1))
            AS last_id,
-       count(*) FILTER (WHERE is_settled) = $4 AS is_full
+       count(*) = $4 OR count(*) FILTER (WHERE NOT is_settled) > 0 AS is_more
   FROM page
 """
 
