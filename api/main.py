@@ -97,6 +97,7 @@ def routers_of(kind: str) -> list[APIRouter]:
 
         return [operations_router, central_bank_router, *pages.page_routers(kind)]
     from api.accounts.routes import router as accounts_router
+    from api.identity.feed_routes import router as feed_router
     from api.identity.login_routes import router as login_router
     from api.identity.person_routes import router as person_router
     from api.identity.recovery_routes import router as recovery_router
@@ -107,6 +108,7 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.settlement.bank_routes import router as settlement_router
     from api.wallets.credential_routes import router as credential_router
     from api.wallets.routes import router as wallets_router
+    from api.webhooks.routes import router as webhooks_router
 
     return [  # in the order in which they are tried: the busiest first
         payments_router,
@@ -119,7 +121,9 @@ def routers_of(kind: str) -> list[APIRouter]:
         registration_router,
         recovery_router,
         credential_router,
+        feed_router,
         settlement_router,
+        webhooks_router,
         operations_router,
         *pages.page_routers(kind),
     ]

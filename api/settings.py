@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Kind = Literal["central_bank", "bank"]
 _TEXTS: Final = tuple[str, ...]
 _ORIGIN: Final = re.compile(r"(?:https://[a-z0-9.-]+|http://localhost)(?::[0-9]{1,5})?")
+Tls = Literal["starttls", "tls", "none"]
 
 
 class InvalidSettings(FlorinError):
@@ -43,6 +44,9 @@ class Settings:
     keys the hashes of codes and seals the secrets of authenticator apps; `recovery_cooling_s` is how long a
     forgotten password or lost device waits; `password_reminder_days` is the age at which a password is
     called old, 0 meaning never; nobody younger than `minimum_age_years` opens a login for themselves.
+
+    E-mail goes by `smtp_host`, from `mail_sender`; short messages to the provider at `sms_url`, under the key
+    `sms_key`. Without them, a sandbox keeps messages in its mailbox, and any other institution cannot send.
     """
 
     institution: str
@@ -68,6 +72,15 @@ class Settings:
     recovery_cooling_s: float = 86_400
     password_reminder_days: int = 0
     minimum_age_years: int = 18
+    smtp_host: str = ""
+    smtp_port: int = 587
+    smtp_tls: Tls = "starttls"
+    smtp_username: str = ""
+    smtp_password: str = dataclasses.field(default="", repr=False)
+    mail_sender: str = ""
+    sms_url: str = ""
+    sms_key: str = dataclasses.field(default="", repr=False)
+    sms_sender: str = ""
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -188,6 +201,7 @@ def _value_problems(settings: Settings) -> list[str]:
         (0 < settings.poll_interval_s <= 60, "poll_interval_s must be above 0 and at most 60"),
         (0 < settings.anchor_every_s <= 604_800, "anchor_every_s must be above 0 and at most a week"),
         *_rules_of_people(settings),
+        *_rules_of_couriers(settings),
     ]
     return [sentence for holds, sentence in rules if not holds]
 
@@ -217,4 +231,32 @@ def _rules_of_people(settings: Settings) -> list[tuple[bool, str]]:
         ),
         (0 <= settings.password_reminder_days <= 3650, "password_reminder_days must be 0 to 3650"),
         (0 <= settings.minimum_age_years <= 100, "minimum_age_years must be 0 to 100"),
+    ]
+
+
+def _rules_of_couriers(settings: Settings) -> list[tuple[bool, str]]:
+    """What must hold of the servers that carry messages out."""
+    is_open = settings.smtp_tls == "none"
+    is_key_open = settings.sms_url.startswith("http://")
+    sender = r"[^@\s]+@[A-Za-z0-9.-]+"
+    return [
+        (1 <= settings.smtp_port <= 65535, "smtp_port must be 1 to 65535"),
+        (
+            not settings.smtp_host or re.fullmatch(sender, settings.mail_sender) is not None,
+            "mail_sender must be an e-mail address where smtp_host is set",
+        ),
+        (
+            not settings.smtp_host or not is_open or settings.is_sandbox,
+            "smtp_tls may be none in a sandbox only: messages carry one-time codes",
+        ),
+        (
+            not (is_open and settings.smtp_password),
+            "smtp_password must not be sent without TLS: set smtp_tls",
+        ),
+        (
+            not settings.sms_url or settings.sms_url.startswith(("https://", "http://")),
+            "sms_url must start with https://",
+        ),
+        (not is_key_open or settings.is_sandbox, "sms_url must start with https:// but in a sandbox"),
+        (not settings.sms_url or settings.sms_key != "", "sms_key must not be empty where sms_url is set"),
     ]

@@ -1,4 +1,4 @@
-"""The worker of one institution: relay, indexer, reconciliation and anchoring as supervised tasks.
+"""The worker of one institution: relay, indexer, reconciliation, anchoring and outreach as supervised tasks.
 
     python -m api.workers --settings FILE
 
@@ -36,6 +36,7 @@ from api.chain.signer_client import SignerClient
 from api.database import connect_pool, listen, transaction
 from api.errors import FlorinError
 from api.ledger.chart import open_chart
+from api.outreach import Outreach
 from api.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class Worker:
         self._relay_wake = asyncio.Event()
         self._reconcile_wake = asyncio.Event()
         self._reported: dict[Component, tuple[bool, float]] = {}
+        is_bank = reach.settings.kind == "bank"
+        self.outreach = Outreach(reach.settings, reach.pool) if is_bank else None
         self.relay = Relay(
             reach.pool,
             reach.rpc,
@@ -105,14 +108,24 @@ class Worker:
 
     async def run(self) -> None:
         """Run every task until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._supervise("relay", self._relay_step))
-            tasks.create_task(self._supervise("indexer", self._indexer_step))
-            tasks.create_task(self._supervise("reconciliation", self._reconciliation_step))
-            tasks.create_task(self._supervise("anchoring", self._anchoring_step))
-            tasks.create_task(self._supervise("signer", self._signer_step))
-            tasks.create_task(self._supervise("chain", self._chain_step))
-            tasks.create_task(self._hear_outbox())
+        steps: dict[Component, Callable[[], Awaitable[str]]] = {
+            "relay": self._relay_step,
+            "indexer": self._indexer_step,
+            "reconciliation": self._reconciliation_step,
+            "anchoring": self._anchoring_step,
+            "signer": self._signer_step,
+            "chain": self._chain_step,
+        }
+        if self.outreach is not None:
+            steps |= self.outreach.steps()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for component, step in steps.items():
+                    tasks.create_task(self._supervise(component, step))
+                tasks.create_task(self._hear())
+        finally:
+            if self.outreach is not None:
+                await self.outreach.close()
 
     async def _relay_step(self) -> str:
         self._relay_wake.clear()
@@ -158,14 +171,18 @@ class Worker:
             self.reconciliation.touch(touched)
             self._reconcile_wake.set()
 
-    async def _hear_outbox(self) -> None:
-        """Wake the relay when something was enqueued; it also looks by itself."""
+    async def _hear(self) -> None:
+        """Wake the relay when something was enqueued, and outreach; they also look by themselves."""
+        channels = self.outreach.channels if self.outreach is not None else (OUTBOX_CHANNEL,)
         while True:
             with contextlib.suppress(FlorinError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                async with listen(self._settings.database_url, OUTBOX_CHANNEL) as notifications:
+                async with listen(self._settings.database_url, *channels) as notifications:
                     while True:
-                        if await notifications.wait(LAST_RETRY_S):
+                        heard = {channel for channel, _ in await notifications.wait(LAST_RETRY_S)}
+                        if OUTBOX_CHANNEL in heard:
                             self._relay_wake.set()
+                        if self.outreach is not None:
+                            self.outreach.hear(heard)
             await asyncio.sleep(FIRST_RETRY_S)
 
     async def _supervise(self, component: Component, step: Callable[[], Awaitable[str]]) -> None:

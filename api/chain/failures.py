@@ -67,7 +67,9 @@ async def fail_queued(connection: Connection, codes: Mapping[UUID, str]) -> None
     outcomes = {**{payment: codes[funding] for payment, funding in served.items()}, **codes}
     rows = await connection.fetch(
         """
-        UPDATE outbox_payments o SET state = 'failed', outcome_code = f.code, final_at = clock_timestamp()
+        UPDATE outbox_payments o
+           SET state = 'failed', outcome_code = f.code, final_at = clock_timestamp(),
+               closed_by = pg_current_xact_id()
           FROM unnest($1::uuid[], $2::text[]) AS f (payment_id, code)
          WHERE o.payment_id = f.payment_id AND o.state = 'queued' RETURNING o.payment_id
         """,

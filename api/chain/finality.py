@@ -213,7 +213,8 @@ async def _close_payments(connection: Connection, outcomes: Outcomes) -> None:
             """
             UPDATE outbox_payments o
                SET state = closed.state, outcome_code = closed.code, final_block = closed.block,
-                   final_at = clock_timestamp()
+                   final_at = clock_timestamp(),
+                   closed_by = CASE WHEN closed.state = 'failed' THEN pg_current_xact_id() END
               FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[])
                    AS closed (payment_id, state, code, block)
              WHERE o.payment_id = closed.payment_id

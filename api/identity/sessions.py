@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from api.errors import NotFound
+from api.notifications.people import enrol
 
 if TYPE_CHECKING:
     from api.database import Connection
@@ -69,11 +70,13 @@ class OpenSession:
 async def open_session(
     conn: Connection, customer_id: uuid.UUID, assurance: Assurance, device_name: str = ""
 ) -> str:
-    """Open a session and return its token, which is nowhere else. Sessions that are over are cleared away.
+    """Open a session and return its token, which is nowhere else. Sessions that are over are cleared away,
+    and whoever signs in is told from now on what happens.
 
     `device_name` is what the device says of itself: shown to its person, believed by nobody.
     """
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    await enrol(conn, customer_id)
     await conn.execute(f"DELETE FROM sessions s WHERE NOT ({_IS_OPEN})")  # noqa: S608 - constants
     await conn.execute(
         """INSERT INTO sessions (id, token_hash, customer_id, assurance, confirmed_by, device_name)

@@ -24,7 +24,7 @@ GRANT INSERT, UPDATE, DELETE ON chain_cursor, chain_blocks, chain_accounts, chai
 GRANT INSERT, UPDATE (address, transaction_id, registered_block, refusal) ON outbox_registrations TO :app_role;
 GRANT INSERT, UPDATE (gas, valid_before_s, state, nonce, hash, replaced_hashes, raw, max_fee_per_gas, included_block, final_block, outcome_code)
       ON chain_transactions TO :app_role;
-GRANT INSERT, UPDATE (state, attempt, valid_before_s, nonce, transaction_id, record_index, outcome_code, final_block, final_at)
+GRANT INSERT, UPDATE (state, attempt, valid_before_s, nonce, transaction_id, record_index, outcome_code, final_block, final_at, closed_by)
       ON outbox_payments TO :app_role;
 
 GRANT INSERT, UPDATE (state, outcome_code) ON outbox_mandates TO :app_role;
@@ -59,3 +59,14 @@ GRANT INSERT, UPDATE (last_seen_at, name), DELETE ON devices TO :app_role;
 GRANT INSERT (customer_id, kind, detail, from_address, device_name) ON security_events TO :app_role;
 GRANT INSERT, UPDATE (token_hash, ready_at, cancelled_at, completed_at), DELETE ON recoveries TO :app_role;
 GRANT INSERT, UPDATE (state, outcome_code, ask_at) ON outbox_credential_changes TO :app_role;
+-- notifications: the feed is append-only; of deliveries and the sandbox's mailbox, what is long over goes
+GRANT INSERT, UPDATE (language, email, phone, read_seq) ON notification_people TO :app_role;
+GRANT INSERT, UPDATE (is_on) ON notification_preferences TO :app_role;
+GRANT INSERT ON notification_feed TO :app_role;
+GRANT INSERT, UPDATE (state, args, attempts, next_try_at, last_error, ended_at), DELETE ON notification_deliveries TO :app_role;
+GRANT INSERT, DELETE ON sandbox_mailbox TO :app_role;
+GRANT INSERT, UPDATE (secret, secret_id, former_secret, former_until, failing_since, disabled_at, disabled_why), DELETE
+      ON webhook_endpoints TO :app_role;
+GRANT INSERT, DELETE ON webhook_events TO :app_role;
+GRANT INSERT, UPDATE (state, attempts, next_try_at, last_status, last_error, ended_at) ON webhook_deliveries TO :app_role;
+GRANT UPDATE (next_xid, last_entry_id) ON payment_announcements TO :app_role;

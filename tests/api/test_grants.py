@@ -4,7 +4,8 @@ The application's role
 ├── cannot change or delete what is append-only, and neither can the owner by a slip
 ├── cannot turn triggers off, name the writing transaction, date an entry or make balance rows
 ├── owns nothing and creates nothing
-├── deletes only from the projection of the chain, its health, old comparisons and what people ended
+├── deletes only from the projection of the chain, its health, old comparisons, what people ended
+│   and messages that are long over
 └── keeps its grants exactly when the schema is migrated again
 """
 
@@ -33,6 +34,7 @@ APPEND_ONLY = (
     "payments",
     "chain_anchors",
     "security_events",
+    "notification_feed",
 )
 MAY_DELETE_FROM = {
     "chain_cursor",
@@ -57,6 +59,10 @@ MAY_DELETE_FROM = {
     "passkeys",
     "devices",
     "recoveries",
+    "notification_deliveries",
+    "sandbox_mailbox",
+    "webhook_endpoints",
+    "webhook_events",
 }
 
 

@@ -1,0 +1,1 @@
+"""Webhooks: what machines are told, by the Standard Webhooks specification (standardwebhooks.com)."""
