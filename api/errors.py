@@ -118,7 +118,7 @@ def problem_response(error: FlorinError, headers: Mapping[str, str] | None = Non
 
     sent = dict(headers or {})
     if error.status in {429, 503}:
-        sent.setdefault("Retry-After", "1")
+        sent.setdefault("Retry-After", str(error.values.get("retry_after_s", 1)))
     if error.status == 401:
         sent.setdefault("WWW-Authenticate", "Bearer")
     return JSONResponse(problem(error), status_code=error.status, headers=sent, media_type=PROBLEM_MEDIA_TYPE)

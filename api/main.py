@@ -29,13 +29,14 @@ from api.institution import Institution
 from api.ledger.chart import open_chart
 from api.ledger.gathering import Gatherer
 from api.operations.metrics import MeasureRequests, Metrics
-from api.settings import Settings
+from api.settings import NO_FILE, Settings
 from api.web import pages
 from api.web.security_headers import SecurityHeaders
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from api.directory.secret import DirectorySecret
     from api.payments.pay import Outcome
     from api.payments.requests import PaymentRequest
 
@@ -92,9 +93,10 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.operations.routes import router as operations_router
 
     if kind == "central_bank":
+        from api.directory.routes import router as directory_router
         from api.settlement.central_bank_routes import router as central_bank_router
 
-        return [operations_router, central_bank_router, *pages.page_routers(kind)]
+        return [operations_router, central_bank_router, directory_router, *pages.page_routers(kind)]
     from api.accounts.routes import router as accounts_router
     from api.identity.person_routes import router as person_router
     from api.identity.routes import router as identity_router
@@ -127,6 +129,8 @@ def _lifespan(settings: Settings) -> Any:
             institution = Institution(settings, pool, chart)
             app.state.institution = institution
             app.state.key_ring = KeyRing(pool)
+            if settings.kind == "central_bank":
+                app.state.directory_secret = _directory_secret(settings)
             if settings.kind == "bank":
                 app.state.payments = await stack.enter_async_context(_gatherer(institution))
             for resource in app.state.resources:
@@ -134,6 +138,14 @@ def _lifespan(settings: Settings) -> Any:
             yield
 
     return lifespan
+
+
+def _directory_secret(settings: Settings) -> DirectorySecret | None:
+    """The secret of the alias directory, where there is one. Raises `SecretFileUnusable`."""
+    from api.directory.secret import DirectorySecret
+
+    path = settings.directory_secret_file
+    return None if path == NO_FILE else DirectorySecret.load(path)
 
 
 def _gatherer(institution: Institution) -> Gatherer[PaymentRequest, Outcome]:

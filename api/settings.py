@@ -7,7 +7,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args, get_type_hints
 
 from api.errors import FlorinError
 from api.money import CURRENCY_EXPONENTS
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal["central_bank", "bank"]
+NO_FILE: Final = Path()
+"""What stands for a file that is not there."""
 
 
 class InvalidSettings(FlorinError):
@@ -35,6 +37,10 @@ class Settings:
     counts the block itself. `anchor_every_s` is the time between two anchors of the ledger and the signer's
     journal. `sends_access_lists` is false on a chain that charges for a list's bytes more than it saves
     (docs/decisions/014). `database_url` names the application's role, which owns nothing.
+
+    `directory_url` is the central bank's address, where a bank looks aliases up with the API key in
+    `directory_key_file`; a bank without one has no aliases. `directory_secret_file` is the central bank's
+    own: its directory is hashed under what is in it.
     """
 
     institution: str
@@ -54,6 +60,9 @@ class Settings:
     poll_interval_s: float = 0.5
     anchor_every_s: float = 86_400
     sends_access_lists: bool = True
+    directory_url: str = ""
+    directory_key_file: Path = NO_FILE
+    directory_secret_file: Path = NO_FILE
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -158,6 +167,14 @@ def _value_problems(settings: Settings) -> list[str]:
         ),
         (1 <= settings.confirmations <= 1000, "confirmations must be 1 to 1000"),
         (0 < settings.poll_interval_s <= 60, "poll_interval_s must be above 0 and at most 60"),
+        (
+            settings.directory_url == "" or settings.directory_url.startswith(("http://", "https://")),
+            "directory_url must start with http:// or https://",
+        ),
+        (
+            (settings.directory_url == "") == (settings.directory_key_file == NO_FILE),
+            "directory_url and directory_key_file go together",
+        ),
         (0 < settings.anchor_every_s <= 604_800, "anchor_every_s must be above 0 and at most a week"),
     ]
     return [sentence for holds, sentence in rules if not holds]

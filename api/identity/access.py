@@ -115,6 +115,15 @@ CENTRAL_BANK: Final[Table] = {
     ("POST", "/v1/issuances"): machine("settlement:write"),
     ("GET", "/v1/issuances/{issuance_id}"): machine("settlement:read"),
     ("GET", "/v1/supply"): machine("settlement:read"),
+    ("PUT", "/v1/directory/aliases"): machine("directory:write"),
+    ("DELETE", "/v1/directory/aliases/{alias_id}"): machine("directory:write"),
+    ("POST", "/v1/directory/lookups"): machine("directory:read"),
+    ("POST", "/v1/directory/lookups/{lookup_id}/payment"): machine("directory:read"),
+    ("GET", "/v1/directory/claims"): machine("directory:read"),
+    ("PUT", "/v1/directory/claims"): machine("directory:write"),
+    ("POST", "/v1/directory/claims/{claim_id}/completion"): machine("directory:write"),
+    ("POST", "/v1/directory/claims/{claim_id}/withdrawal"): machine("directory:write"),
+    ("POST", "/v1/directory/claims/{claim_id}/contest"): machine("directory:write"),
     ("GET", "/events"): VISITOR,
 }
 

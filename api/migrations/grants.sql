@@ -43,3 +43,9 @@ GRANT INSERT ON customers, accounts, wallets, billers, payments, issuances, rese
 GRANT INSERT, UPDATE (last_used_at), DELETE ON sessions TO :app_role;
 GRANT INSERT, UPDATE (name, institution_address, tier, tier_mask) ON participants TO :app_role;
 GRANT USAGE ON SEQUENCE wallet_key_indices TO :app_role;
+
+-- the directory: an alias goes with its release, a look-up after two days
+GRANT INSERT, UPDATE (full_at) ON lookup_budgets TO :app_role;
+GRANT INSERT, UPDATE, DELETE ON directory_aliases TO :app_role;
+GRANT INSERT, UPDATE (state, decided_at) ON directory_claims TO :app_role;
+GRANT INSERT, UPDATE (payment_id, transaction_hash), DELETE ON directory_lookups TO :app_role;

