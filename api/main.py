@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from api.directory.secret import DirectorySecret
+    from api.payments.directory_client import DirectoryClient
     from api.payments.pay import Outcome
     from api.payments.requests import PaymentRequest
 
@@ -100,6 +101,7 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.accounts.routes import router as accounts_router
     from api.identity.person_routes import router as person_router
     from api.identity.routes import router as identity_router
+    from api.payments.alias_routes import router as aliases_router
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
     from api.wallets.routes import router as wallets_router
@@ -111,6 +113,7 @@ def routers_of(kind: str) -> list[APIRouter]:
         identity_router,
         person_router,
         settlement_router,
+        aliases_router,
         operations_router,
         *pages.page_routers(kind),
     ]
@@ -132,6 +135,7 @@ def _lifespan(settings: Settings) -> Any:
             if settings.kind == "central_bank":
                 app.state.directory_secret = _directory_secret(settings)
             if settings.kind == "bank":
+                app.state.directory = await stack.enter_async_context(_directory(settings))
                 app.state.payments = await stack.enter_async_context(_gatherer(institution))
             for resource in app.state.resources:
                 await stack.enter_async_context(resource(institution))
@@ -146,6 +150,12 @@ def _directory_secret(settings: Settings) -> DirectorySecret | None:
 
     path = settings.directory_secret_file
     return None if path == NO_FILE else DirectorySecret.load(path)
+
+
+def _directory(settings: Settings) -> DirectoryClient:
+    from api.payments.directory_client import DirectoryClient
+
+    return DirectoryClient.of(settings)
 
 
 def _gatherer(institution: Institution) -> Gatherer[PaymentRequest, Outcome]:

@@ -49,3 +49,5 @@ GRANT INSERT, UPDATE (full_at) ON lookup_budgets TO :app_role;
 GRANT INSERT, UPDATE, DELETE ON directory_aliases TO :app_role;
 GRANT INSERT, UPDATE (state, decided_at) ON directory_claims TO :app_role;
 GRANT INSERT, UPDATE (payment_id, transaction_hash), DELETE ON directory_lookups TO :app_role;
+GRANT INSERT, UPDATE (payment_id, shown_at), DELETE ON alias_lookups TO :app_role;
+GRANT INSERT, UPDATE (wallet_id, verified_at), DELETE ON customer_aliases TO :app_role;

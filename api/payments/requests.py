@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from api.directory.aliases import read_alias
 from api.payments.schemas import RedemptionBody
 
 if TYPE_CHECKING:
@@ -26,10 +27,13 @@ class Payee:
     biller_reference: str | None = None
     wallet_reference: str | None = None
     address: bytes | None = None
+    alias: str | None = None
+    """In its one form; `address` is what it stands for, once that is looked up."""
 
-    def names(self) -> tuple[str | None, str | None, bytes | None]:
+    def names(self) -> tuple[str | bytes | None, ...]:
         """What the caller wrote."""
-        return self.biller_reference, self.wallet_reference, self.address
+        names = (self.biller_reference, self.wallet_reference, self.address)
+        return names if self.alias is None else (None, None, None, self.alias)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,11 @@ class PaymentRequest:
 def payment_request(
     institution: Institution, caller: str, reference: str, body: PaymentBody
 ) -> PaymentRequest:
-    """A payment as its body describes it."""
+    """A payment as its body describes it. Raises `AliasUnreadable`."""
     wallet = body.payer_wallet_reference or body.payer_wallet_id
     assert wallet is not None, "the schema lets exactly one through"
-    payee = Payee(body.payee.biller_reference, body.payee.wallet_reference, body.payee.address)
+    alias = None if body.payee.alias is None else read_alias(body.payee.alias).value
+    payee = Payee(body.payee.biller_reference, body.payee.wallet_reference, body.payee.address, alias)
     content: tuple[object, ...] = (
         "payment", str(wallet), *payee.names(), body.amount_minor, body.currency, body.note,
     )  # fmt: skip

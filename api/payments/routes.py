@@ -20,7 +20,7 @@ from api.identity.once import IDEMPOTENCY_HEADER
 from api.institution import Here, Institution
 from api.ledger.gathering import Gatherer
 from api.ndjson import BulkExchange, bulk_openapi
-from api.payments import billers, mandates, service
+from api.payments import aliases, billers, mandates, service
 from api.payments.pay import Outcome, pay_all, preflight
 from api.payments.requests import PaymentRequest, payment_request, transfer_request
 from api.payments.schemas import (
@@ -52,8 +52,15 @@ async def _submit(request: Request, make: Callable[[Institution, str, str], Paym
     key = require_key(request.headers.get("idempotency-key"))
     gatherer: Gatherer[PaymentRequest, Outcome] = request.app.state.payments
     caller: Caller = request.state.caller
-    outcome = await gatherer.submit(make(request.app.state.institution, caller.name, key))
+    here: Institution = request.app.state.institution
+    asked, found = make(here, caller.name, key), None
+    if asked.payee.alias is not None:
+        asked, found = await aliases.resolve(here, request.app.state.directory, asked)
+    outcome = await gatherer.submit(asked)
     outcome.require_accepted()
+    if found is not None:
+        async with transaction(here.pool) as conn:
+            await aliases.note_payment(conn, found, outcome.payment_id)
     accepted = {
         "payment_id": str(outcome.payment_id),
         "state": outcome.state,
@@ -100,6 +107,9 @@ async def preflight_payment(request: Request, here: Here, by: By, body: PaymentB
     """
     key = request.headers.get("idempotency-key")
     asked = payment_request(here, by.name, "" if key is None else require_key(key), body)
+    payee = None
+    if asked.payee.alias is not None:
+        asked, payee = await aliases.resolve(here, request.app.state.directory, asked, body.payee.payee_name)
     async with here.pool.acquire() as conn:
         found = await preflight(conn, here, asked)
     to_approve = None
@@ -116,6 +126,7 @@ async def preflight_payment(request: Request, here: Here, by: By, body: PaymentB
         "from_wallet_minor": found.decision.from_wallet_minor,
         "from_deposit_minor": found.decision.from_deposit_minor,
         "to_approve": to_approve,
+        "payee": None if payee is None else aliases.payee_answer(payee),
     }
 
 

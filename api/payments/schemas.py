@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from api.directory.schemas import AliasText, NameMatchWord
 from api.fields import (
     Address,
     Answer,
@@ -26,17 +27,24 @@ PaymentState = Literal["refused", "accepted", "submitted", "included", "final", 
 
 
 class PayeeBody(Body):
-    """Who is paid: exactly one of a biller, a wallet of this bank, or any registered address."""
+    """Who is paid: exactly one of a biller, a wallet of this bank, any registered address, or an alias.
+
+    `payee_name` is whom the payer takes an alias for; a preflight says whether that is its owner.
+    """
 
     biller_reference: Reference | None = None
     wallet_reference: Reference | None = None
     address: Address | None = None
+    alias: AliasText | None = None
+    payee_name: DisplayName | None = None
 
     @model_validator(mode="after")
     def _require_one(self) -> PayeeBody:
-        given = (self.biller_reference, self.wallet_reference, self.address)
+        given = (self.biller_reference, self.wallet_reference, self.address, self.alias)
         if sum(value is not None for value in given) != 1:
-            raise ValueError("give exactly one of biller_reference, wallet_reference and address")
+            raise ValueError("give exactly one of biller_reference, wallet_reference, address and alias")
+        if self.payee_name is not None and self.alias is None:
+            raise ValueError("give a payee_name with an alias only")
         return self
 
 
@@ -65,6 +73,12 @@ class PaymentLine(PaymentBody):
     """A line of a bulk request. `reference` is the line's idempotency key."""
 
     reference: Reference
+
+    @model_validator(mode="after")
+    def _require_no_alias(self) -> PaymentLine:
+        if self.payee.alias is not None:
+            raise ValueError("an alias is looked up for one payment at a time: send it alone")
+        return self
 
 
 class TransferBody(Body):
@@ -112,6 +126,8 @@ class MandateBody(Body):
     def _require_one_payer(self) -> MandateBody:
         if (self.payer_wallet_reference is None) == (self.payer_wallet_id is None):
             raise ValueError("give exactly one of payer_wallet_reference and payer_wallet_id")
+        if self.payee.alias is not None:
+            raise ValueError("name a mandate's payee by what does not change: look the alias up first")
         if self.expires_at_s <= self.starts_at_s:
             raise ValueError("expires_at_s is after starts_at_s")
         return self
@@ -179,10 +195,20 @@ class ToApprove(Answer):
     amount_minor: int
 
 
+class AliasPayeeAnswer(Answer):
+    """Whom an alias pays, as far as a stranger is told; `name_match` is null without a name to compare."""
+
+    address: str
+    participant_id: int
+    masked_name: str
+    name_match: NameMatchWord | None
+
+
 class PreflightAnswer(Answer):
     """What the decision would be at this moment; nothing is held or recorded.
 
-    `to_approve` is there where the request carries the key under which the payment will be asked for.
+    `to_approve` is there where the request carries the key under which the payment will be asked for, and
+    `payee` where it names an alias.
     """
 
     would_be_accepted: bool
@@ -190,6 +216,7 @@ class PreflightAnswer(Answer):
     from_wallet_minor: int
     from_deposit_minor: int
     to_approve: ToApprove | None
+    payee: AliasPayeeAnswer | None
 
 
 class PaymentAnswer(Answer):

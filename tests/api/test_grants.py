@@ -48,6 +48,8 @@ MAY_DELETE_FROM = {
     "sessions",
     "directory_aliases",
     "directory_lookups",
+    "alias_lookups",
+    "customer_aliases",
 }
 
 

@@ -1,4 +1,4 @@
-"""The alias directory: keyed hashes, claims on them, and what look-ups cost."""
+"""The alias directory: keyed hashes, claims on them, and what look-ups cost; and what banks keep of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ down_revision = "0009"
 
 
 def upgrade() -> None:
-    """Add the tables; they are the central bank's, but for the budgets."""
+    """Add the tables of both sides; budgets are kept at either."""
     op.execute("SET LOCAL lock_timeout = '10s'")
     op.execute(
         """
@@ -74,3 +74,29 @@ def upgrade() -> None:
         """
     )
     op.execute("CREATE INDEX directory_lookups_age ON directory_lookups (looked_up_at)")
+    op.execute(
+        """
+        CREATE TABLE alias_lookups (                         -- at a bank, for two days; not of what
+            lookup_id    uuid PRIMARY KEY,
+            holder       text NOT NULL,                      -- whose budget paid for it
+            looked_up_at timestamptz NOT NULL DEFAULT now(),
+            payment_id   uuid,                               -- what it led to
+            shown_at     timestamptz                         -- when the directory was told of that
+        )
+        """
+    )
+    op.execute("CREATE INDEX alias_lookups_age ON alias_lookups (looked_up_at)")
+    op.execute(
+        """
+        CREATE TABLE customer_aliases (                      -- at a bank: its own customers'
+            alias_id      uuid PRIMARY KEY,
+            customer_id   uuid NOT NULL REFERENCES customers (id),
+            wallet_id     uuid NOT NULL REFERENCES wallets (id),
+            kind          text NOT NULL CHECK (kind IN ('phone', 'email', 'handle')),
+            alias         text NOT NULL,
+            verified_at   timestamptz NOT NULL,
+            registered_at timestamptz NOT NULL DEFAULT now()
+        )
+        """
+    )
+    op.execute("CREATE INDEX customer_aliases_customer ON customer_aliases (customer_id)")
