@@ -102,6 +102,7 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.identity.person_routes import router as person_router
     from api.identity.routes import router as identity_router
     from api.payments.alias_routes import router as aliases_router
+    from api.payments.request_routes import router as requests_router
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
     from api.wallets.routes import router as wallets_router
@@ -114,6 +115,7 @@ def routers_of(kind: str) -> list[APIRouter]:
         person_router,
         settlement_router,
         aliases_router,
+        requests_router,
         operations_router,
         *pages.page_routers(kind),
     ]

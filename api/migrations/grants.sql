@@ -51,3 +51,6 @@ GRANT INSERT, UPDATE (state, decided_at) ON directory_claims TO :app_role;
 GRANT INSERT, UPDATE (payment_id, transaction_hash), DELETE ON directory_lookups TO :app_role;
 GRANT INSERT, UPDATE (payment_id, shown_at), DELETE ON alias_lookups TO :app_role;
 GRANT INSERT, UPDATE (wallet_id, verified_at), DELETE ON customer_aliases TO :app_role;
+GRANT INSERT, UPDATE (state, payment_id, decided_at) ON payment_requests TO :app_role;
+GRANT INSERT ON refunds TO :app_role;
+GRANT INSERT (receipt_id, payer, payee, amount_minor, transaction_hash, block_number) ON chain_receipts TO :app_role;

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from api.institution import Institution
     from api.payments.rules import Kind
-    from api.payments.schemas import PaymentBody, TransferBody
+    from api.payments.schemas import PaymentBody, RefundBody, TransferBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,14 @@ class Payee:
     address: bytes | None = None
     alias: str | None = None
     """In its one form; `address` is what it stands for, once that is looked up."""
+    request_token: str | None = None
+    """Of the payment request that is paid; `address` is its payee's, once that is looked up."""
 
     def names(self) -> tuple[str | bytes | None, ...]:
         """What the caller wrote."""
         names = (self.biller_reference, self.wallet_reference, self.address)
+        if self.request_token is not None:
+            return (None, None, None, None, self.request_token)
         return names if self.alias is None else (None, None, None, self.alias)
 
 
@@ -66,7 +70,8 @@ def payment_request(
     wallet = body.payer_wallet_reference or body.payer_wallet_id
     assert wallet is not None, "the schema lets exactly one through"
     alias = None if body.payee.alias is None else read_alias(body.payee.alias).value
-    payee = Payee(body.payee.biller_reference, body.payee.wallet_reference, body.payee.address, alias)
+    named = body.payee
+    payee = Payee(named.biller_reference, named.wallet_reference, named.address, alias, named.request_token)
     content: tuple[object, ...] = (
         "payment", str(wallet), *payee.names(), body.amount_minor, body.currency, body.note,
     )  # fmt: skip
@@ -109,6 +114,29 @@ def transfer_request(
         amount_minor=body.amount_minor,
         currency=institution.settings.currency,
         note=None,
+        hash=_hash_of(content),
+        proof=proof,
+    )
+
+
+def refund_request(
+    institution: Institution, caller: str, key: str, body: RefundBody, *, wallet_id: uuid.UUID, payer: bytes
+) -> PaymentRequest:
+    """The payment that a refund is: from the original's payee back to its payer."""
+    content: tuple[object, ...] = ("refund", str(body.original_id), body.amount_minor, body.note)
+    proof = None if body.proof is None else body.proof.as_proof()
+    if proof is not None:
+        content = (*content, proof)
+    return PaymentRequest(
+        payment_id=institution.id_for("payment", caller, key),
+        caller=caller,
+        reference=key,
+        kind="payment",
+        wallet=wallet_id,
+        payee=Payee(address=payer),
+        amount_minor=body.amount_minor,
+        currency=institution.settings.currency,
+        note=body.note,
         hash=_hash_of(content),
         proof=proof,
     )

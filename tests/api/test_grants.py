@@ -32,6 +32,8 @@ APPEND_ONLY = (
     "ledger_hold_resolutions",
     "payments",
     "chain_anchors",
+    "refunds",
+    "chain_receipts",
 )
 MAY_DELETE_FROM = {
     "chain_cursor",

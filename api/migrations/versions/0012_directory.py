@@ -1,4 +1,4 @@
-"""The alias directory: keyed hashes, claims on them, and what look-ups cost; and what banks keep of it."""
+"""Aliases (the directory, and what banks keep of it), payment requests, refunds, and receipts to refund."""
 
 from __future__ import annotations
 
@@ -100,3 +100,54 @@ def upgrade() -> None:
         """
     )
     op.execute("CREATE INDEX customer_aliases_customer ON customer_aliases (customer_id)")
+    op.execute(
+        """
+        CREATE TABLE payment_requests (
+            request_id        uuid   PRIMARY KEY,
+            token             text   NOT NULL UNIQUE CHECK (token ~ '^[A-Za-z0-9_-]{22}$'),
+            payee_wallet_id   uuid   NOT NULL REFERENCES wallets (id),
+            payer_customer_id uuid   REFERENCES customers (id),   -- null: whoever has the link
+            amount_minor      bigint NOT NULL CHECK (amount_minor > 0),
+            currency          char(3) NOT NULL,
+            note              text,
+            expires_at        timestamptz NOT NULL,
+            state             text   NOT NULL DEFAULT 'open'
+                              CHECK (state IN ('open', 'paid', 'declined', 'cancelled')),
+            payment_id        uuid   UNIQUE,
+            created_at        timestamptz NOT NULL DEFAULT now(),
+            decided_at        timestamptz,
+            CHECK ((state = 'paid') <= (payment_id IS NOT NULL))
+        )
+        """
+    )
+    op.execute("CREATE INDEX payment_requests_wallet ON payment_requests (payee_wallet_id, created_at DESC)")
+    op.execute("CREATE INDEX payment_requests_payer ON payment_requests (payer_customer_id, created_at DESC)")
+    op.execute(
+        """
+        CREATE TABLE refunds (
+            payment_id   uuid   PRIMARY KEY REFERENCES payments (id),
+            original_id  uuid   NOT NULL,                         -- a payment here, or a receipt
+            amount_minor bigint NOT NULL CHECK (amount_minor > 0)
+        )
+        """
+    )
+    op.execute("CREATE INDEX refunds_original ON refunds (original_id)")
+    op.execute(
+        """
+        CREATE TABLE chain_receipts (                             -- paid to a wallet, not by this bank
+            seq              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            receipt_id       uuid   NOT NULL UNIQUE,
+            payer            bytea  NOT NULL CHECK (octet_length(payer) = 20),
+            payee            bytea  NOT NULL CHECK (octet_length(payee) = 20),
+            amount_minor     bigint NOT NULL CHECK (amount_minor > 0),
+            transaction_hash bytea  NOT NULL CHECK (octet_length(transaction_hash) = 32),
+            block_number     bigint NOT NULL
+        )
+        """
+    )
+    op.execute("CREATE INDEX chain_receipts_payee ON chain_receipts (payee, seq DESC)")
+    for table in ("refunds", "chain_receipts"):
+        op.execute(
+            f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
