@@ -30,13 +30,15 @@ from api.institution import Institution
 from api.ledger.chart import open_chart
 from api.ledger.gathering import Gatherer
 from api.operations.metrics import MeasureRequests, Metrics
-from api.settings import Settings
+from api.settings import NO_FILE, Settings
 from api.web import pages
 from api.web.security_headers import SecurityHeaders
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from api.directory.secret import DirectorySecret
+    from api.payments.directory_client import DirectoryClient
     from api.payments.pay import Outcome
     from api.payments.requests import PaymentRequest
 
@@ -93,9 +95,10 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.operations.routes import router as operations_router
 
     if kind == "central_bank":
+        from api.directory.routes import router as directory_router
         from api.settlement.central_bank_routes import router as central_bank_router
 
-        return [operations_router, central_bank_router, *pages.page_routers(kind)]
+        return [operations_router, central_bank_router, directory_router, *pages.page_routers(kind)]
     from api.accounts.routes import router as accounts_router
     from api.identity.feed_routes import router as feed_router
     from api.identity.login_routes import router as login_router
@@ -104,6 +107,8 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.identity.registration_routes import router as registration_router
     from api.identity.routes import router as identity_router
     from api.identity.sign_in_routes import router as sign_in_router
+    from api.payments.alias_routes import router as aliases_router
+    from api.payments.request_routes import router as requests_router
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
     from api.wallets.credential_routes import router as credential_router
@@ -124,6 +129,8 @@ def routers_of(kind: str) -> list[APIRouter]:
         feed_router,
         settlement_router,
         webhooks_router,
+        aliases_router,
+        requests_router,
         operations_router,
         *pages.page_routers(kind),
     ]
@@ -142,14 +149,31 @@ def _lifespan(settings: Settings, courier: Courier) -> Any:
             institution = Institution(settings, pool, chart)
             app.state.institution = institution
             app.state.key_ring = KeyRing(pool)
+            if settings.kind == "central_bank":
+                app.state.directory_secret = _directory_secret(settings)
             if settings.kind == "bank":
                 app.state.people = PeopleDesk.open(institution, courier)
+                app.state.directory = await stack.enter_async_context(_directory(settings))
                 app.state.payments = await stack.enter_async_context(_gatherer(institution))
             for resource in app.state.resources:
                 await stack.enter_async_context(resource(institution))
             yield
 
     return lifespan
+
+
+def _directory_secret(settings: Settings) -> DirectorySecret | None:
+    """The secret of the alias directory, where there is one. Raises `SecretFileUnusable`."""
+    from api.directory.secret import DirectorySecret
+
+    path = settings.directory_secret_file
+    return None if path == NO_FILE else DirectorySecret.load(path)
+
+
+def _directory(settings: Settings) -> DirectoryClient:
+    from api.payments.directory_client import DirectoryClient
+
+    return DirectoryClient.of(settings)
 
 
 def _gatherer(institution: Institution) -> Gatherer[PaymentRequest, Outcome]:

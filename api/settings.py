@@ -19,6 +19,8 @@ Kind = Literal["central_bank", "bank"]
 _TEXTS: Final = tuple[str, ...]
 _ORIGIN: Final = re.compile(r"(?:https://[a-z0-9.-]+|http://localhost)(?::[0-9]{1,5})?")
 Tls = Literal["starttls", "tls", "none"]
+NO_FILE: Final = Path()
+"""What stands for a file that is not there."""
 
 
 class InvalidSettings(FlorinError):
@@ -47,6 +49,10 @@ class Settings:
 
     E-mail goes by `smtp_host`, from `mail_sender`; short messages to the provider at `sms_url`, under the key
     `sms_key`. Without them, a sandbox keeps messages in its mailbox, and any other institution cannot send.
+
+    `directory_url` is the central bank's address, where a bank looks aliases up with the API key in
+    `directory_key_file`; a bank without one has no aliases. `directory_secret_file` is the central bank's
+    own: its directory is hashed under what is in it.
     """
 
     institution: str
@@ -81,6 +87,9 @@ class Settings:
     sms_url: str = ""
     sms_key: str = dataclasses.field(default="", repr=False)
     sms_sender: str = ""
+    directory_url: str = ""
+    directory_key_file: Path = NO_FILE
+    directory_secret_file: Path = NO_FILE
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -199,6 +208,14 @@ def _value_problems(settings: Settings) -> list[str]:
         ),
         (1 <= settings.confirmations <= 1000, "confirmations must be 1 to 1000"),
         (0 < settings.poll_interval_s <= 60, "poll_interval_s must be above 0 and at most 60"),
+        (
+            settings.directory_url == "" or settings.directory_url.startswith(("http://", "https://")),
+            "directory_url must start with http:// or https://",
+        ),
+        (
+            (settings.directory_url == "") == (settings.directory_key_file == NO_FILE),
+            "directory_url and directory_key_file go together",
+        ),
         (0 < settings.anchor_every_s <= 604_800, "anchor_every_s must be above 0 and at most a week"),
         *_rules_of_people(settings),
         *_rules_of_couriers(settings),

@@ -37,6 +37,8 @@ from api.database import connect_pool, listen, transaction
 from api.errors import FlorinError
 from api.ledger.chart import open_chart
 from api.outreach import Outreach
+from api.payments.aliases import show_payments
+from api.payments.directory_client import DirectoryClient
 from api.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ IDLE_RELAY_S: Final = 0.5
 RECONCILE_EVERY_S: Final = 3.0
 RECONCILE_IDLE_S: Final = 15.0
 ANCHOR_LOOK_S: Final = 10.0
+SHOW_PAYMENTS_EVERY_S: Final = 5.0
 ANCHORING_KEYS: Final = {"central_bank": "issuer", "bank": "institution"}
 FIRST_RETRY_S: Final = 0.1
 LAST_RETRY_S: Final = 5.0
@@ -123,6 +126,8 @@ class Worker:
                 for component, step in steps.items():
                     tasks.create_task(self._supervise(component, step))
                 tasks.create_task(self._hear())
+                if self._settings.directory_url:
+                    tasks.create_task(self._show_alias_payments())
         finally:
             if self.outreach is not None:
                 await self.outreach.close()
@@ -184,6 +189,16 @@ class Worker:
                         if self.outreach is not None:
                             self.outreach.hear(heard)
             await asyncio.sleep(FIRST_RETRY_S)
+
+    async def _show_alias_payments(self) -> None:
+        """Have the directory give back what look-ups cost that led to payments. Nothing waits for it."""
+        async with DirectoryClient.of(self._settings) as directory:
+            while True:
+                try:
+                    await show_payments(self._pool, directory)
+                except (FlorinError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as failure:
+                    logger.warning("alias look-ups: %s", failure)
+                await asyncio.sleep(SHOW_PAYMENTS_EVERY_S)
 
     async def _supervise(self, component: Component, step: Callable[[], Awaitable[str]]) -> None:
         """Repeat a step for ever; what fails is reported and tried again, later and later."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from uuid import UUID, uuid5
 
 from api.chain.errors import BooksContradictChain
 from api.chain.failures import unasked_served
 from api.chain.issuing import CentralBankPlanner
 from api.chain.matching import Executed, key_of
-from api.chain.postings import BankPlanner, Case, OwnWallet, Plan
+from api.chain.postings import BankPlanner, Case, OwnWallet, Plan, source_of
 from api.chain.projection import NOBODY
 from api.ledger.chart import BankChart, CentralBankChart, code_of, open_accounts
 from api.ledger.errors import BalanceWouldBeNegative
@@ -22,11 +23,13 @@ from contracts.abi import AccountMoved, Event, MintAllowanceChanged, Transfer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from uuid import UUID
 
     from api.chain.projection import Projection
     from api.chain.reading import FinalRange
     from api.database import Connection
+
+
+_RECEIPTS: Final = UUID("6d1f6a0e-94f7-5f0b-8f1d-2b7f0c6e5a31")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,27 @@ class Booking:
         for business_id in voided:
             posting.void(business_id)
         await posting.write()
+        await self._keep(plan.receipts)
         return plan.cases
+
+    async def _keep(self, receipts: Sequence[Transfer]) -> None:
+        """What wallets were paid from elsewhere, to be paid back; once, whoever reads it again."""
+        await self.connection.executemany(
+            """INSERT INTO chain_receipts
+                      (receipt_id, payer, payee, amount_minor, transaction_hash, block_number)
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (receipt_id) DO NOTHING""",
+            [
+                (
+                    uuid5(_RECEIPTS, source_of(event)),
+                    event.payer,
+                    event.payee,
+                    event.amount_minor,
+                    event.transaction_hash,
+                    event.block_number,
+                )
+                for event in receipts
+            ],
+        )
 
     async def _own_wallets(self) -> dict[bytes, OwnWallet]:
         """The customers' wallets among the accounts that the events name, wherever they are kept now.

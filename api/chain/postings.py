@@ -68,10 +68,14 @@ class PlannedEntry:
 
 @dataclass(slots=True)
 class Plan:
-    """What a range of final blocks books, in the order of its events."""
+    """What a range of final blocks books, in the order of its events.
+
+    `receipts` are what customers' wallets were paid by no payment of this bank.
+    """
 
     entries: list[PlannedEntry] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
+    receipts: list[Transfer] = field(default_factory=list)
 
     def account_ids(self) -> set[int]:
         """Every account that the plan touches."""
@@ -186,6 +190,8 @@ class BankPlanner:
             plan.cases.append(_case("PaidAfterFailing", event, freezes="settle"))
         business_id = None if payment is None else payment.payment_id
         kind = _kind_of(payment, is_excess=is_excess, is_forced=forced is not None)
+        if kind == "receipt" and payee is not None and event.payer != self.institution:
+            plan.receipts.append(event)
         entry = Entry(kind, source_of(event), business_id, tuple(legs))
         plan.entries.append(PlannedEntry(entry, business_id, self._served(event, payment, payee)))
 

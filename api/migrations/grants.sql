@@ -70,3 +70,13 @@ GRANT INSERT, UPDATE (secret, secret_id, former_secret, former_until, failing_si
 GRANT INSERT, DELETE ON webhook_events TO :app_role;
 GRANT INSERT, UPDATE (state, attempts, next_try_at, last_status, last_error, ended_at) ON webhook_deliveries TO :app_role;
 GRANT UPDATE (next_xid, last_entry_id) ON payment_announcements TO :app_role;
+-- the directory: an alias goes with its release, a look-up after two days
+GRANT INSERT, UPDATE (full_at) ON lookup_budgets TO :app_role;
+GRANT INSERT, UPDATE, DELETE ON directory_aliases TO :app_role;
+GRANT INSERT, UPDATE (state, decided_at) ON directory_claims TO :app_role;
+GRANT INSERT, UPDATE (payment_id, transaction_hash), DELETE ON directory_lookups TO :app_role;
+GRANT INSERT, UPDATE (payment_id, shown_at), DELETE ON alias_lookups TO :app_role;
+GRANT INSERT, UPDATE (wallet_id, verified_at), DELETE ON customer_aliases TO :app_role;
+GRANT INSERT, UPDATE (state, payment_id, decided_at) ON payment_requests TO :app_role;
+GRANT INSERT ON refunds TO :app_role;
+GRANT INSERT (receipt_id, payer, payee, amount_minor, transaction_hash, block_number) ON chain_receipts TO :app_role;

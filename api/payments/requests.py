@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from api.directory.aliases import read_alias
 from api.payments.schemas import RedemptionBody
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from api.institution import Institution
     from api.payments.rules import Kind
-    from api.payments.schemas import PaymentBody, TransferBody
+    from api.payments.schemas import PaymentBody, RefundBody, TransferBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,17 @@ class Payee:
     biller_reference: str | None = None
     wallet_reference: str | None = None
     address: bytes | None = None
+    alias: str | None = None
+    """In its one form; `address` is what it stands for, once that is looked up."""
+    request_token: str | None = None
+    """Of the payment request that is paid; `address` is its payee's, once that is looked up."""
 
-    def names(self) -> tuple[str | None, str | None, bytes | None]:
+    def names(self) -> tuple[str | bytes | None, ...]:
         """What the caller wrote."""
-        return self.biller_reference, self.wallet_reference, self.address
+        names = (self.biller_reference, self.wallet_reference, self.address)
+        if self.request_token is not None:
+            return (None, None, None, None, self.request_token)
+        return names if self.alias is None else (None, None, None, self.alias)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +66,12 @@ class PaymentRequest:
 def payment_request(
     institution: Institution, caller: str, reference: str, body: PaymentBody
 ) -> PaymentRequest:
-    """A payment as its body describes it."""
+    """A payment as its body describes it. Raises `AliasUnreadable`."""
     wallet = body.payer_wallet_reference or body.payer_wallet_id
     assert wallet is not None, "the schema lets exactly one through"
-    payee = Payee(body.payee.biller_reference, body.payee.wallet_reference, body.payee.address)
+    alias = None if body.payee.alias is None else read_alias(body.payee.alias).value
+    named = body.payee
+    payee = Payee(named.biller_reference, named.wallet_reference, named.address, alias, named.request_token)
     content: tuple[object, ...] = (
         "payment", str(wallet), *payee.names(), body.amount_minor, body.currency, body.note,
     )  # fmt: skip
@@ -104,6 +114,29 @@ def transfer_request(
         amount_minor=body.amount_minor,
         currency=institution.settings.currency,
         note=None,
+        hash=_hash_of(content),
+        proof=proof,
+    )
+
+
+def refund_request(
+    institution: Institution, caller: str, key: str, body: RefundBody, *, wallet_id: uuid.UUID, payer: bytes
+) -> PaymentRequest:
+    """The payment that a refund is: from the original's payee back to its payer."""
+    content: tuple[object, ...] = ("refund", str(body.original_id), body.amount_minor, body.note)
+    proof = None if body.proof is None else body.proof.as_proof()
+    if proof is not None:
+        content = (*content, proof)
+    return PaymentRequest(
+        payment_id=institution.id_for("payment", caller, key),
+        caller=caller,
+        reference=key,
+        kind="payment",
+        wallet=wallet_id,
+        payee=Payee(address=payer),
+        amount_minor=body.amount_minor,
+        currency=institution.settings.currency,
+        note=body.note,
         hash=_hash_of(content),
         proof=proof,
     )

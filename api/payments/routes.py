@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from api.addresses import address_text
-from api.database import transaction
+from api.database import Connection, transaction
 from api.errors import FlorinError
 from api.idempotency import require_key
 from api.identity.guard import By, GuardedRoute
@@ -20,7 +20,8 @@ from api.identity.once import IDEMPOTENCY_HEADER
 from api.institution import Here, Institution
 from api.ledger.gathering import Gatherer
 from api.ndjson import BulkExchange, bulk_openapi
-from api.payments import billers, mandates, service
+from api.payments import aliases, billers, mandates, payment_requests, refunds, service
+from api.payments.directory_client import FoundPayee
 from api.payments.pay import Outcome, pay_all, preflight
 from api.payments.requests import PaymentRequest, payment_request, transfer_request
 from api.payments.schemas import (
@@ -37,7 +38,10 @@ from api.payments.schemas import (
     PaymentLineAnswer,
     PaymentsSummary,
     PreflightAnswer,
+    ReceiptsAnswer,
     RedemptionBody,
+    RefundBody,
+    RefundsAnswer,
     TransferBody,
 )
 
@@ -52,8 +56,22 @@ async def _submit(request: Request, make: Callable[[Institution, str, str], Paym
     key = require_key(request.headers.get("idempotency-key"))
     gatherer: Gatherer[PaymentRequest, Outcome] = request.app.state.payments
     caller: Caller = request.state.caller
-    outcome = await gatherer.submit(make(request.app.state.institution, caller.name, key))
+    here: Institution = request.app.state.institution
+    asked, found = make(here, caller.name, key), None
+    if asked.payee.alias is not None:
+        asked, found = await aliases.resolve(here, request.app.state.directory, asked)
+    if asked.payee.request_token is not None:
+        outcome = await payment_requests.pay(here, asked)
+    else:
+        outcome = await gatherer.submit(asked)
+    return await _answered(here, outcome, found)
+
+
+async def _answered(here: Institution, outcome: Outcome, found: FoundPayee | None = None) -> Response:
     outcome.require_accepted()
+    if found is not None:
+        async with transaction(here.pool) as conn:
+            await aliases.note_payment(conn, found, outcome.payment_id)
     accepted = {
         "payment_id": str(outcome.payment_id),
         "state": outcome.state,
@@ -100,10 +118,21 @@ async def preflight_payment(request: Request, here: Here, by: By, body: PaymentB
     """
     key = request.headers.get("idempotency-key")
     asked = payment_request(here, by.name, "" if key is None else require_key(key), body)
+    payee = None
+    if asked.payee.alias is not None:
+        asked, payee = await aliases.resolve(here, request.app.state.directory, asked, body.payee.payee_name)
     async with here.pool.acquire() as conn:
-        found = await preflight(conn, here, asked)
+        if asked.payee.request_token is not None:
+            asked = await payment_requests.resolve(conn, asked)
+        return await _foreseen(conn, here, asked, payee, has_key=key is not None)
+
+
+async def _foreseen(
+    conn: Connection, here: Institution, asked: PaymentRequest, payee: FoundPayee | None, *, has_key: bool
+) -> dict[str, Any]:
+    found = await preflight(conn, here, asked)
     to_approve = None
-    if key is not None and found.payer is not None and found.payee is not None:
+    if has_key and found.payer is not None and found.payee is not None:
         to_approve = {
             "payment_id": str(asked.payment_id),
             "payer": address_text(found.payer),
@@ -116,6 +145,7 @@ async def preflight_payment(request: Request, here: Here, by: By, body: PaymentB
         "from_wallet_minor": found.decision.from_wallet_minor,
         "from_deposit_minor": found.decision.from_deposit_minor,
         "to_approve": to_approve,
+        "payee": None if payee is None else aliases.payee_answer(payee),
     }
 
 
@@ -156,6 +186,39 @@ async def redeem(request: Request, body: RedemptionBody) -> Response:
     return await _submit(
         request, lambda here, caller, key: transfer_request(here, caller, key, "redemption", body)
     )
+
+
+@router.post("/refunds", status_code=202, response_model=PaymentAccepted, openapi_extra=IDEMPOTENCY_HEADER)
+async def refund(request: Request, here: Here, by: By, body: RefundBody) -> Response:
+    """Pay back a part of what a wallet was paid, or all of it, to the wallet that paid."""
+    key = require_key(request.headers.get("idempotency-key"))
+    return await _answered(here, await refunds.refund(here, by.name, key, body))
+
+
+@router.post("/refunds/preflight", response_model=PreflightAnswer)
+async def preflight_refund(request: Request, here: Here, by: By, body: RefundBody) -> Any:
+    """What would be decided about this refund now, and under a key, what its payer approves."""
+    key = request.headers.get("idempotency-key")
+    async with here.pool.acquire() as conn:
+        name = "" if key is None else require_key(key)
+        asked, _ = await refunds.request_of(conn, here, by.name, name, body)
+        return await _foreseen(conn, here, asked, None, has_key=key is not None)
+
+
+@router.get("/refunds/{original_id}", response_model=RefundsAnswer)
+async def refunds_of(here: Here, original_id: uuid.UUID) -> Any:
+    """What was paid back of a payment or a receipt, and what still can be."""
+    async with here.pool.acquire() as conn:
+        return await refunds.refunds_of(conn, original_id)
+
+
+@router.get("/receipts", response_model=ReceiptsAnswer)
+async def receipts(
+    here: Here, wallet_id: uuid.UUID, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> Any:
+    """What a wallet was paid by customers of other banks, or past this bank."""
+    async with here.pool.acquire() as conn:
+        return await refunds.receipts_of(conn, wallet_id, limit)
 
 
 @router.post("/mandates", status_code=202, response_model=MandateAnswer, openapi_extra=IDEMPOTENCY_HEADER)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import StringConstraints, model_validator
 
+from api.directory.schemas import AliasText, NameMatchWord
 from api.fields import (
     Address,
     Answer,
@@ -25,18 +26,32 @@ from api.proofs import AssertionBody
 PaymentState = Literal["refused", "accepted", "submitted", "included", "final", "failed"]
 
 
+RequestToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{22}$")]
+"""What a link or a code carries of a payment request."""
+
+
 class PayeeBody(Body):
-    """Who is paid: exactly one of a biller, a wallet of this bank, or any registered address."""
+    """Who is paid: exactly one of a biller, a wallet of this bank, any registered address, an alias, or
+    whoever made a payment request.
+
+    `payee_name` is whom the payer takes an alias for; a preflight says whether that is its owner.
+    """
 
     biller_reference: Reference | None = None
     wallet_reference: Reference | None = None
     address: Address | None = None
+    alias: AliasText | None = None
+    request_token: RequestToken | None = None
+    payee_name: DisplayName | None = None
 
     @model_validator(mode="after")
     def _require_one(self) -> PayeeBody:
-        given = (self.biller_reference, self.wallet_reference, self.address)
+        given = (self.biller_reference, self.wallet_reference, self.address, self.alias, self.request_token)
         if sum(value is not None for value in given) != 1:
-            raise ValueError("give exactly one of biller_reference, wallet_reference and address")
+            names = "biller_reference, wallet_reference, address, alias and request_token"
+            raise ValueError(f"give exactly one of {names}")
+        if self.payee_name is not None and self.alias is None:
+            raise ValueError("give a payee_name with an alias only")
         return self
 
 
@@ -66,6 +81,12 @@ class PaymentLine(PaymentBody):
 
     reference: Reference
 
+    @model_validator(mode="after")
+    def _require_plain_payee(self) -> PaymentLine:
+        if self.payee.alias is not None or self.payee.request_token is not None:
+            raise ValueError("an alias or a request is paid alone: send it to /v1/payments")
+        return self
+
 
 class TransferBody(Body):
     """A funding (deposit to wallet) or a redemption (wallet to deposit) of one wallet."""
@@ -85,6 +106,91 @@ class RedemptionBody(TransferBody):
     """A redemption is spending: above the low-value allowance the customer approves it."""
 
     proof: AssertionBody | None = None
+
+
+class RefundBody(Body):
+    """A refund of a payment (its `payment_id`) or of what came from another bank (its `receipt_id`)."""
+
+    original_id: Identifier
+    amount_minor: PaymentAmount
+    note: Note | None = None
+    proof: AssertionBody | None = None
+
+
+class RefundLine(Answer):
+    """One refund. One that failed on chain does not count."""
+
+    payment_id: uuid.UUID
+    amount_minor: int
+    has_failed: bool
+
+
+class RefundsAnswer(Answer):
+    """What was paid back of a payment, and what still can be."""
+
+    original_id: uuid.UUID
+    amount_minor: int
+    refundable_minor: int
+    refunds: list[RefundLine]
+
+
+class ReceiptAnswer(Answer):
+    """Money that a wallet was paid by another bank's customer, or past this bank."""
+
+    receipt_id: uuid.UUID
+    payer: str
+    amount_minor: int
+    transaction_hash: str
+    block_number: int
+
+
+class ReceiptsAnswer(Answer):
+    """A wallet's receipts."""
+
+    receipts: list[ReceiptAnswer]
+
+
+class AskBody(Body):
+    """A request to be paid into a wallet. `payer_customer_reference`: of one customer of this bank alone."""
+
+    payee_wallet_id: Identifier
+    payer_customer_reference: Reference | None = None
+    amount_minor: PaymentAmount
+    note: Note | None = None
+    expires_at_s: MomentInSeconds
+
+
+class OwnAskBody(Body):
+    """A person's request to be paid into their wallet. `payer_alias`: of whom; they must bank here."""
+
+    wallet_id: Identifier
+    payer_alias: AliasText | None = None
+    amount_minor: PaymentAmount
+    note: Note | None = None
+    expires_at_s: MomentInSeconds
+
+
+class AskedAnswer(Answer):
+    """A payment request. `payment_id` is there once it is paid."""
+
+    request_id: uuid.UUID
+    token: str
+    state: Literal["open", "paid", "declined", "cancelled", "expired"]
+    payee_name: str
+    payee: str
+    amount_minor: int
+    currency: str
+    note: str | None
+    expires_at: datetime
+    created_at: datetime
+    payment_id: uuid.UUID | None
+
+
+class AskedsAnswer(Answer):
+    """A person's requests: those that they made, and those that were made of them."""
+
+    made: list[AskedAnswer]
+    received: list[AskedAnswer]
 
 
 class MandateBody(Body):
@@ -112,6 +218,8 @@ class MandateBody(Body):
     def _require_one_payer(self) -> MandateBody:
         if (self.payer_wallet_reference is None) == (self.payer_wallet_id is None):
             raise ValueError("give exactly one of payer_wallet_reference and payer_wallet_id")
+        if self.payee.alias is not None or self.payee.request_token is not None:
+            raise ValueError("name a mandate's payee by what does not change: look the alias up first")
         if self.expires_at_s <= self.starts_at_s:
             raise ValueError("expires_at_s is after starts_at_s")
         return self
@@ -179,10 +287,20 @@ class ToApprove(Answer):
     amount_minor: int
 
 
+class AliasPayeeAnswer(Answer):
+    """Whom an alias pays, as far as a stranger is told; `name_match` is null without a name to compare."""
+
+    address: str
+    participant_id: int
+    masked_name: str
+    name_match: NameMatchWord | None
+
+
 class PreflightAnswer(Answer):
     """What the decision would be at this moment; nothing is held or recorded.
 
-    `to_approve` is there where the request carries the key under which the payment will be asked for.
+    `to_approve` is there where the request carries the key under which the payment will be asked for, and
+    `payee` where it names an alias.
     """
 
     would_be_accepted: bool
@@ -190,6 +308,7 @@ class PreflightAnswer(Answer):
     from_wallet_minor: int
     from_deposit_minor: int
     to_approve: ToApprove | None
+    payee: AliasPayeeAnswer | None
 
 
 class PaymentAnswer(Answer):

@@ -21,7 +21,8 @@ from contracts.transactions import address_of, checksum_address
 from scripts.country.chain_launch import fund
 from scripts.country.data_directory import DataDirectory
 from scripts.country.deploy_currency import deploy_currency
-from scripts.country.institutions import INSTITUTIONS, InstitutionHome
+from scripts.country.directory_keys import give_directory_keys
+from scripts.country.institutions import CENTRAL_BANK, INSTITUTIONS, InstitutionHome
 from scripts.postgres import server as postgres
 from scripts.supervision.leftovers import hold_lock
 
@@ -47,7 +48,10 @@ def set_up(data: DataDirectory, rpc_url: str) -> None:
             port=LISTEN_PORT,
             rpc_url=rpc_url,
             manifest=manifest_path(data.manifests, manifest.genesis_hash),
+            directory_url=f"http://{CENTRAL_BANK.slug}-api:{LISTEN_PORT}",
         )
+        if home.plan is CENTRAL_BANK:
+            give_directory_keys(urls.app_url, homes)
         listening = dataclasses.replace(settings, listen_host=EVERY_ADDRESS)
         write_durably(home.settings_file, listening.to_toml().encode(), mode=0o600)
         home.bind_node(manifest)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from api.settings import Kind, Settings
+from api.settings import NO_FILE, Kind, Settings
 from contracts.durable import write_durably
 from contracts.manifest import Manifest
 from contracts.transactions import checksum_address
@@ -34,6 +34,8 @@ RP_ID = "localhost"
 """What customers' passkeys are bound to (a name: WebAuthn knows no addresses)."""
 RECOVERY_COOLING_S = 60.0
 """A day is the rule: in the sample country somebody may want to see the end of it."""
+FIRST_KEY_ID = "first"
+"""The id of the first key that the alias directory is hashed under."""
 ANCHOR_EVERY_S = 15.0
 """Daily is the rule: the sample country anchors often enough for a run of a minute to have anchors."""
 
@@ -118,6 +120,16 @@ class InstitutionHome:
         return self.directory / "api-key"
 
     @property
+    def directory_key_file(self) -> Path:
+        """The key with which a bank calls the central bank's alias directory."""
+        return self.directory / "directory-key"
+
+    @property
+    def directory_secret_file(self) -> Path:
+        """What the central bank's alias directory is hashed under."""
+        return self.directory / "directory-secret"
+
+    @property
     def node_home(self) -> Path:
         """Its wallet node's keystore and journal, and nobody else's business."""
         return self.directory / "wallet-node"
@@ -196,8 +208,14 @@ class InstitutionHome:
             "--domain-name", manifest.currency.name, "--notary", checksum_address(manifest.notary),
         )  # fmt: skip
 
-    def settings(self, *, database_url: str, port: int, rpc_url: str, manifest: Path) -> Settings:
-        """The settings of its API and worker, written to its file."""
+    def settings(
+        self, *, database_url: str, port: int, rpc_url: str, manifest: Path, directory_url: str
+    ) -> Settings:
+        """The settings of its API and worker, written to its file; `directory_url` is the central bank."""
+        is_bank = self.plan.kind == "bank"
+        if not is_bank and not self.directory_secret_file.exists():
+            secret = f"{FIRST_KEY_ID} {secrets.token_hex(32)}\n"
+            write_durably(self.directory_secret_file, secret.encode(), mode=0o600)
         settings = Settings(
             institution=self.plan.slug,
             institution_name=self.plan.name,
@@ -216,6 +234,9 @@ class InstitutionHome:
             rp_id=RP_ID,
             people_key=read_or_make_secret(self.directory / "people-key").hex(),
             recovery_cooling_s=RECOVERY_COOLING_S,
+            directory_url=directory_url if is_bank else "",
+            directory_key_file=self.directory_key_file if is_bank else NO_FILE,
+            directory_secret_file=NO_FILE if is_bank else self.directory_secret_file,
         )
         write_durably(self.settings_file, settings.to_toml().encode(), mode=0o600)
         return settings

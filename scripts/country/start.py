@@ -38,7 +38,9 @@ from scripts.country.data_directory import (
     check_chain,
 )
 from scripts.country.deploy_currency import deploy_currency
+from scripts.country.directory_keys import give_directory_keys
 from scripts.country.institutions import (
+    CENTRAL_BANK,
     INSTITUTIONS,
     InstitutionHome,
 )
@@ -46,6 +48,7 @@ from scripts.postgres import server as postgres
 from scripts.postgres.cluster import Cluster
 from scripts.supervision.ports import PortClaims
 from scripts.supervision.processes import Service, Supervisor
+from scripts.supervision.readiness import LOOPBACK
 from scripts.terminal.progress import Steps
 
 READY_S = 120.0
@@ -204,12 +207,22 @@ class CountryStart:
     def _write_settings(
         self, urls: Mapping[str, str], rpc_url: str, manifest: Manifest
     ) -> dict[str, Settings]:
-        """Each institution's settings."""
+        """Each institution's settings, the central bank's first, and what the banks call it with."""
         settings = {}
+        directory_url = ""
         for slug, home in self._homes.items():
             port = self._claim_port(slug, home.plan.name, home.plan.port)
             path = manifest_path(self._data.manifests, manifest.genesis_hash)
-            settings[slug] = home.settings(database_url=urls[slug], port=port, rpc_url=rpc_url, manifest=path)
+            if home.plan is CENTRAL_BANK:
+                directory_url = f"http://{LOOPBACK}:{port}"
+            settings[slug] = home.settings(
+                database_url=urls[slug],
+                port=port,
+                rpc_url=rpc_url,
+                manifest=path,
+                directory_url=directory_url,
+            )
+        give_directory_keys(urls[CENTRAL_BANK.slug], self._homes.values())
         return settings
 
     def _api_key(self, settings: Settings) -> str:

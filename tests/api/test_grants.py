@@ -4,8 +4,7 @@ The application's role
 ├── cannot change or delete what is append-only, and neither can the owner by a slip
 ├── cannot turn triggers off, name the writing transaction, date an entry or make balance rows
 ├── owns nothing and creates nothing
-├── deletes only from the projection of the chain, its health, old comparisons, what people ended
-│   and messages that are long over
+├── deletes only from the projection of the chain, its health, old comparisons, and what is over
 └── keeps its grants exactly when the schema is migrated again
 """
 
@@ -35,6 +34,8 @@ APPEND_ONLY = (
     "chain_anchors",
     "security_events",
     "notification_feed",
+    "refunds",
+    "chain_receipts",
 )
 MAY_DELETE_FROM = {
     "chain_cursor",
@@ -63,6 +64,10 @@ MAY_DELETE_FROM = {
     "sandbox_mailbox",
     "webhook_endpoints",
     "webhook_events",
+    "directory_aliases",
+    "directory_lookups",
+    "alias_lookups",
+    "customer_aliases",
 }
 
 

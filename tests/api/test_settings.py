@@ -85,6 +85,9 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ({"recovery_cooling_s": 60}, "recovery_cooling_s must be"),
         ({"password_reminder_days": -1}, "password_reminder_days must be"),
         ({"minimum_age_years": 101}, "minimum_age_years must be"),
+        ({"directory_url": "cb", "directory_key_file": "k"}, "directory_url must start"),
+        ({"directory_url": "http://cb"}, "directory_url and directory_key_file go together"),
+        ({"directory_key_file": "k"}, "directory_url and directory_key_file go together"),
     ],
 )
 def test_a_wrong_field_is_named(change: dict[str, Any], named: str) -> None:
@@ -113,4 +116,4 @@ def test_settings_do_not_change_and_do_not_tell_the_password() -> None:
     settings = Settings.from_mapping(VALID)
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.listen_port = 1  # type: ignore[misc]
-    assert "secret" not in repr(settings)
+    assert ":secret@" not in repr(settings)

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from api.database import is_migrated
+from api.directory.secret import DirectorySecret
 from api.settings import Settings
 from contracts.rpc import Rpc
 from scripts.commands import container_setup
@@ -42,7 +43,10 @@ def test_everything_is_made_once_and_found_the_second_time(chain_url: str, tmp_p
     arguments = ["--data", str(tmp_path / "data"), "--rpc", chain_url]
     container_setup.main(arguments)
     homes = [InstitutionHome(DataDirectory(tmp_path / "data"), plan) for plan in INSTITUTIONS]
-    contents = [home.settings_file.read_bytes() for home in homes]
+    names = ("settings.toml", "directory-key", "directory-secret")
+    files = [file for home in homes for name in names if (file := home.directory / name).exists()]
+    contents = [file.read_bytes() for file in files]
+    assert len(contents) == 2 * len(homes)
     for home in homes:
         settings = Settings.load(home.settings_file)
         assert (settings.institution, settings.kind) == (home.plan.slug, home.plan.kind)
@@ -51,10 +55,19 @@ def test_everything_is_made_once_and_found_the_second_time(chain_url: str, tmp_p
         assert asyncio.run(has_its_tables(settings))
         assert stat.S_IMODE(home.passphrase_file.stat().st_mode) == 0o600
         assert stat.S_IMODE(home.node_home.stat().st_mode) == 0o700
+        private = [
+            file for file in (settings.directory_key_file, settings.directory_secret_file) if file.name
+        ]
+        assert [stat.S_IMODE(file.stat().st_mode) for file in private] == [0o600]
+        if settings.kind == "bank":
+            assert settings.directory_url == "http://central-bank-api:8100"
+            assert settings.directory_key_file.read_text().startswith("florin_")
+        else:
+            assert DirectorySecret.load(settings.directory_secret_file).present_key_id == "first"
         for address in home.make_keys().values():
             assert Rpc(chain_url).quantity("eth_getBalance", address, "latest") > 0
     container_setup.main(arguments)
-    assert [home.settings_file.read_bytes() for home in homes] == contents
+    assert [file.read_bytes() for file in files] == contents
 
 
 def test_without_a_server_it_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

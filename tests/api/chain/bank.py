@@ -298,7 +298,7 @@ class Bank:
             "ledger_hold_resolutions": "hold_id", "chain_accounts": "address", "chain_tiers": "tier",
             "chain_participants": "participant", "chain_currency": "singleton",
             "chain_supply_history": "participant, block_number", "chain_order_holds": "address, order_id",
-            "outbox_payments": "seq",
+            "outbox_payments": "seq", "chain_receipts": "seq",
         }  # fmt: skip
         return {
             table: [tuple(row) for row in await self.pool.fetch(f"SELECT * FROM {table} ORDER BY {order}")]

@@ -241,6 +241,8 @@ async def test_books_follow_whatever_happens_past_the_bank(
     assert await story.cases() == {
         "TransferForced", "PaidOnTheSinglePath", "WalletMoved", "UnidentifiedTransfer",
     }  # fmt: skip
+    receipts = await bank.pool.fetch("SELECT payee, amount_minor FROM chain_receipts ORDER BY seq")
+    assert [(row["payee"], row["amount_minor"]) for row in receipts] == [(carol.address, 200)]
     suspended = await bank.pool.fetchval(
         "SELECT flags & $1 FROM chain_accounts WHERE address = $2",
         int(AccountFlag.SUSPENDED),

@@ -7,6 +7,7 @@ a movement that no payment of ours explains
 │   │   └── also in a transaction that settles another bank's batch
 │   └── that was moved to another bank is none of ours
 ├── out of the bank's own account is booked in transit, and freezes settlement
+├── into a customer's wallet is kept as a receipt, to be paid back
 ├── between two strangers is none of ours
 ├── into the bank's account waits in transit, with one case for each payer
 └── into the bank's account from its customer waits in transit
@@ -103,6 +104,16 @@ def test_payments_on_the_single_path_are_booked_with_one_case_for_the_wallet() -
     assert {(case.kind, case.freezes, *case.detail.items()) for case in plan.cases} == {
         ("PaidOnTheSinglePath", None, ("wallet", "0x" + ALICE.hex()))
     }
+
+
+def test_what_wallets_were_paid_by_no_payment_of_ours_is_kept_to_be_paid_back() -> None:
+    given = [moved(STRANGER, ALICE), moved(ALICE, BOB, 7, log_index=1)]
+    others = [moved(BANK, ALICE, 5, log_index=2), moved(ALICE, STRANGER, 3, log_index=3)]
+    others += [moved(NOBODY, BANK, 9, log_index=4), moved(STRANGER, BANK, 2, log_index=5)]
+    assert planned(*given, *others).receipts == given
+    ours = BatchedPayment(uuid.uuid4(), "payment", None, ALICE, BOB, 100, 0, 0, "batched")
+    assert planned(moved(ALICE, BOB), payment=ours).receipts == []
+    assert planned(*under_an_order(STRANGER, ALICE)).receipts == []
 
 
 def test_another_banks_batch_in_the_same_transaction_freezes_nothing() -> None:

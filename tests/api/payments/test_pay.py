@@ -421,6 +421,7 @@ async def test_preflight_tells_the_parts_and_changes_nothing(bank: BankOffice) -
     answer = (await bank.client.post("/v1/payments/preflight", json=payment(1_000))).json()
     assert answer == {
         "to_approve": None,
+        "payee": None,
         "would_be_accepted": True,
         "reasons": [],
         "from_wallet_minor": 300,
