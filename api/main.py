@@ -95,11 +95,13 @@ def routers_of(kind: str) -> list[APIRouter]:
         from api.settlement.central_bank_routes import router as central_bank_router
 
         return [operations_router, central_bank_router, *pages.page_routers(kind)]
+    from api.accounts.person_routes import router as own_accounts_router
     from api.accounts.routes import router as accounts_router
     from api.identity.person_routes import router as person_router
     from api.identity.routes import router as identity_router
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
+    from api.wallets.person_routes import router as own_wallets_router
     from api.wallets.routes import router as wallets_router
 
     return [  # in the order in which they are tried: the busiest first
@@ -108,6 +110,8 @@ def routers_of(kind: str) -> list[APIRouter]:
         accounts_router,
         identity_router,
         person_router,
+        own_wallets_router,
+        own_accounts_router,
         settlement_router,
         operations_router,
         *pages.page_routers(kind),

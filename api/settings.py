@@ -8,6 +8,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from api.errors import FlorinError
 from api.money import CURRENCY_EXPONENTS
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal["central_bank", "bank"]
+_TEXTS = tuple[str, ...]
 
 
 class InvalidSettings(FlorinError):
@@ -35,6 +37,13 @@ class Settings:
     counts the block itself. `anchor_every_s` is the time between two anchors of the ledger and the signer's
     journal. `sends_access_lists` is false on a chain that charges for a list's bytes more than it saves
     (docs/decisions/014). `database_url` names the application's role, which owns nothing.
+
+    `rp_id` and `page_origins` are where people use their passkeys: the signer's policy names the same.
+    Without origins it is this process's own port. `person_tier` is the tier of the wallets that people open.
+    `unproved_..._minor` are the signer's low-value allowance as the bank estimates it (docs/decisions/022): a
+    payment, a wallet's 24 hours and 168 hours; up to `unasked_..._minor` of it the bank asks for nothing at
+    all. `approval_valid_s` is how long what was prepared can be approved. `time_zone` is the one of days in
+    standing orders.
     """
 
     institution: str
@@ -54,6 +63,21 @@ class Settings:
     poll_interval_s: float = 0.5
     anchor_every_s: float = 86_400
     sends_access_lists: bool = True
+    rp_id: str = "localhost"
+    page_origins: tuple[str, ...] = ()
+    person_tier: int = 1
+    unproved_per_payment_minor: int = 50_000
+    unproved_day_minor: int = 150_000
+    unproved_week_minor: int = 500_000
+    unasked_per_payment_minor: int = 5_000
+    unasked_day_minor: int = 15_000
+    approval_valid_s: int = 300
+    time_zone: str = "Europe/Prague"
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """Where people's passkeys are asked."""
+        return self.page_origins or (f"http://{self.rp_id}:{self.listen_port}",)
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -115,16 +139,22 @@ def _fits(value: Any, hint: Any) -> bool:
         return (type(value) is str and value != "") or isinstance(value, Path)
     if hint in {str, int, bool}:
         return type(value) is hint
+    if hint == _TEXTS:
+        return isinstance(value, list | tuple) and all(type(each) is str for each in value)
     return value in get_args(hint)
 
 
 def _converted(value: Any, hint: Any) -> Any:
     if hint in {Path, float}:
         return hint(value)
+    if hint == _TEXTS:
+        return tuple(value)
     return value
 
 
 def _described(hint: Any) -> str:
+    if hint == _TEXTS:
+        return "a list of texts"
     words = {str: "a text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path"}
     return words.get(hint) or "one of " + ", ".join(get_args(hint))
 
@@ -159,5 +189,41 @@ def _value_problems(settings: Settings) -> list[str]:
         (1 <= settings.confirmations <= 1000, "confirmations must be 1 to 1000"),
         (0 < settings.poll_interval_s <= 60, "poll_interval_s must be above 0 and at most 60"),
         (0 < settings.anchor_every_s <= 604_800, "anchor_every_s must be above 0 and at most a week"),
+        *_rules_of_people(settings),
     ]
     return [sentence for holds, sentence in rules if not holds]
+
+
+def _rules_of_people(settings: Settings) -> list[tuple[bool, str]]:
+    """What must hold of the settings that concern people: their passkeys, their approvals, their days."""
+    return [
+        (re.fullmatch(r"[a-z0-9.-]{1,253}", settings.rp_id) is not None, "rp_id must be a host's name"),
+        (
+            all(re.fullmatch(r"(https?|android):[!-~]{1,250}", each) for each in settings.page_origins),
+            "page_origins must be origins such as https://pay.bank.example",
+        ),
+        (0 <= settings.person_tier <= 255, "person_tier must be 0 to 255"),
+        (
+            0 <= settings.unproved_per_payment_minor <= settings.unproved_day_minor
+            and settings.unproved_day_minor <= settings.unproved_week_minor,
+            "unproved_per_payment_minor, _day_ and _week_ must not fall",
+        ),
+        (
+            0
+            <= settings.unasked_per_payment_minor
+            <= settings.unasked_day_minor
+            <= settings.unproved_day_minor
+            and settings.unasked_per_payment_minor <= settings.unproved_per_payment_minor,
+            "unasked_per_payment_minor and unasked_day_minor must lie within the unproved ones",
+        ),
+        (30 <= settings.approval_valid_s <= 3600, "approval_valid_s must be 30 to 3600"),
+        (_is_time_zone(settings.time_zone), "time_zone must be a name such as Europe/Prague"),
+    ]
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a directory of the database, or too long
+        return False
+    return True

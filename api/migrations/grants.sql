@@ -43,3 +43,6 @@ GRANT INSERT ON customers, accounts, wallets, billers, payments, issuances, rese
 GRANT INSERT, UPDATE (last_used_at), DELETE ON sessions TO :app_role;
 GRANT INSERT, UPDATE (name, institution_address, tier, tier_mask) ON participants TO :app_role;
 GRANT USAGE ON SEQUENCE wallet_key_indices TO :app_role;
+
+-- what people approve: a challenge is used once; one that nobody used is cleared away
+GRANT INSERT, UPDATE (credential_id, used_at), DELETE ON wallet_openings TO :app_role;

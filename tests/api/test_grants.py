@@ -4,7 +4,8 @@ The application's role
 ├── cannot change or delete what is append-only, and neither can the owner by a slip
 ├── cannot turn triggers off, name the writing transaction, date an entry or make balance rows
 ├── owns nothing and creates nothing
-├── deletes only from the projection of the chain, its health, old comparisons and sessions that ended
+├── deletes only from the projection of the chain, its health, old comparisons, sessions that ended and
+│   challenges that nobody used
 └── keeps its grants exactly when the schema is migrated again
 """
 
@@ -46,6 +47,7 @@ MAY_DELETE_FROM = {
     "chain_freezes",
     "chain_reconciliations",
     "sessions",
+    "wallet_openings",
 }
 
 
