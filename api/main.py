@@ -29,6 +29,7 @@ from api.institution import Institution
 from api.ledger.chart import open_chart
 from api.ledger.gathering import Gatherer
 from api.operations.metrics import MeasureRequests, Metrics
+from api.payments.second_factor import NoSecondFactor
 from api.settings import Settings
 from api.web import pages
 from api.web.security_headers import SecurityHeaders
@@ -99,6 +100,7 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.accounts.routes import router as accounts_router
     from api.identity.person_routes import router as person_router
     from api.identity.routes import router as identity_router
+    from api.payments.person_routes import router as own_payments_router
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
     from api.wallets.person_routes import router as own_wallets_router
@@ -110,6 +112,7 @@ def routers_of(kind: str) -> list[APIRouter]:
         accounts_router,
         identity_router,
         person_router,
+        own_payments_router,
         own_wallets_router,
         own_accounts_router,
         settlement_router,
@@ -132,6 +135,7 @@ def _lifespan(settings: Settings) -> Any:
             app.state.institution = institution
             app.state.key_ring = KeyRing(pool)
             if settings.kind == "bank":
+                app.state.second_factor = NoSecondFactor()
                 app.state.payments = await stack.enter_async_context(_gatherer(institution))
             for resource in app.state.resources:
                 await stack.enter_async_context(resource(institution))

@@ -7,7 +7,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from api.errors import FlorinError
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal["central_bank", "bank"]
-_TEXTS = tuple[str, ...]
+_TEXTS: Final = tuple[str, ...]
+_ORIGIN: Final = re.compile(r"(?:https://[a-z0-9.-]+|http://localhost)(?::[0-9]{1,5})?")
 
 
 class InvalidSettings(FlorinError):
@@ -62,9 +63,6 @@ class Settings:
     is_sandbox: bool = False
     poll_interval_s: float = 0.5
     anchor_every_s: float = 86_400
-    sends_access_lists: bool = True
-    rp_id: str = "localhost"
-    page_origins: tuple[str, ...] = ()
     person_tier: int = 1
     unproved_per_payment_minor: int = 50_000
     unproved_day_minor: int = 150_000
@@ -73,11 +71,14 @@ class Settings:
     unasked_day_minor: int = 15_000
     approval_valid_s: int = 300
     time_zone: str = "Europe/Prague"
+    sends_access_lists: bool = True
+    page_origins: tuple[str, ...] = ()
+    rp_id: str = "localhost"
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """Where people's passkeys are asked."""
-        return self.page_origins or (f"http://{self.rp_id}:{self.listen_port}",)
+        """Where this institution's pages are open, as browsers write it."""
+        return self.page_origins or (f"http://localhost:{self.listen_port}",)
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -147,9 +148,7 @@ def _fits(value: Any, hint: Any) -> bool:
 def _converted(value: Any, hint: Any) -> Any:
     if hint in {Path, float}:
         return hint(value)
-    if hint == _TEXTS:
-        return tuple(value)
-    return value
+    return tuple(value) if hint == _TEXTS else value
 
 
 def _described(hint: Any) -> str:
@@ -187,20 +186,24 @@ def _value_problems(settings: Settings) -> list[str]:
             f"currency_exponent of {settings.currency} is {known_exponent} in ISO 4217",
         ),
         (1 <= settings.confirmations <= 1000, "confirmations must be 1 to 1000"),
+        *_rules_of_approvals(settings),
         (0 < settings.poll_interval_s <= 60, "poll_interval_s must be above 0 and at most 60"),
         (0 < settings.anchor_every_s <= 604_800, "anchor_every_s must be above 0 and at most a week"),
-        *_rules_of_people(settings),
     ]
     return [sentence for holds, sentence in rules if not holds]
 
 
-def _rules_of_people(settings: Settings) -> list[tuple[bool, str]]:
-    """What must hold of the settings that concern people: their passkeys, their approvals, their days."""
+def _rules_of_approvals(settings: Settings) -> list[tuple[bool, str]]:
+    """What must hold of what people approve: where, within which allowance, until when, in which days."""
+    hosts = [origin.split("://")[-1].split(":")[0] for origin in settings.origins]
     return [
-        (re.fullmatch(r"[a-z0-9.-]{1,253}", settings.rp_id) is not None, "rp_id must be a host's name"),
         (
-            all(re.fullmatch(r"(https?|android):[!-~]{1,250}", each) for each in settings.page_origins),
-            "page_origins must be origins such as https://pay.bank.example",
+            all(_ORIGIN.fullmatch(origin) for origin in settings.page_origins),
+            "page_origins must be https://NAME or http://localhost, with a port unless it is the usual one",
+        ),
+        (
+            all(host == settings.rp_id or host.endswith("." + settings.rp_id) for host in hosts),
+            "rp_id must be the name of every origin, or what all of them end in",
         ),
         (0 <= settings.person_tier <= 255, "person_tier must be 0 to 255"),
         (

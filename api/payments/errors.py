@@ -30,6 +30,62 @@ class WalletWithoutAddress(FlorinError):
         )
 
 
+class ApprovalMismatch(FlorinError):
+    """What is asked for is not what was prepared under this id."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ApprovalMismatch",
+            409,
+            "This is not what was prepared for approval: prepare it again and look at it anew.",
+        )
+
+
+class ApprovalExpired(FlorinError):
+    """What was prepared can not be approved any more."""
+
+    def __init__(self) -> None:
+        super().__init__("ApprovalExpired", 409, "That took too long: prepare it again.")
+
+
+class ApprovalUsed(FlorinError):
+    """What was prepared was approved before; what became of it stands under its id."""
+
+    def __init__(self, approval_id: uuid.UUID) -> None:
+        super().__init__(
+            "ApprovalUsed",
+            409,
+            "This was decided already: look it up, or prepare a new one.",
+            id=str(approval_id),
+        )
+
+
+class ApprovalRequired(FlorinError):
+    """What came with the request is not what it requires; `ways` are what would do."""
+
+    def __init__(
+        self, requirement: str, ways: Sequence[str], reasons: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        first = reasons[0] if reasons else None
+        super().__init__(
+            first["code"] if first else "ApprovalRequired",
+            422,
+            first["detail"] if first else "This must be approved: do as `requirement` says.",
+            requirement=requirement,
+            ways=list(ways),
+            reasons=[dict(reason) for reason in reasons],
+        )
+
+
+class DeploymentUnknown(FlorinError):
+    """The manifest of the currency's contract cannot be read: nothing can be approved for it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "DeploymentUnknown", 503, "This bank does not know its currency's contract yet: try again later."
+        )
+
+
 class PaymentRefused(FlorinError):
     """A payment that rules refuse: `code` is the first reason's, `reasons` has them all."""
 

@@ -21,6 +21,7 @@ from api.institution import Here, Institution
 from api.ledger.gathering import Gatherer
 from api.ndjson import BulkExchange, bulk_openapi
 from api.payments import billers, mandates, service
+from api.payments.own_payments import requirement_of_machine
 from api.payments.pay import Outcome, pay_all, preflight
 from api.payments.requests import PaymentRequest, payment_request, transfer_request
 from api.payments.schemas import (
@@ -102,6 +103,7 @@ async def preflight_payment(request: Request, here: Here, by: By, body: PaymentB
     asked = payment_request(here, by.name, "" if key is None else require_key(key), body)
     async with here.pool.acquire() as conn:
         found = await preflight(conn, here, asked)
+        required = await requirement_of_machine(conn, here, asked, found)
     to_approve = None
     if key is not None and found.payer is not None and found.payee is not None:
         to_approve = {
@@ -111,6 +113,7 @@ async def preflight_payment(request: Request, here: Here, by: By, body: PaymentB
             "amount_minor": asked.amount_minor,
         }
     return {
+        "requirement": "refused" if found.decision.reasons else required.requirement,
         "would_be_accepted": found.decision.is_accepted,
         "reasons": [reason.as_json() for reason in found.decision.reasons],
         "from_wallet_minor": found.decision.from_wallet_minor,

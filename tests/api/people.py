@@ -22,6 +22,7 @@ class Person:
     office: BankOffice
     customer_id: uuid.UUID
     token: str
+    wallet_id: str = ""
 
     async def get(self, path: str, **query: Any) -> httpx.Response:
         """GET below /v1/me."""

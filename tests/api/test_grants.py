@@ -48,6 +48,7 @@ MAY_DELETE_FROM = {
     "chain_reconciliations",
     "sessions",
     "wallet_openings",
+    "approvals",
 }
 
 

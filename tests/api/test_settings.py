@@ -37,7 +37,8 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_pages_are_at_this_process_unless_their_origins_are_named(tmp_path: Path) -> None:
     assert Settings.from_mapping(VALID).origins == ("http://localhost:8001",)
-    settings = Settings.from_mapping({**VALID, "page_origins": ["https://pay.bank.example"]})
+    pages = {"rp_id": "bank.example", "page_origins": ["https://pay.bank.example"]}
+    settings = Settings.from_mapping({**VALID, **pages})
     file = tmp_path / "bank-a.toml"
     file.write_text(settings.to_toml(), encoding="utf-8")
     assert Settings.load(file).origins == ("https://pay.bank.example",)
@@ -67,7 +68,7 @@ def test_pages_are_at_this_process_unless_their_origins_are_named(tmp_path: Path
         ({"poll_interval_s": 0}, "poll_interval_s must be"),
         ({"rp_id": "http://localhost"}, "rp_id must be"),
         ({"page_origins": "http://localhost"}, "'page_origins' must be a list of texts"),
-        ({"page_origins": ["localhost"]}, "page_origins must be origins"),
+        ({"page_origins": ["localhost"]}, "page_origins must be https"),
         ({"person_tier": 256}, "person_tier must be"),
         ({"unproved_day_minor": 49_999}, "must not fall"),
         ({"unasked_day_minor": 150_001}, "must lie within"),
