@@ -100,6 +100,7 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.accounts.routes import router as accounts_router
     from api.identity.person_routes import router as person_router
     from api.identity.routes import router as identity_router
+    from api.payments.order_routes import router as own_orders_router
     from api.payments.person_routes import router as own_payments_router
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
@@ -113,6 +114,7 @@ def routers_of(kind: str) -> list[APIRouter]:
         identity_router,
         person_router,
         own_payments_router,
+        own_orders_router,
         own_wallets_router,
         own_accounts_router,
         settlement_router,

@@ -1,4 +1,4 @@
-"""The worker of one institution: relay, indexer, reconciliation and anchoring as supervised tasks.
+"""The worker of one institution: relay, indexer, reconciliation, anchoring and, at a bank, standing orders.
 
     python -m api.workers --settings FILE
 
@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -35,7 +36,9 @@ from api.chain.rpc import RpcClient
 from api.chain.signer_client import SignerClient
 from api.database import connect_pool, listen, transaction
 from api.errors import FlorinError
+from api.institution import Institution
 from api.ledger.chart import open_chart
+from api.payments.order_runs import run_due
 from api.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ IDLE_RELAY_S: Final = 0.5
 RECONCILE_EVERY_S: Final = 3.0
 RECONCILE_IDLE_S: Final = 15.0
 ANCHOR_LOOK_S: Final = 10.0
+ORDERS_LOOK_S: Final = 5.0
 ANCHORING_KEYS: Final = {"central_bank": "issuer", "bank": "institution"}
 FIRST_RETRY_S: Final = 0.1
 LAST_RETRY_S: Final = 5.0
@@ -76,6 +80,7 @@ class Worker:
             reach.rpc,
             reach.signer,
         )
+        self._institution = Institution(reach.settings, reach.pool, reach.books.chart)
         self._relay_wake = asyncio.Event()
         self._reconcile_wake = asyncio.Event()
         self._reported: dict[Component, tuple[bool, float]] = {}
@@ -110,6 +115,8 @@ class Worker:
             tasks.create_task(self._supervise("indexer", self._indexer_step))
             tasks.create_task(self._supervise("reconciliation", self._reconciliation_step))
             tasks.create_task(self._supervise("anchoring", self._anchoring_step))
+            if self._institution.settings.kind == "bank":
+                tasks.create_task(self._supervise("orders", self._orders_step))
             tasks.create_task(self._supervise("signer", self._signer_step))
             tasks.create_task(self._supervise("chain", self._chain_step))
             tasks.create_task(self._hear_outbox())
@@ -141,6 +148,11 @@ class Worker:
     async def _anchoring_step(self) -> str:
         await self.anchoring.run_once()
         await asyncio.sleep(min(self._settings.anchor_every_s / 3, ANCHOR_LOOK_S))
+        return ""
+
+    async def _orders_step(self) -> str:
+        await run_due(self._institution, datetime.now(UTC))
+        await asyncio.sleep(ORDERS_LOOK_S)
         return ""
 
     async def _signer_step(self) -> str:

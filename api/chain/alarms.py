@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Flow = Literal["settle", "indexer", "registration", "issuance", "anchoring"]
-Component = Literal["chain", "signer", "relay", "indexer", "reconciliation", "anchoring"]
+Component = Literal["chain", "signer", "relay", "indexer", "reconciliation", "anchoring", "orders"]
 
 _FLOW_OF_KIND: Final[dict[str, Flow]] = {
     "settle": "settle",

@@ -47,3 +47,5 @@ GRANT USAGE ON SEQUENCE wallet_key_indices TO :app_role;
 -- what people approve: a challenge is used once; one that nobody used is cleared away
 GRANT INSERT, UPDATE (credential_id, used_at), DELETE ON wallet_openings TO :app_role;
 GRANT INSERT, UPDATE (challenge, expires_at_s, used_at), DELETE ON approvals TO :app_role;
+GRANT INSERT, UPDATE (state, code, next_on, attempts, next_attempt_at) ON standing_orders TO :app_role;
+GRANT INSERT ON standing_order_runs TO :app_role;

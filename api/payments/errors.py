@@ -77,6 +77,28 @@ class ApprovalRequired(FlorinError):
         )
 
 
+class ScheduleRefused(FlorinError):
+    """Days that a standing order cannot have."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("ScheduleRefused", 422, sentence)
+
+
+class OrderEnded(FlorinError):
+    """A standing order that has ended stays so."""
+
+    def __init__(self) -> None:
+        super().__init__("OrderEnded", 409, "This standing order has ended: give a new one.")
+
+
+class NotTheNextRun(FlorinError):
+    """Only the run that comes next can be skipped."""
+
+    def __init__(self, next_on: str) -> None:
+        sentence = f"Only the next run can be skipped, which is that of {next_on}."
+        super().__init__("NotTheNextRun", 409, sentence, next_on=next_on)
+
+
 class DeploymentUnknown(FlorinError):
     """The manifest of the currency's contract cannot be read: nothing can be approved for it."""
 
