@@ -30,6 +30,7 @@ from api.institution import Institution
 from api.ledger.chart import open_chart
 from api.ledger.gathering import Gatherer
 from api.operations.metrics import MeasureRequests, Metrics
+from api.payments.second_factor import NoSecondFactor
 from api.settings import NO_FILE, Settings
 from api.web import pages
 from api.web.security_headers import SecurityHeaders
@@ -99,6 +100,7 @@ def routers_of(kind: str) -> list[APIRouter]:
         from api.settlement.central_bank_routes import router as central_bank_router
 
         return [operations_router, central_bank_router, directory_router, *pages.page_routers(kind)]
+    from api.accounts.person_routes import router as own_accounts_router
     from api.accounts.routes import router as accounts_router
     from api.identity.feed_routes import router as feed_router
     from api.identity.login_routes import router as login_router
@@ -108,10 +110,13 @@ def routers_of(kind: str) -> list[APIRouter]:
     from api.identity.routes import router as identity_router
     from api.identity.sign_in_routes import router as sign_in_router
     from api.payments.alias_routes import router as aliases_router
+    from api.payments.order_routes import router as own_orders_router
+    from api.payments.person_routes import router as own_payments_router
     from api.payments.request_routes import router as requests_router
     from api.payments.routes import router as payments_router
     from api.settlement.bank_routes import router as settlement_router
     from api.wallets.credential_routes import router as credential_router
+    from api.wallets.person_routes import router as own_wallets_router
     from api.wallets.routes import router as wallets_router
     from api.webhooks.routes import router as webhooks_router
 
@@ -127,6 +132,10 @@ def routers_of(kind: str) -> list[APIRouter]:
         recovery_router,
         credential_router,
         feed_router,
+        own_payments_router,
+        own_orders_router,
+        own_wallets_router,
+        own_accounts_router,
         settlement_router,
         webhooks_router,
         aliases_router,
@@ -154,6 +163,7 @@ def _lifespan(settings: Settings, courier: Courier) -> Any:
             if settings.kind == "bank":
                 app.state.people = PeopleDesk.open(institution, courier)
                 app.state.directory = await stack.enter_async_context(_directory(settings))
+                app.state.second_factor = NoSecondFactor()
                 app.state.payments = await stack.enter_async_context(_gatherer(institution))
             for resource in app.state.resources:
                 await stack.enter_async_context(resource(institution))

@@ -8,6 +8,7 @@ import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from api.errors import FlorinError
 from api.money import CURRENCY_EXPONENTS
@@ -53,6 +54,12 @@ class Settings:
     `directory_url` is the central bank's address, where a bank looks aliases up with the API key in
     `directory_key_file`; a bank without one has no aliases. `directory_secret_file` is the central bank's
     own: its directory is hashed under what is in it.
+
+    The signer's policy names the same `rp_id` and origins. `person_tier` is of the wallets that people open.
+    `unproved_..._minor` are the signer's low-value allowance as the bank estimates it (docs/decisions/022): a
+    payment, a wallet's 24 hours and 168 hours; up to `unasked_..._minor` of it the bank asks for nothing at
+    all. `approval_valid_s` is how long what was prepared can be approved. `time_zone` is the one of days in
+    standing orders.
     """
 
     institution: str
@@ -71,6 +78,14 @@ class Settings:
     is_sandbox: bool = False
     poll_interval_s: float = 0.5
     anchor_every_s: float = 86_400
+    person_tier: int = 1
+    unproved_per_payment_minor: int = 50_000
+    unproved_day_minor: int = 150_000
+    unproved_week_minor: int = 500_000
+    unasked_per_payment_minor: int = 5_000
+    unasked_day_minor: int = 15_000
+    approval_valid_s: int = 300
+    time_zone: str = "Europe/Prague"
     sends_access_lists: bool = True
     page_origins: tuple[str, ...] = ()
     rp_id: str = "localhost"
@@ -207,6 +222,7 @@ def _value_problems(settings: Settings) -> list[str]:
             f"currency_exponent of {settings.currency} is {known_exponent} in ISO 4217",
         ),
         (1 <= settings.confirmations <= 1000, "confirmations must be 1 to 1000"),
+        *_rules_of_approvals(settings),
         (0 < settings.poll_interval_s <= 60, "poll_interval_s must be above 0 and at most 60"),
         (
             settings.directory_url == "" or settings.directory_url.startswith(("http://", "https://")),
@@ -277,3 +293,33 @@ def _rules_of_couriers(settings: Settings) -> list[tuple[bool, str]]:
         (not is_key_open or settings.is_sandbox, "sms_url must start with https:// but in a sandbox"),
         (not settings.sms_url or settings.sms_key != "", "sms_key must not be empty where sms_url is set"),
     ]
+
+
+def _rules_of_approvals(settings: Settings) -> list[tuple[bool, str]]:
+    """What must hold of what people approve: within which allowance, until when, in which days."""
+    return [
+        (0 <= settings.person_tier <= 255, "person_tier must be 0 to 255"),
+        (
+            0 <= settings.unproved_per_payment_minor <= settings.unproved_day_minor
+            and settings.unproved_day_minor <= settings.unproved_week_minor,
+            "unproved_per_payment_minor, _day_ and _week_ must not fall",
+        ),
+        (
+            0
+            <= settings.unasked_per_payment_minor
+            <= settings.unasked_day_minor
+            <= settings.unproved_day_minor
+            and settings.unasked_per_payment_minor <= settings.unproved_per_payment_minor,
+            "unasked_per_payment_minor and unasked_day_minor must lie within the unproved ones",
+        ),
+        (30 <= settings.approval_valid_s <= 3600, "approval_valid_s must be 30 to 3600"),
+        (_is_time_zone(settings.time_zone), "time_zone must be a name such as Europe/Prague"),
+    ]
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a directory of the database, or too long
+        return False
+    return True

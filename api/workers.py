@@ -1,4 +1,4 @@
-"""The worker of one institution: relay, indexer, reconciliation, anchoring and outreach as supervised tasks.
+"""The worker of one institution: relay, indexer, reconciliation, anchoring, outreach, standing orders.
 
     python -m api.workers --settings FILE
 
@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -35,10 +36,12 @@ from api.chain.rpc import RpcClient
 from api.chain.signer_client import SignerClient
 from api.database import connect_pool, listen, transaction
 from api.errors import FlorinError
+from api.institution import Institution
 from api.ledger.chart import open_chart
 from api.outreach import Outreach
 from api.payments.aliases import show_payments
 from api.payments.directory_client import DirectoryClient
+from api.payments.order_runs import run_due
 from api.settings import InvalidSettings, Settings
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ RECONCILE_EVERY_S: Final = 3.0
 RECONCILE_IDLE_S: Final = 15.0
 ANCHOR_LOOK_S: Final = 10.0
 SHOW_PAYMENTS_EVERY_S: Final = 5.0
+ORDERS_LOOK_S: Final = 5.0
 ANCHORING_KEYS: Final = {"central_bank": "issuer", "bank": "institution"}
 FIRST_RETRY_S: Final = 0.1
 LAST_RETRY_S: Final = 5.0
@@ -80,6 +84,7 @@ class Worker:
             reach.rpc,
             reach.signer,
         )
+        self._institution = Institution(reach.settings, reach.pool, reach.books.chart)
         self._relay_wake = asyncio.Event()
         self._reconcile_wake = asyncio.Event()
         self._reported: dict[Component, tuple[bool, float]] = {}
@@ -119,6 +124,8 @@ class Worker:
             "signer": self._signer_step,
             "chain": self._chain_step,
         }
+        if self._institution.settings.kind == "bank":
+            steps["orders"] = self._orders_step
         if self.outreach is not None:
             steps |= self.outreach.steps()
         try:
@@ -159,6 +166,11 @@ class Worker:
     async def _anchoring_step(self) -> str:
         await self.anchoring.run_once()
         await asyncio.sleep(min(self._settings.anchor_every_s / 3, ANCHOR_LOOK_S))
+        return ""
+
+    async def _orders_step(self) -> str:
+        await run_due(self._institution, datetime.now(UTC))
+        await asyncio.sleep(ORDERS_LOOK_S)
         return ""
 
     async def _signer_step(self) -> str:

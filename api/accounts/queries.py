@@ -28,3 +28,8 @@ async def accounts_by_reference(conn: Connection, references: Sequence[str]) -> 
 async def account_by_id(conn: Connection, account_id: uuid.UUID) -> Any:
     """The row of one account, or None."""
     return await conn.fetchrow(_ACCOUNT + "WHERE a.id = $1", account_id)
+
+
+async def accounts_of_customer(conn: Connection, customer_id: uuid.UUID) -> list[Any]:
+    """A customer's accounts, oldest first."""
+    return await conn.fetch(_ACCOUNT + "WHERE a.customer_id = $1 ORDER BY a.ledger_account_id", customer_id)

@@ -29,6 +29,12 @@ class AccountAnswer(Answer):
     available_minor: int
 
 
+class OwnAccounts(Answer):
+    """A person's deposit accounts."""
+
+    accounts: list[AccountAnswer]
+
+
 class EntryAnswer(Answer):
     """One entry on an account: positive raises the balance, negative lowers it."""
 

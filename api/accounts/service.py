@@ -66,6 +66,12 @@ async def account(conn: Connection, account_id: uuid.UUID) -> dict[str, Any]:
     return _answer(row)
 
 
+async def own_accounts(conn: Connection, customer_id: uuid.UUID) -> dict[str, Any]:
+    """A customer's accounts with their balances, oldest first."""
+    rows = await queries.accounts_of_customer(conn, customer_id)
+    return {"accounts": [_answer(row) for row in rows]}
+
+
 async def entries(conn: Connection, account_id: uuid.UUID, before: int | None, limit: int) -> dict[str, Any]:
     """A page of an account's entries, newest first. Raises `NotFound`."""
     row = await queries.account_by_id(conn, account_id)

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 Flow = Literal["settle", "indexer", "registration", "issuance", "anchoring"]
 Component = Literal[
     "chain", "signer", "relay", "indexer", "reconciliation", "anchoring",
-    "announcing", "messages", "webhooks",
+    "announcing", "messages", "webhooks", "orders",
 ]  # fmt: skip
 
 _FLOW_OF_KIND: Final[dict[str, Flow]] = {

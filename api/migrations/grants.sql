@@ -80,3 +80,8 @@ GRANT INSERT, UPDATE (wallet_id, verified_at), DELETE ON customer_aliases TO :ap
 GRANT INSERT, UPDATE (state, payment_id, decided_at) ON payment_requests TO :app_role;
 GRANT INSERT ON refunds TO :app_role;
 GRANT INSERT (receipt_id, payer, payee, amount_minor, transaction_hash, block_number) ON chain_receipts TO :app_role;
+-- what people approve: a challenge is used once; one that nobody used is cleared away
+GRANT INSERT, UPDATE (credential_id, used_at), DELETE ON wallet_openings TO :app_role;
+GRANT INSERT, UPDATE (challenge, expires_at_s, used_at), DELETE ON approvals TO :app_role;
+GRANT INSERT, UPDATE (state, code, next_on, attempts, next_attempt_at) ON standing_orders TO :app_role;
+GRANT INSERT ON standing_order_runs TO :app_role;

@@ -82,6 +82,84 @@ class RefundAboveOriginal(FlorinError):
         )
 
 
+class ApprovalMismatch(FlorinError):
+    """What is asked for is not what was prepared under this id."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "ApprovalMismatch",
+            409,
+            "This is not what was prepared for approval: prepare it again and look at it anew.",
+        )
+
+
+class ApprovalExpired(FlorinError):
+    """What was prepared can not be approved any more."""
+
+    def __init__(self) -> None:
+        super().__init__("ApprovalExpired", 409, "That took too long: prepare it again.")
+
+
+class ApprovalUsed(FlorinError):
+    """What was prepared was approved before; what became of it stands under its id."""
+
+    def __init__(self, approval_id: uuid.UUID) -> None:
+        super().__init__(
+            "ApprovalUsed",
+            409,
+            "This was decided already: look it up, or prepare a new one.",
+            id=str(approval_id),
+        )
+
+
+class ApprovalRequired(FlorinError):
+    """What came with the request is not what it requires; `ways` are what would do."""
+
+    def __init__(
+        self, requirement: str, ways: Sequence[str], reasons: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        first = reasons[0] if reasons else None
+        super().__init__(
+            first["code"] if first else "ApprovalRequired",
+            422,
+            first["detail"] if first else "This must be approved: do as `requirement` says.",
+            requirement=requirement,
+            ways=list(ways),
+            reasons=[dict(reason) for reason in reasons],
+        )
+
+
+class ScheduleRefused(FlorinError):
+    """Days that a standing order cannot have."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("ScheduleRefused", 422, sentence)
+
+
+class OrderEnded(FlorinError):
+    """A standing order that has ended stays so."""
+
+    def __init__(self) -> None:
+        super().__init__("OrderEnded", 409, "This standing order has ended: give a new one.")
+
+
+class NotTheNextRun(FlorinError):
+    """Only the run that comes next can be skipped."""
+
+    def __init__(self, next_on: str) -> None:
+        sentence = f"Only the next run can be skipped, which is that of {next_on}."
+        super().__init__("NotTheNextRun", 409, sentence, next_on=next_on)
+
+
+class DeploymentUnknown(FlorinError):
+    """The manifest of the currency's contract cannot be read: nothing can be approved for it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "DeploymentUnknown", 503, "This bank does not know its currency's contract yet: try again later."
+        )
+
+
 class PaymentRefused(FlorinError):
     """A payment that rules refuse: `code` is the first reason's, `reasons` has them all."""
 

@@ -99,7 +99,7 @@ async def mandate(conn: Connection, mandate_id: uuid.UUID) -> dict[str, Any]:
     row = (await queries.mandates_named(conn, [mandate_id])).get(mandate_id)
     if row is None:
         raise NotFound("mandate")
-    return _answer(row)
+    return mandate_answer(row)
 
 
 async def summary(conn: Connection) -> dict[str, dict[str, int]]:
@@ -116,10 +116,11 @@ def _outcome(intent: MandateIntent, row: Any) -> dict[str, Any] | FlorinError:
         row[name] == getattr(intent, name)
         for name in ("wallet_id", "payer", "payee", "cap_minor", "period", "starts_at_s", "expires_at_s")
     )
-    return _answer(row) if is_same else IdempotencyKeyReused(str(intent.mandate_id), "mandate")
+    return mandate_answer(row) if is_same else IdempotencyKeyReused(str(intent.mandate_id), "mandate")
 
 
-def _answer(row: Any) -> dict[str, Any]:
+def mandate_answer(row: Any) -> dict[str, Any]:
+    """A mandate's row as callers see it."""
     return {
         "mandate_id": str(row["mandate_id"]),
         "state": _STATES.get(row["state"], row["state"]),

@@ -97,8 +97,10 @@ async def pay_in(
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What would be decided now, and the two addresses, as far as they are known."""
+    """What would be decided now on which case, and the two addresses, as far as they are known."""
 
+    wallet_id: uuid.UUID
+    case: Case
     decision: Decision
     payer: bytes | None
     payee: bytes | None
@@ -116,8 +118,10 @@ async def preflight(conn: Connection, institution: Institution, request: Payment
     balances = await read_balances(conn, _accounts_of([resolved], chart))
     funds = _funds_of(resolved, chart, lambda account_id: balances[account_id].available_minor)
     situation = await Situation.load(conn, moment, [resolved])
-    decision = decide(situation.case(request, resolved, funds, directory))
-    return Preflight(decision, resolved.wallet.address, resolved.payee_address)
+    case = situation.case(request, resolved, funds, directory)
+    return Preflight(
+        resolved.wallet.wallet_id, case, decide(case), resolved.wallet.address, resolved.payee_address
+    )
 
 
 class _Batch:

@@ -9,6 +9,7 @@ from contracts.accounts import AccountFlag
 if TYPE_CHECKING:
     import uuid
     from collections.abc import Collection
+    from datetime import datetime
 
     from api.database import Connection
 
@@ -32,7 +33,7 @@ CASE WHEN p.refusals IS NOT NULL THEN 'refused'
 _PAYMENT = f"""
 SELECT p.id, p.reference, p.kind, {_STATE} AS state, p.payer_wallet_id, p.payee_wallet_id, p.payee,
        p.amount_minor, p.currency, p.from_wallet_minor, p.from_deposit_minor, p.note, p.refusals,
-       p.created_at,
+       p.created_at, p.mandate_id, o.payer AS chain_payer,
        b.reference AS biller_reference, b.name AS biller_name, q.name AS payee_name, z.name AS payer_name,
        o.outcome_code, o.record_index, o.final_at, t.hash AS transaction_hash,
        coalesce(o.final_block, t.included_block) AS block_number
@@ -184,6 +185,32 @@ async def unsettled_receipts(conn: Connection, payees: Collection[bytes], kind: 
     return {row["payee"]: row["amount"] for row in rows}
 
 
+async def unproved_spending(conn: Connection, wallet_id: uuid.UUID) -> Any:
+    """What a wallet has spent without its customer's proof in the signer's two windows: `day`, `week`.
+
+    The signer's windows are up to an hour longer than they say. What it refused itself does not count there.
+    """
+    return await conn.fetchrow(
+        """SELECT coalesce(sum(o.amount_minor), 0)::bigint AS week,
+                  coalesce(sum(o.amount_minor) FILTER (WHERE p.created_at > now() - interval '25 hours'), 0)
+                      ::bigint AS day
+             FROM payments p JOIN outbox_payments o ON o.payment_id = p.id
+            WHERE p.payer_wallet_id = $1 AND p.created_at > now() - interval '169 hours'
+              AND p.kind <> 'funding' AND o.proof IS NULL
+              AND NOT (o.state = 'failed' AND o.transaction_id IS NULL)""",
+        wallet_id,
+    )
+
+
+async def credentials_of_wallet(conn: Connection, wallet_id: uuid.UUID) -> list[str]:
+    """The credentials that the signer was asked to bind to a wallet, as JSON."""
+    rows = await conn.fetch(
+        "SELECT credential FROM outbox_registrations WHERE wallet_id = $1 AND credential IS NOT NULL",
+        wallet_id,
+    )
+    return [row["credential"] for row in rows]
+
+
 async def payment_by_id(conn: Connection, payment_id: uuid.UUID) -> Any:
     """One payment with how far it has come, or None."""
     return await conn.fetchrow(_PAYMENT + "WHERE p.id = $1", payment_id)
@@ -194,6 +221,58 @@ async def payments_of_wallet(conn: Connection, wallet_id: uuid.UUID, limit: int)
     return await conn.fetch(_PAYMENTS_OF_WALLET, wallet_id, limit)
 
 
+_OWN = "(p.payer_wallet_id = ANY($1) OR (p.payee_wallet_id = ANY($1) AND p.refusals IS NULL))"
+
+
+async def payments_of_wallets(
+    conn: Connection,
+    wallet_ids: Collection[uuid.UUID],
+    *,
+    state: str | None,
+    text: str,
+    since: datetime | None,
+    until: datetime | None,
+    before: tuple[datetime, uuid.UUID] | None,
+    limit: int,
+) -> list[Any]:
+    """A page of the payments that these wallets made or received, newest first."""
+    created_at, payment_id = before or (None, None)
+    return await conn.fetch(
+        _PAYMENT
+        + f"""WHERE {_OWN} AND ($2::text IS NULL OR {_STATE} = $2)
+                AND ($3::timestamptz IS NULL OR p.created_at >= $3)
+                AND ($4::timestamptz IS NULL OR p.created_at < $4)
+                AND ($5::timestamptz IS NULL OR (p.created_at, p.id) < ($5, $6::uuid))
+                AND ($7 = '%%' OR p.note ILIKE $7 OR b.name ILIKE $7
+                     OR (q.name ILIKE $7 AND p.payer_wallet_id = ANY($1))
+                     OR (z.name ILIKE $7 AND NOT p.payer_wallet_id = ANY($1)))
+              ORDER BY p.created_at DESC, p.id DESC LIMIT $8""",
+        list(wallet_ids),
+        state,
+        since,
+        until,
+        created_at,
+        payment_id,
+        _containing(text),
+        limit,
+    )
+
+
+async def payment_of_wallets(
+    conn: Connection, payment_id: uuid.UUID, wallet_ids: Collection[uuid.UUID]
+) -> Any:
+    """One payment that these wallets made or received, or None."""
+    return await conn.fetchrow(_PAYMENT + f"WHERE {_OWN} AND p.id = $2", list(wallet_ids), payment_id)
+
+
+async def mandates_of_customer(conn: Connection, customer_id: uuid.UUID) -> list[Any]:
+    """The mandates of a customer's wallets, the newest first."""
+    return await conn.fetch(
+        _MANDATE + "JOIN wallets w ON w.id = m.wallet_id WHERE w.customer_id = $1 ORDER BY m.seq DESC",
+        customer_id,
+    )
+
+
 async def summary(conn: Connection, caller: str, prefix: str) -> list[Any]:
     """Payments counted by state and code; with a `prefix`, of this caller's references that begin so."""
     return await conn.fetch(_SUMMARY, prefix, caller)
@@ -201,11 +280,15 @@ async def summary(conn: Connection, caller: str, prefix: str) -> list[Any]:
 
 async def billers_after(conn: Connection, after: str, search: str, limit: int) -> list[Any]:
     """A page of billers above the reference `after`; `search` is a part of their names or references."""
-    pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     return await conn.fetch(
         """SELECT id, reference, name, address FROM billers
             WHERE reference > $1 AND (name ILIKE $2 OR reference ILIKE $2) ORDER BY reference LIMIT $3""",
         after,
-        pattern,
+        _containing(search),
         limit,
     )
+
+
+def _containing(text: str) -> str:
+    """The ILIKE pattern of texts that contain this one."""
+    return "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"

@@ -22,6 +22,7 @@ from api.ledger.gathering import Gatherer
 from api.ndjson import BulkExchange, bulk_openapi
 from api.payments import aliases, billers, mandates, payment_requests, refunds, service
 from api.payments.directory_client import FoundPayee
+from api.payments.own_payments import requirement_of_machine
 from api.payments.pay import Outcome, pay_all, preflight
 from api.payments.requests import PaymentRequest, payment_request, transfer_request
 from api.payments.schemas import (
@@ -131,6 +132,7 @@ async def _foreseen(
     conn: Connection, here: Institution, asked: PaymentRequest, payee: FoundPayee | None, *, has_key: bool
 ) -> dict[str, Any]:
     found = await preflight(conn, here, asked)
+    required = await requirement_of_machine(conn, here, asked, found)
     to_approve = None
     if has_key and found.payer is not None and found.payee is not None:
         to_approve = {
@@ -140,6 +142,7 @@ async def _foreseen(
             "amount_minor": asked.amount_minor,
         }
     return {
+        "requirement": "refused" if found.decision.reasons else required.requirement,
         "would_be_accepted": found.decision.is_accepted,
         "reasons": [reason.as_json() for reason in found.decision.reasons],
         "from_wallet_minor": found.decision.from_wallet_minor,

@@ -299,10 +299,12 @@ class AliasPayeeAnswer(Answer):
 class PreflightAnswer(Answer):
     """What the decision would be at this moment; nothing is held or recorded.
 
-    `to_approve` is there where the request carries the key under which the payment will be asked for, and
-    `payee` where it names an alias.
+    `requirement` is what the signer will want of the payer, as the bank estimates it: `refused` where there
+    is no way. `to_approve` is there where the request carries the key under which the payment will be asked
+    for, and `payee` where it names an alias.
     """
 
+    requirement: Literal["nothing", "mandate", "passkey", "totp_password", "refused"]
     would_be_accepted: bool
     reasons: list[dict[str, Any]]
     from_wallet_minor: int

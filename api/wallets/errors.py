@@ -70,6 +70,35 @@ class AccountOfAnotherCustomer(FlorinError):
         super().__init__("AccountOfAnotherCustomer", 422, sentence, account_reference=reference)
 
 
+class OpeningExpired(FlorinError):
+    """The challenge of an opening is not good any more."""
+
+    def __init__(self) -> None:
+        super().__init__("OpeningExpired", 409, "That took too long: prepare the wallet again.")
+
+
+class OpeningUsed(FlorinError):
+    """A wallet was opened with this already, and with another passkey or account."""
+
+    def __init__(self) -> None:
+        sentence = "A wallet was opened with this already: prepare another one if you want another."
+        super().__init__("OpeningUsed", 409, sentence)
+
+
+class TooManyWallets(FlorinError):
+    """A person has as many wallets as this bank gives one person."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__("TooManyWallets", 409, f"A person can have {most} wallets at this bank.", most=most)
+
+
+class PasskeyRefused(FlorinError):
+    """What an authenticator sent when it made a passkey does not hold."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("PasskeyRefused", 422, f"The passkey cannot be used here: {why}.")
+
+
 class NotAParticipantYet(FlorinError):
     """The chain does not know this bank yet, so nothing can be decided."""
 

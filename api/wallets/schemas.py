@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import StringConstraints
 
 from api.fields import Answer, Body, Identifier, Reference, TierNumber
-from api.proofs import CredentialBody
+from api.proofs import Base64Url, CredentialBody
 
 WalletState = Literal["requested", "ready", "elsewhere"]
 
@@ -97,3 +99,44 @@ class CredentialChangesAnswer(Answer):
     """The newest first."""
 
     changes: list[CredentialChangeAnswer]
+
+
+class NewPasskeyBody(Body):
+    """What `navigator.credentials.create` gave (WebAuthn's RegistrationResponseJSON), as base64url."""
+
+    credential_id: Base64Url
+    client_data_json: Base64Url
+    attestation_object: Annotated[
+        str, StringConstraints(min_length=1, max_length=16_384, pattern=r"^[A-Za-z0-9_-]+$")
+    ]
+
+
+class OpeningPrepared(Answer):
+    """What a person's authenticator is asked, and under which id the wallet is then opened."""
+
+    opening_id: uuid.UUID
+    expires_at_s: int
+    options: dict[str, Any]
+
+
+class OpeningBody(Body):
+    """A wallet to be opened with a new passkey, beside one of the person's accounts or (null) a new one."""
+
+    opening_id: Identifier
+    account_id: Identifier | None = None
+    passkey: NewPasskeyBody
+
+
+class WalletOpened(Answer):
+    """A wallet that is on its way: ready once its registration has so many confirmations on chain."""
+
+    wallet_id: uuid.UUID
+    account_id: uuid.UUID
+    state: WalletState
+    confirmations: int
+
+
+class OwnWallets(Answer):
+    """A person's wallets: those that are with this bank or will be, oldest first, then the others."""
+
+    wallets: list[WalletAnswer]

@@ -68,6 +68,8 @@ MAY_DELETE_FROM = {
     "directory_lookups",
     "alias_lookups",
     "customer_aliases",
+    "wallet_openings",
+    "approvals",
 }
 
 

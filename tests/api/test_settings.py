@@ -40,6 +40,15 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     assert "5e5e" not in repr(settings)
 
 
+def test_pages_are_at_this_process_unless_their_origins_are_named(tmp_path: Path) -> None:
+    assert Settings.from_mapping(VALID).origins == ("http://localhost:8001",)
+    pages = {"rp_id": "bank.example", "page_origins": ["https://pay.bank.example"]}
+    settings = Settings.from_mapping({**VALID, **pages})
+    file = tmp_path / "bank-a.toml"
+    file.write_text(settings.to_toml(), encoding="utf-8")
+    assert Settings.load(file).origins == ("https://pay.bank.example",)
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -62,6 +71,14 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ({"confirmations": 0}, "confirmations must be"),
         ({"is_sandbox": 1}, "'is_sandbox' must be true or false"),
         ({"poll_interval_s": 0}, "poll_interval_s must be"),
+        ({"rp_id": "http://localhost"}, "rp_id must be"),
+        ({"page_origins": "http://localhost"}, "'page_origins' must be a list of texts"),
+        ({"page_origins": ["localhost"]}, "page_origins must be https"),
+        ({"person_tier": 256}, "person_tier must be"),
+        ({"unproved_day_minor": 49_999}, "must not fall"),
+        ({"unasked_day_minor": 150_001}, "must lie within"),
+        ({"approval_valid_s": 5}, "approval_valid_s must be"),
+        ({"time_zone": "Prague"}, "time_zone must be"),
         ({"anchor_every_s": 0}, "anchor_every_s must be"),
         ({"smtp_port": 0}, "smtp_port must be"),
         ({"smtp_tls": "perhaps"}, "'smtp_tls' must be one of starttls, tls, none"),

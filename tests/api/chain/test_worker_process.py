@@ -157,7 +157,7 @@ async def test_killed_at_any_moment_it_loses_nothing_and_pays_nothing_twice(
     assert await bank.posted(payee.account_id) == 500_000 + 1_000 * len(payments)
     assert await bank.on_chain(payee.address) == 500_000 + 1_000 * len(payments)
     health = {row["component"]: row["is_ok"] for row in await bank.pool.fetch("SELECT * FROM chain_health")}
-    components = ["anchoring", "chain", "indexer", "reconciliation", "relay", "signer"]
+    components = ["anchoring", "chain", "indexer", "orders", "reconciliation", "relay", "signer"]
     assert health == dict.fromkeys(components, True)
     bank.restart()
     await bank.finish()
