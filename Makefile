@@ -47,6 +47,7 @@ check: $(READY)
 	$(BIN)/python -m contracts.slither
 	$(BIN)/python -m contracts.gas --check
 	$(BIN)/python -m scripts.checkout.check_compose
+	$(BIN)/python -m scripts.checkout.check_catalogues
 
 bench: $(READY)
 	@exec $(BIN)/florin bench $(ARGS)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from api.errors import FlorinError
 from api.money import CURRENCY_EXPONENTS
@@ -34,7 +36,8 @@ class Settings:
     `participant_id` is the institution's number in the contract (0 for the central bank). `confirmations`
     counts the block itself. `anchor_every_s` is the time between two anchors of the ledger and the signer's
     journal. `sends_access_lists` is false on a chain that charges for a list's bytes more than it saves
-    (docs/decisions/014). `database_url` names the application's role, which owns nothing.
+    (docs/decisions/014). Times on pages are in `time_zone` (an IANA name). `database_url` names the
+    application's role, which owns nothing.
     """
 
     institution: str
@@ -54,6 +57,7 @@ class Settings:
     poll_interval_s: float = 0.5
     anchor_every_s: float = 86_400
     sends_access_lists: bool = True
+    time_zone: str = "UTC"
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -92,6 +96,19 @@ class Settings:
             # JSON strings, numbers and booleans are TOML ones too, except for the escape of DEL
             lines.append(f"{field.name} = {json.dumps(value)}")
         return "\n".join(lines) + "\n"
+
+
+def time_zone(name: str) -> datetime.tzinfo:
+    """The time zone of this IANA name. Raises `ZoneInfoNotFoundError`, `ValueError` and `OSError`."""
+    return datetime.UTC if name == "UTC" else ZoneInfo(name)  # UTC needs no database of zones
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        time_zone(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def _shape_problems(cls: type[Settings], values: Mapping[str, Any]) -> list[str]:
@@ -159,5 +176,6 @@ def _value_problems(settings: Settings) -> list[str]:
         (1 <= settings.confirmations <= 1000, "confirmations must be 1 to 1000"),
         (0 < settings.poll_interval_s <= 60, "poll_interval_s must be above 0 and at most 60"),
         (0 < settings.anchor_every_s <= 604_800, "anchor_every_s must be above 0 and at most a week"),
+        (_is_zone(settings.time_zone), "time_zone must be an IANA name, such as Europe/Prague"),
     ]
     return [sentence for holds, sentence in rules if not holds]

@@ -58,6 +58,8 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ({"is_sandbox": 1}, "'is_sandbox' must be true or false"),
         ({"poll_interval_s": 0}, "poll_interval_s must be"),
         ({"anchor_every_s": 0}, "anchor_every_s must be"),
+        ({"time_zone": "Europe/Nowhere"}, "time_zone must be"),
+        ({"time_zone": "../UTC"}, "time_zone must be"),
         ({"anchor_every_s": 604_801}, "anchor_every_s must be"),
     ],
 )
