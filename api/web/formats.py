@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_datetime
 from babel.numbers import format_decimal, get_currency_name
 
 from api.settings import time_zone
@@ -16,7 +16,13 @@ from api.web.words import LOCALES
 if TYPE_CHECKING:
     from api.settings import Settings
 
-Length = Literal["short", "medium", "long"]
+Length = Literal["short", "medium"]
+
+# English without saying whose: a month is a word, so that nobody takes it for a day
+_PATTERNS: Final = {
+    "en": {"short": "d MMM y, HH:mm", "medium": "d MMM y, HH:mm:ss"},
+    "zh": {"short": "y年M月d日 HH:mm", "medium": "y年M月d日 HH:mm:ss"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +54,11 @@ class Formats:
 
     def moment(self, at: datetime.datetime, length: Length = "medium") -> str:
         """A day and a time of it, to the second unless `short`."""
-        return format_datetime(at, length, tzinfo=self.zone, locale=self._locale)
+        return format_datetime(at, _PATTERNS[self.language][length], tzinfo=self.zone, locale=self._locale)
 
     def moment_s(self, at_s: int, length: Length = "medium") -> str:
         """The same of seconds since 1970."""
         return self.moment(datetime.datetime.fromtimestamp(at_s, datetime.UTC), length)
-
-    def day(self, at: datetime.datetime, length: Length = "medium") -> str:
-        """The day that it was there."""
-        return format_date(at.astimezone(self.zone).date(), length, locale=self._locale)
 
     def currency_name(self) -> str:
         """What people call the currency; its code where the language has no name."""

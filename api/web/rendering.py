@@ -92,6 +92,7 @@ class Page:
             language=self.language,
             html_language=HTML_LANGUAGE[self.language],
             languages=LANGUAGES,
+            html_languages=HTML_LANGUAGE,
             path=self.request.url.path,
             **values,
         )

@@ -39,6 +39,10 @@ FROM_VALUES: Final = (
     marked("final"),
     marked("failed"),
     marked("refused"),
+    # where a mandate is
+    marked("requested"),
+    marked("active"),
+    marked("revoked"),
     # what is booked, and what the central bank does
     marked("payment"),
     marked("funding"),
