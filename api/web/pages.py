@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 from api.errors import NotFound, http_refusal, problem_response
 from api.web.live import News
 from api.web.rendering import HERE, Page, PageRoute, make_templates
-from api.web.words import HTML_LANGUAGE, LANGUAGES
+from api.web.words import HTML_LANGUAGE, LANGUAGES, catalogue
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -30,6 +30,8 @@ COLOURS: Final = (
 def install(app: FastAPI) -> None:
     """Give the app its templates, files and live news, and pages for browsers that go astray."""
     app.state.templates = make_templates()
+    for language in LANGUAGES:
+        catalogue(language)  # compiled now, so that no visitor waits for it
     app.state.news = News()
     app.state.resources.append(app.state.news.running)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -69,6 +69,8 @@ class Page:
         )
         self.translate = translator(self.language)
         self.formats = Formats.of(self.institution.settings, self.language)
+        self.place = request.url.path if request.method == "GET" else "/"
+        """Where choosing a language leads back to: what a form was sent to cannot be opened."""
         self._templates: Environment = request.app.state.templates
 
     @property
@@ -93,7 +95,7 @@ class Page:
             html_language=HTML_LANGUAGE[self.language],
             languages=LANGUAGES,
             html_languages=HTML_LANGUAGE,
-            path=self.request.url.path,
+            path=self.place,
             **values,
         )
 

@@ -48,6 +48,9 @@ class WalletPage(Page):
 
     def show(self, template: str, own: Own, active: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page; `active` is its place in the navigation."""
+        if self.request.method != "GET":
+            self.place = f"/wallet/{active}"
+        self.place += own.query
         return self.answer(template, status, signed_in=self.person, own=own, active=active, **values)
 
     @property

@@ -12,6 +12,7 @@ Limits: what is spent and on its way counts; a wallet elsewhere has none
 Mandates: shown with the payee's name, ended by their owner and by nobody else
 Every page in both languages has strict headers, names its wallet only where there are several, shows hostile
 names as text, and tells nobody's name in its address
+Another language leads back to the same page and wallet, or to the form where one was sent
 Outside a sandbox there is no page of the design; the manifest names what there is
 """
 
@@ -238,6 +239,23 @@ async def test_links_name_the_wallet_where_there_are_several(bank: BankOffice, v
     page = (await visitor.get(f"/wallet/more?wallet={second}")).text
     assert f'href="/wallet/limits?wallet={second}"' in page
     assert f'href="/wallet/pay?wallet={second}"' in page
+
+
+async def test_another_language_leads_back_to_a_page_that_can_be_opened(
+    bank: BankOffice, visitor: Visitor
+) -> None:
+    body = {"reference": "w-1b", "customer_reference": "c-1", "account_reference": "a-1", "tier": 1}
+    second = (await bank.post("/v1/wallets", body)).json()["wallet_id"]
+    await bank.chain.register_requested_wallets()
+    form = await visitor.sign_in("Customer 1", f"/wallet/pay?wallet={second}")
+    refused = await visitor.submit(form, "/wallet/payments", payee="biller:b-1", amount="99,999.00")
+    for page, there in ((form, "pay"), (refused, "pay"), (await visitor.get("/wallet/limits"), "limits")):
+        link = re.search(r'href="(/language/zh[^"]*)"', page.text)
+        assert link is not None
+        back = (await visitor.get(link[1])).headers["location"]
+        assert back == f"/wallet/{there}" + (f"?wallet={second}" if there == "pay" else "")
+        assert (await visitor.get(back)).status_code == 200
+        await visitor.get("/language/en")
 
 
 async def test_the_design_is_shown_in_a_sandbox_only(database: Database, visitor: Visitor) -> None:
