@@ -8,7 +8,7 @@ ARGS ?=
 WORKERS ?= 3
 ROUNDS ?= 20
 
-.PHONY: setup up test check bench bench-gas bench-signer contracts reset test-forge mutants test-kill test-signer-kill test-book lock
+.PHONY: setup up test screenshots check bench bench-gas bench-signer contracts reset test-forge mutants test-kill test-signer-kill test-book lock
 
 setup: $(READY)
 
@@ -22,6 +22,11 @@ up: $(READY)
 
 test: $(READY)
 	@exec $(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+
+# every page at both sizes, in both themes and languages, into build/screenshots (needs Chromium)
+screenshots: $(READY)
+	@mkdir -p build/screenshots
+	@FLORIN_SCREENSHOTS=$(abspath build/screenshots) exec $(BIN)/pytest tests/api/web/test_screenshots.py $(ARGS)
 
 # the kill -9 story, many times over
 test-kill: $(READY)
@@ -47,6 +52,7 @@ check: $(READY)
 	$(BIN)/python -m contracts.slither
 	$(BIN)/python -m contracts.gas --check
 	$(BIN)/python -m scripts.checkout.check_compose
+	$(BIN)/python -m scripts.checkout.check_catalogues
 
 bench: $(READY)
 	@exec $(BIN)/florin bench $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import re
 import tomllib
@@ -59,7 +60,7 @@ class Settings:
     `unproved_..._minor` are the signer's low-value allowance as the bank estimates it (docs/decisions/022): a
     payment, a wallet's 24 hours and 168 hours; up to `unasked_..._minor` of it the bank asks for nothing at
     all. `approval_valid_s` is how long what was prepared can be approved. `time_zone` is the one of days in
-    standing orders.
+    standing orders and of times on pages.
     """
 
     institution: str
@@ -148,6 +149,11 @@ class Settings:
             # JSON strings, numbers and booleans are TOML ones too, except for the escape of DEL
             lines.append(f"{field.name} = {json.dumps(value)}")
         return "\n".join(lines) + "\n"
+
+
+def time_zone(name: str) -> datetime.tzinfo:
+    """The time zone of this IANA name. Raises `ZoneInfoNotFoundError`, `ValueError` and `OSError`."""
+    return datetime.UTC if name == "UTC" else ZoneInfo(name)  # UTC needs no database of zones
 
 
 def _shape_problems(cls: type[Settings], values: Mapping[str, Any]) -> list[str]:

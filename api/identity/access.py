@@ -56,6 +56,8 @@ COMMON: Final[Table] = {
     ("GET", "/v1/reconciliation"): machine("reconciliation:read"),
     ("GET", "/"): VISITOR,
     ("GET", "/language/{language}"): VISITOR,
+    ("GET", "/manifest.webmanifest"): VISITOR,
+    ("GET", "/design"): VISITOR,
 }
 
 BANK: Final[Table] = {
@@ -183,12 +185,31 @@ BANK: Final[Table] = {
     ("GET", "/v1/issuances/{issuance_id}"): machine("settlement:read"),
     ("POST", "/v1/returns"): machine("settlement:write"),
     ("POST", "/sandbox/sign-in"): VISITOR,
+    ("GET", "/help"): VISITOR,
     ("POST", "/sign-out"): PERSON_PAGE,
     ("GET", "/wallet"): PERSON_PAGE,
-    ("GET", "/wallet/payees"): PERSON_PAGE,
+    ("GET", "/wallet/more"): PERSON_PAGE,
     ("GET", "/wallet/events"): PERSON_PAGE,
+    ("GET", "/wallet/pay"): PERSON_PAGE,
+    ("GET", "/wallet/payees"): PERSON_PAGE,
     ("POST", "/wallet/preflight"): PERSON_PAGE,
     ("POST", "/wallet/payments"): PERSON_PAGE,
+    ("GET", "/wallet/payments/{payment_id}"): PERSON_PAGE,
+    ("GET", "/wallet/payments/{payment_id}/events"): PERSON_PAGE,
+    ("GET", "/wallet/payments/{payment_id}/proof"): PERSON_PAGE,
+    ("GET", "/wallet/fund"): PERSON_PAGE,
+    ("POST", "/wallet/fund"): PERSON_PAGE,
+    ("POST", "/wallet/fund/preflight"): PERSON_PAGE,
+    ("GET", "/wallet/redeem"): PERSON_PAGE,
+    ("POST", "/wallet/redeem"): PERSON_PAGE,
+    ("POST", "/wallet/redeem/preflight"): PERSON_PAGE,
+    ("GET", "/wallet/history"): PERSON_PAGE,
+    ("GET", "/wallet/history.csv"): PERSON_PAGE,
+    ("GET", "/wallet/history.pdf"): PERSON_PAGE,
+    ("GET", "/wallet/receive"): PERSON_PAGE,
+    ("GET", "/wallet/limits"): PERSON_PAGE,
+    ("GET", "/wallet/mandates"): PERSON_PAGE,
+    ("POST", "/wallet/mandates/{mandate_id}/revocation"): PERSON_PAGE,
 }
 
 CENTRAL_BANK: Final[Table] = {

@@ -102,6 +102,12 @@ async def mandate(conn: Connection, mandate_id: uuid.UUID) -> dict[str, Any]:
     return mandate_answer(row)
 
 
+async def mandates_of(conn: Connection, wallet_id: uuid.UUID) -> list[dict[str, Any]]:
+    """A wallet's mandates, newest first; `payee_name` where it is a biller that this bank knows."""
+    rows = await queries.mandates_of_wallet(conn, wallet_id)
+    return [{**mandate_answer(row), "payee_name": row["payee_name"]} for row in rows]
+
+
 async def summary(conn: Connection) -> dict[str, dict[str, int]]:
     """Mandates counted by state."""
     states: Counter[str] = Counter()

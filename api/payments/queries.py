@@ -8,7 +8,7 @@ from contracts.accounts import AccountFlag
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from api.database import Connection
@@ -292,3 +292,47 @@ async def billers_after(conn: Connection, after: str, search: str, limit: int) -
 def _containing(text: str) -> str:
     """The ILIKE pattern of texts that contain this one."""
     return "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
+
+_HISTORY = f"""
+SELECT h.* FROM ({_PAYMENT}
+         WHERE p.id IN (SELECT id FROM payments WHERE payer_wallet_id = $1
+                        UNION ALL
+                        SELECT id FROM payments WHERE payee_wallet_id = $1 AND refusals IS NULL)) h
+ WHERE ($2::text[] IS NULL OR h.state = ANY($2))
+   AND ($3::timestamptz IS NULL OR h.created_at >= $3) AND ($4::timestamptz IS NULL OR h.created_at < $4)
+   AND concat_ws(' ', h.biller_name, h.payee_name, h.payer_name, h.note) ILIKE $5
+   AND ($6::uuid IS NULL OR (h.created_at, h.id) < (SELECT created_at, id FROM payments WHERE id = $6))
+ ORDER BY h.created_at DESC, h.id DESC LIMIT $7
+"""  # noqa: S608 - put together from constants
+
+
+async def history_of_wallet(
+    conn: Connection,
+    wallet_id: uuid.UUID,
+    *,
+    states: Sequence[str] | None,
+    since: datetime | None,
+    until: datetime | None,
+    pattern: str,
+    before: uuid.UUID | None,
+    limit: int,
+) -> list[Any]:
+    """A wallet's payments, made and received, newest first, from after the payment `before`.
+
+    `states` (None: all) and the time from `since` to before `until` filter; `pattern` (of LIKE) is of the
+    names of both sides and the note.
+    """
+    return await conn.fetch(_HISTORY, wallet_id, states, since, until, pattern, before, limit)
+
+
+async def mandates_of_wallet(conn: Connection, wallet_id: uuid.UUID) -> list[Any]:
+    """A wallet's mandates, newest first, each with the name of the biller that has the payee's address."""
+    return await conn.fetch(
+        """SELECT m.mandate_id, m.wallet_id, m.payer, m.payee, m.cap_minor, m.period, m.starts_at_s,
+                  m.expires_at_s, m.approval, m.state, m.outcome_code,
+                  (SELECT b.name FROM billers b WHERE b.address = m.payee ORDER BY b.reference LIMIT 1)
+                  AS payee_name
+             FROM outbox_mandates m WHERE m.wallet_id = $1 ORDER BY m.seq DESC""",
+        wallet_id,
+    )

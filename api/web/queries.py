@@ -87,3 +87,8 @@ async def mint_allowances(conn: Connection) -> dict[int, int]:
 def like_pattern(search: str) -> str:
     """A pattern for LIKE that finds `search` itself anywhere."""
     return "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+
+
+async def chain(conn: Connection) -> Any:
+    """The chain and the currency's contract on it, or None before the first start of the worker."""
+    return await conn.fetchrow("SELECT chain_id, contract FROM chain_cursor")

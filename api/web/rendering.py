@@ -21,8 +21,8 @@ from api.fields import refusal_of
 from api.identity.errors import SessionMissing
 from api.identity.guard import GuardedRoute, session_cookie
 from api.institution import Institution
-from api.money import format_amount
 from api.web.errors import FormNotOurs
+from api.web.formats import Formats
 from api.web.words import HTML_LANGUAGE, LANGUAGES, choose_language, reason_translator, translator
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ class Page:
             request.cookies.get("florin_language"), request.headers.get("accept-language", "")
         )
         self.translate = translator(self.language)
+        self.formats = Formats.of(self.institution.settings, self.language)
+        self.place = request.url.path if request.method == "GET" else "/"
+        """Where choosing a language leads back to: what a form was sent to cannot be opened."""
         self._templates: Environment = request.app.state.templates
 
     @property
@@ -84,13 +87,15 @@ class Page:
         return self._templates.get_template(template).render(
             t=self.translate,
             reason=reason_translator(self.language),
-            money=lambda amount_minor: format_amount(amount_minor, settings.currency_exponent),
+            money=self.formats.money,
+            formats=self.formats,
             address=address_text,
             institution=settings,
             language=self.language,
             html_language=HTML_LANGUAGE[self.language],
             languages=LANGUAGES,
-            path=self.request.url.path,
+            html_languages=HTML_LANGUAGE,
+            path=self.place,
             **values,
         )
 

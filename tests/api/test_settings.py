@@ -92,6 +92,8 @@ def test_pages_are_at_this_process_unless_their_origins_are_named(tmp_path: Path
         ({"sms_url": "ftp://sms.example", "sms_key": "k"}, "sms_url must start with https://"),
         ({"sms_url": "http://sms.example", "sms_key": "k"}, "but in a sandbox"),
         ({"sms_url": "https://sms.example"}, "sms_key must not be empty"),
+        ({"time_zone": "Europe/Nowhere"}, "time_zone must be"),
+        ({"time_zone": "../UTC"}, "time_zone must be"),
         ({"anchor_every_s": 604_801}, "anchor_every_s must be"),
         ({"page_origins": "https://bank.example"}, "'page_origins' must be a list of texts"),
         ({"page_origins": ["http://bank.example"], "rp_id": "bank.example"}, "page_origins must be"),

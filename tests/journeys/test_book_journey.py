@@ -56,11 +56,7 @@ from tests.journeys.visitor import Visitor, field
 from wallet_node.journal.entries import CredentialBound, TransactionSigned, decode
 
 SIZE = SampleSize(customers=20, orders=40)
-FINAL_BY_HAND = re.compile(  # within one item of the list
-    r'by hand(?:(?!<li class="payment ).)*?aria-current="step">final(?:(?!<li class="payment ).)*?'
-    r'Block [0-9,]+</span>\s*<code title="0x[0-9a-f]{64}"',
-    re.DOTALL,
-)
+FINAL_BY_HAND = re.compile(r'aria-current="step">final.*?Block [0-9,]+<.*?/proof', re.DOTALL)
 FINAL_LOGS = """
 SELECT count(DISTINCT a.log) FROM chain_anchors a JOIN chain_transactions t ON t.id = a.transaction_id
  WHERE t.state = 'final'
@@ -223,11 +219,14 @@ async def test_a_sample_customer_signs_in_pays_and_watches_the_payment_become_fi
         home = await visitor.open("/")
         assert "First Bank" in home
         chosen = {name: field(home, name) for name in ("form_token", "customer_id")}
-        wallet = await visitor.send("/sandbox/sign-in", chosen)
-        payment = {name: field(wallet, name) for name in ("form_token", "intention", "wallet", "payee")}
+        await visitor.send("/sandbox/sign-in", chosen)
+        form = await visitor.open("/wallet/pay")
+        payment = {name: field(form, name) for name in ("form_token", "intention", "wallet", "payee")}
         sent = await visitor.send("/wallet/payments", {**payment, "amount": "1.25", "note": "by hand"})
         assert "by hand" in sent
-        await visitor.hear(f"/wallet/events?wallet={payment['wallet']}", FINAL_BY_HAND)
+        news = re.search(r'sse-connect="([^"]+)"', sent)
+        assert news is not None
+        await visitor.hear(news[1], FINAL_BY_HAND)
 
 
 async def test_no_money_appears_or_disappears(ample: Side) -> None:

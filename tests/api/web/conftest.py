@@ -36,14 +36,14 @@ class Visitor:
         hidden = HIDDEN.findall(form_of(page.text, path))
         return await self.client.post(path, data=dict(hidden) | fields)
 
-    async def sign_in(self, name: str) -> httpx.Response:
-        """Become the customer of this name, and arrive at the wallet."""
+    async def sign_in(self, name: str, at: str = "/wallet") -> httpx.Response:
+        """Become the customer of this name, and open a page of theirs."""
         home = await self.get("/")
         form = next(form for form in forms_of(home.text, "/sandbox/sign-in") if name in form)
         hidden = HIDDEN.findall(form)
         response = await self.client.post("/sandbox/sign-in", data=dict(hidden))
         assert (response.status_code, response.headers["location"]) == (303, "/wallet")
-        return await self.get("/wallet")
+        return await self.get(at)
 
 
 def forms_of(html: str, action: str) -> list[str]:

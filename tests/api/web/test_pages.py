@@ -12,7 +12,7 @@ A session
 ├── ends with signing out, with its time, and is a new one at each sign-in
 └── is no API key, and an API key is no session
 Paying
-├── accepted: back at the wallet, where it shows; sending the form again pays once
+├── accepted: on to the payment, and it shows at home; sending the form again pays once
 ├── refused or unreadable: the same page with the reasons and what was typed
 └── reviewed before: what comes from where, and nothing changes
 Hostile names and notes are shown as text
@@ -59,7 +59,7 @@ async def test_a_sample_customer_signs_in_and_sees_both_balances(bank: BankOffic
     assert page.status_code == 200
     assert "1,234.56" in page.text
     assert "3,765.44" in page.text
-    assert "Gas &amp; Water" in page.text
+    assert "Gas &amp; Water" in (await visitor.get("/wallet/pay")).text
 
 
 async def test_customers_are_found_by_a_part_of_their_names(bank: BankOffice, visitor: Visitor) -> None:
@@ -118,7 +118,7 @@ async def test_an_api_key_is_no_session_and_a_session_no_key(bank: BankOffice, v
 async def test_a_form_needs_the_token_of_its_session(
     bank: BankOffice, visitor: Visitor, stranger: Visitor
 ) -> None:
-    page = await visitor.sign_in("Customer 1")
+    page = await visitor.sign_in("Customer 1", "/wallet/pay")
     foreign = await stranger.sign_in("Customer 9")
     before = await bank.state()
     fields = dict(HIDDEN.findall(form_of(page.text, "/wallet/payments")))
@@ -135,7 +135,7 @@ async def test_a_form_needs_the_token_of_its_session(
 
 
 async def test_another_customers_wallet_is_not_found(bank: BankOffice, visitor: Visitor) -> None:
-    page = await visitor.sign_in("Customer 1")
+    page = await visitor.sign_in("Customer 1", "/wallet/pay")
     wallets = (await bank.get("/v1/wallets")).json()["wallets"]
     other = next(each["wallet_id"] for each in wallets if each["reference"] == "w-9")
     before = await bank.state()
@@ -174,21 +174,25 @@ async def test_the_cookie_is_out_of_reach(visitor: Visitor) -> None:
 
 
 async def test_a_payment_is_made_once_and_shows(bank: BankOffice, visitor: Visitor) -> None:
-    page = await visitor.sign_in("Customer 1")
+    page = await visitor.sign_in("Customer 1", "/wallet/pay")
     response = await pay(visitor, page, amount="1,234.50", note="May")
     assert response.status_code == 303
     again = await pay(visitor, page, amount="1,234.50", note="May")
     assert again.headers["location"] == response.headers["location"]
     assert await bank.intents() == [("funding", 123_450), ("payment", 123_450)]
-    wallet = (await visitor.get(response.headers["location"])).text
+    shown = (await visitor.get(response.headers["location"])).text
+    assert "The payment was accepted." in shown
+    wallet = (await visitor.get("/wallet")).text
     assert "1,234.50 on its way" in wallet
-    assert "Gas &amp; Water" in wallet
-    assert 'aria-current="step">accepted' in wallet
+    for page_of_it in (shown, wallet):
+        assert "Gas &amp; Water" in page_of_it
+        assert "May" in page_of_it
+        assert 'aria-current="step">accepted' in page_of_it
 
 
 async def test_a_payment_can_go_to_an_address(bank: BankOffice, visitor: Visitor) -> None:
     await bank.add_customer(2)
-    page = await visitor.sign_in("Customer 1")
+    page = await visitor.sign_in("Customer 1", "/wallet/pay")
     address = "0x" + (await bank.address_of("w-2")).hex()
     assert (await pay(visitor, page, payee="address", address=address)).status_code == 303
     assert (await bank.intents())[-1] == ("payment", 1_000)
@@ -214,7 +218,7 @@ async def test_a_payment_can_go_to_an_address(bank: BankOffice, visitor: Visitor
 async def test_a_refused_payment_shows_why_and_keeps_what_was_typed(
     bank: BankOffice, visitor: Visitor, fields: dict[str, str], words: str
 ) -> None:
-    page = await visitor.sign_in("Customer 1")
+    page = await visitor.sign_in("Customer 1", "/wallet/pay")
     before = await bank.state(without=["payments"])
     response = await pay(visitor, page, **fields)
     assert response.status_code == 422
@@ -225,7 +229,7 @@ async def test_a_refused_payment_shows_why_and_keeps_what_was_typed(
 
 async def test_a_review_tells_where_the_money_would_come_from(bank: BankOffice, visitor: Visitor) -> None:
     await bank.chain.fund(bank.chart, "w-1", 400)
-    page = await visitor.sign_in("Customer 1")
+    page = await visitor.sign_in("Customer 1", "/wallet/pay")
     before = await bank.state()
 
     async def review(**fields: str) -> str:
@@ -240,7 +244,7 @@ async def test_a_review_tells_where_the_money_would_come_from(bank: BankOffice, 
     assert "6.00 CZK" in reviewed
     assert "available money is less" in await review(amount="900000")
     assert "is not an amount" in await review(amount="x")
-    assert "Review appears here" in await review(amount="")
+    assert "What will be taken" in await review(amount="")
     assert await bank.state() == before
 
 
