@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from api.directory.aliases import Alias, read_alias
 from api.directory.errors import AliasUnreadable
@@ -35,3 +39,10 @@ def test_what_is_no_alias_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(AliasUnreadable) as refusal:
         read_alias(text)
     assert not text or text not in refusal.value.sentence
+
+
+@given(st.text(max_size=300) | st.from_regex(r"[+@]?.{1,60}@.{1,60}"))
+def test_any_text_is_read_or_refused_and_what_is_read_is_its_own_form(text: str) -> None:
+    with contextlib.suppress(AliasUnreadable):
+        alias = read_alias(text)
+        assert read_alias(alias.value) == alias

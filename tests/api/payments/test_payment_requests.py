@@ -94,6 +94,8 @@ async def test_a_request_is_made_once_for_its_key(two: BankOffice) -> None:
         assert other.json()["code"] == "IdempotencyKeyReused"
     assert (await ask(two, payee_wallet_id=str(uuid.uuid4()))).json()["code"] == "UnknownWallet"
     assert (await ask(two, payer_customer_reference="c-0")).json()["code"] == "UnknownCustomer"
+    for moment_s, state in ((1, "expired"), (2**40 - 1, "open")):
+        assert (await ask(two, expires_at_s=moment_s)).json()["state"] == state
 
 
 async def test_a_request_is_paid_once(two: BankOffice) -> None:

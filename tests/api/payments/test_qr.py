@@ -19,6 +19,7 @@ A link: the origin and the token, and nothing else
 
 from __future__ import annotations
 
+import contextlib
 import string
 from dataclasses import replace
 
@@ -174,6 +175,13 @@ def signed(body: str) -> str:
     """`body` with its right checksum."""
     text = body + "6304"
     return f"{text}{emvco.crc(text.encode()):04X}"
+
+
+@given(st.text(max_size=80) | st.text("0123456789AZ最", max_size=80))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    for each in (text, signed(text), signed(GOOD + text)):
+        with contextlib.suppress(FlorinError):
+            assert parse(make(parse(each))) == parse(each)
 
 
 GOOD = make(STATIC)[:-8]
