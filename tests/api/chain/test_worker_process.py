@@ -142,7 +142,7 @@ async def test_killed_at_any_moment_it_loses_nothing_and_pays_nothing_twice(
             await end(process, signal.SIGKILL)
         process = await start(settings)
         await until(bank, "SELECT count(*) = 0 FROM outbox_payments WHERE state IN ('queued', 'batched')")
-        await until(bank, "SELECT count(*) = 6 FROM chain_health")
+        await until(bank, "SELECT count(*) = 9 FROM chain_health")
         second = await start(settings)
         assert second.stderr is not None
         async with asyncio.timeout(30):
@@ -158,6 +158,7 @@ async def test_killed_at_any_moment_it_loses_nothing_and_pays_nothing_twice(
     assert await bank.on_chain(payee.address) == 500_000 + 1_000 * len(payments)
     health = {row["component"]: row["is_ok"] for row in await bank.pool.fetch("SELECT * FROM chain_health")}
     components = ["anchoring", "chain", "indexer", "orders", "reconciliation", "relay", "signer"]
+    components += ["announcing", "messages", "webhooks"]
     assert health == dict.fromkeys(components, True)
     bank.restart()
     await bank.finish()

@@ -11,6 +11,7 @@ A message that is due
 │   ├── after claiming it: is sent once the claim is over
 │   ├── after sending it: is sent again under the same id, and the mailbox has it once
 │   └── at its last try: is dead once the claim is over
+├── that another worker has delivered meanwhile stays delivered
 └── is sent by one of two workers, whoever has it
 A worker that is slow gives back what it has not begun, as if it had not tried
 A code
@@ -235,6 +236,19 @@ async def test_a_worker_that_dies_at_the_last_try_leaves_a_dead_message(bank: Ba
     await later(bank, delivering.CLAIM)
     assert await work.run_once() == 0
     assert (await states(bank))[0][0] == "dead"
+
+
+async def test_a_worker_that_was_too_slow_takes_nothing_back(bank: BankOffice) -> None:
+    await tell(bank)
+
+    class Overtaken(Notebook):
+        async def send(self, message: Message) -> None:
+            await later(bank, delivering.CLAIM)
+            await delivering_by(bank, Notebook()).run_once()
+            raise DeliveryFailed("SMTP 550", is_final=True)
+
+    await delivering_by(bank, Overtaken()).run_once()
+    assert await states(bank) == [("delivered", 2, "")]
 
 
 async def test_two_workers_send_each_message_once(bank: BankOffice) -> None:
