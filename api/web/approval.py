@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VALID_S: Final = 300
+UNASKED_MINOR: Final = 5_000
+"""Up to this a payment goes without asking, within the low-value allowance that the signer keeps."""
 
 
 class _Response(BaseModel):

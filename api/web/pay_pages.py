@@ -16,7 +16,7 @@ from api.payments.queries import billers_named
 from api.payments.requests import PaymentRequest
 from api.proofs import AssertionBody
 from api.web.amount_words import amount_in_words
-from api.web.approval import VALID_S, Approval, credential_of, domain_of
+from api.web.approval import UNASKED_MINOR, VALID_S, Approval, credential_of, domain_of
 from api.web.bank_pages import Search, WalletId
 from api.web.errors import ApprovalUnreadable
 from api.web.rendering import PageRoute
@@ -147,6 +147,7 @@ async def _pay_form(page: WalletPage, own: Own, form: Form, reviewed: dict[str, 
         search=form.get("search", ""),
         chosen=chosen,
         form=form,
+        unasked_minor=UNASKED_MINOR,
         has_credential=credential_of(own.wallet) is not None,
         intention=str(uuid.uuid4()),
         **reviewed,
@@ -218,11 +219,11 @@ async def _approved(
 ) -> AssertionBody | Response | None:
     """The passkey's word for a request; the page that asks for it; or None where there is nothing to ask.
 
-    Nothing is asked of a wallet without passkey, whose signer allows small amounts only, nor where the
-    request would be refused anyway. Raises what `Approval.proof` does.
+    Nothing is asked for a small amount, of a wallet without passkey, whose signer allows no others, nor where
+    the request would be refused anyway. Raises what `Approval.proof` does.
     """
     credential_id = credential_of(own.wallet)
-    if credential_id is None:
+    if credential_id is None or asked.amount_minor <= UNASKED_MINOR:
         return None
     found = await page.preflight(asked)
     given = form.get("credential")

@@ -176,7 +176,7 @@ async def test_every_page_is_accessible(bank: BankOffice, tmp_path: Path, langua
             await page.goto(site + path)
             if name == "approve":
                 await page.locator("input[value='biller:b-1']").check()
-                await page.locator("#amount").fill("12.50")
+                await page.locator("#amount").fill("62.50")
                 await page.locator("form.form button[type=submit]").click()
                 await page.locator("form[data-passkey]").wait_for()
             for size, theme in VIEWS[language]:

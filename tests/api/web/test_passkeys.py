@@ -7,7 +7,7 @@ A payment from a wallet with a passkey
 ├── cancelled: back at the form
 └── changed on its way, too late, or with an answer that is none: refused, and nothing is paid
 A payment that would be refused anyway is refused without asking
-A redemption is approved in the same way, a funding needs no approval
+A redemption is approved in the same way; a funding and a small amount need no approval
 A browser without passkeys, or without scripts, says so
 A new passkey: the browser's answer to the options is what a relying party can verify
 """
@@ -116,9 +116,9 @@ async def test_what_is_shown_is_what_is_signed(bank: BankOffice, tmp_path: Path)
         assert number in text
         require_signed(row)
 
-        await bank.chain.fund(bank.chart, "w-1", 5_000)
+        await bank.chain.fund(bank.chart, "w-1", 10_000)
         await page.goto(site + "/wallet/redeem")
-        await page.get_by_label("Amount").fill("20.00")
+        await page.get_by_label("Amount").fill("70.00")
         await page.locator("form.form button[type=submit]").click()
         await page.get_by_role("button", name="Approve with your passkey").click()
         await page.get_by_text("The payment was accepted").wait_for()
@@ -185,7 +185,7 @@ async def test_a_new_passkey_is_one_that_can_be_verified(bank: BankOffice) -> No
 async def approval_form(visitor: Visitor) -> tuple[dict[str, str], dict[str, Any]]:
     """The fields of an approval's form, and the options for the passkey."""
     form = await visitor.sign_in("Customer 1", "/wallet/pay")
-    page = await visitor.submit(form, "/wallet/payments", payee="biller:b-1", amount="10.00", note="May")
+    page = await visitor.submit(form, "/wallet/payments", payee="biller:b-1", amount="60.00", note="May")
     assert page.status_code == 200
     approval = page.text[page.text.index("data-passkey") :]
     fields = dict(re.findall(r'type="hidden" name="([a-z_]+)" value="([^"]*)"', approval))
@@ -210,7 +210,7 @@ async def test_an_approval_of_something_else_pays_nothing(
     right = {**fields, "credential": answer(options)}
     before = await bank.state()
     for change, words in [
-        ({"amount": "10.01"}, "approved something else"),
+        ({"amount": "60.01"}, "approved something else"),
         ({"payee": "address", "address": "0x" + "aa" * 20}, "approved something else"),
         ({"expires_at_s": str(int(fields["expires_at_s"]) - 1)}, "approved something else"),
         ({"credential": answer(options, challenge="AAAA")}, "approved something else"),
@@ -239,6 +239,11 @@ async def test_what_would_be_refused_is_not_asked_for(
     assert "data-passkey" not in page.text
     assert "available money is less" in page.text
     funding = await visitor.get("/wallet/fund")
-    sent = await visitor.submit(funding, "/wallet/fund", amount="10.00")
+    sent = await visitor.submit(funding, "/wallet/fund", amount="60.00")
     assert sent.status_code == 303
-    assert await bank.intents() == [("funding", 1_000)]
+    assert await bank.intents() == [("funding", 6_000)]
+    for amount, asks in (("50.00", False), ("50.01", True)):
+        form = await visitor.get("/wallet/pay")
+        page = await visitor.submit(form, "/wallet/payments", payee="biller:b-1", amount=amount)
+        assert (page.status_code, "data-passkey" in page.text) == ((200, True) if asks else (303, False))
+    assert (await bank.intents())[-1] == ("payment", 5_000)

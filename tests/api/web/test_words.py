@@ -21,7 +21,7 @@ NOON = datetime.datetime(2026, 7, 1, 12, 0, 5, tzinfo=datetime.UTC)
 
 
 def formats(language: str, **changes: object) -> Formats:
-    return Formats.of(settings_for("postgresql://nowhere", **changes), language)
+    return Formats.of(settings_for("postgresql://nowhere", **{"time_zone": "UTC", **changes}), language)
 
 
 def test_a_sentence_is_said_in_both_languages() -> None:
