@@ -30,7 +30,7 @@ from api.institution import Institution
 from api.ledger.chart import open_chart
 from api.ledger.gathering import Gatherer
 from api.operations.metrics import MeasureRequests, Metrics
-from api.payments.second_factor import NoSecondFactor
+from api.payments.second_factor import PeopleSecondFactor
 from api.settings import NO_FILE, Settings
 from api.web import pages
 from api.web.security_headers import SecurityHeaders
@@ -163,7 +163,7 @@ def _lifespan(settings: Settings, courier: Courier) -> Any:
             if settings.kind == "bank":
                 app.state.people = PeopleDesk.open(institution, courier)
                 app.state.directory = await stack.enter_async_context(_directory(settings))
-                app.state.second_factor = NoSecondFactor()
+                app.state.second_factor = PeopleSecondFactor(app.state.people)
                 app.state.payments = await stack.enter_async_context(_gatherer(institution))
             for resource in app.state.resources:
                 await stack.enter_async_context(resource(institution))

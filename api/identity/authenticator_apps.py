@@ -7,14 +7,16 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from api.errors import NotFound
-from api.identity.confirming import require_person
-from api.identity.errors import AuthenticatorKnown, CodeRefused
+from api.identity.confirming import kept_password, require_person
+from api.identity.errors import AuthenticatorKnown, CodeRefused, WrongCredentials
 from api.identity.security_log import Whence, record
+from api.identity.throttles import PER_ACCOUNT, count_attempt, counted_as, forgive
 
 if TYPE_CHECKING:
     import uuid
 
     from api.database import Connection
+    from api.errors import FlorinError
     from api.identity.people_desk import PeopleDesk
     from api.identity.people_key import PeopleKey
     from api.identity.sessions import SignedIn
@@ -135,6 +137,29 @@ async def use_authenticator_code(
     if row is None or not row["is_confirmed"]:
         return False
     return await _use(conn, key, customer_id, typed, row)
+
+
+async def require_password_and_code(desk: PeopleDesk, person: SignedIn, password: str, code: str) -> None:
+    """Raise `WrongCredentials` unless both are right; and `TooManyAttempts`.
+
+    A code is used up also beside a wrong password, and which of the two was wrong is not told.
+    """
+    attempt = counted_as(desk.key, "confirmation", str(person.customer_id), PER_ACCOUNT)
+
+    async def look(conn: Connection) -> str:
+        await count_attempt(conn, [attempt])
+        return await kept_password(conn, person)
+
+    is_right = await desk.passwords.is_right(password, await desk.decide(look) or None)
+
+    async def use(conn: Connection) -> FlorinError | None:
+        is_used = await use_authenticator_code(conn, desk.key, person.customer_id, code)
+        if not (is_used and is_right):
+            return WrongCredentials()
+        await forgive(conn, attempt)
+        return None
+
+    await desk.decide(use)
 
 
 async def use_recovery_code(conn: Connection, key: PeopleKey, customer_id: uuid.UUID, typed: str) -> bool:

@@ -41,9 +41,7 @@ async def confirm_by_password(desk: PeopleDesk, person: SignedIn, password: str)
 
     async def look(conn: Connection) -> str:
         await count_attempt(conn, [attempt])
-        return (
-            await conn.fetchval("SELECT hash FROM passwords WHERE customer_id = $1", person.customer_id) or ""
-        )
+        return await kept_password(conn, person)
 
     kept = await desk.decide(look)
     is_right = await desk.passwords.is_right(password, kept or None)
@@ -56,6 +54,12 @@ async def confirm_by_password(desk: PeopleDesk, person: SignedIn, password: str)
         return None
 
     await desk.decide(confirm)
+
+
+async def kept_password(conn: Connection, person: SignedIn) -> str:
+    """The hash of a person's password; empty where they have none."""
+    kept = await conn.fetchval("SELECT hash FROM passwords WHERE customer_id = $1", person.customer_id)
+    return kept or ""
 
 
 async def note_confirmation(conn: Connection, person: SignedIn, by: Assurance) -> None:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 from fastapi import Depends, Request
 
-from api.payments.errors import ApprovalRequired
+from api.identity.authenticator_apps import has_authenticator
+from api.identity.confirming import require_password_and_code
 
 if TYPE_CHECKING:
+    from api.identity.people_desk import PeopleDesk
     from api.identity.sessions import SignedIn
     from api.institution import Institution
 
@@ -25,18 +27,21 @@ class SecondFactor(Protocol):
         ...
 
 
-class NoSecondFactor:
-    """Of an institution where nobody has an authenticator app."""
+class PeopleSecondFactor:
+    """The password and the authenticator app that people sign in with."""
+
+    def __init__(self, desk: PeopleDesk) -> None:
+        self._desk = desk
 
     async def is_there(self, institution: Institution, person: SignedIn) -> bool:
-        """Nobody could."""
-        del institution, person
-        return False
+        """Whether an app is in force."""
+        async with institution.pool.acquire() as conn:
+            return await has_authenticator(conn, person.customer_id)
 
     async def require(self, institution: Institution, person: SignedIn, password: str, code: str) -> None:
-        """Nothing is right."""
-        del institution, person, password, code
-        raise ApprovalRequired("passkey", ())
+        """Raises `WrongCredentials` and `TooManyAttempts`."""
+        del institution  # the desk's own
+        await require_password_and_code(self._desk, person, password, code)
 
 
 async def _second_factor_of(request: Request) -> SecondFactor:
