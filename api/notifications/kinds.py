@@ -16,7 +16,7 @@ LANGUAGES: Final[tuple[Language, ...]] = ("en", "zh")
 CHANNELS: Final[tuple[Channel, ...]] = ("email", "sms")
 IN_APP: Final = "in_app"
 
-WHOLE_NUMBERS: Final = frozenset({"amount_minor", "limit_minor", "percent", "minutes"})
+WHOLE_NUMBERS: Final = frozenset({"amount_minor", "limit_minor", "percent", "minutes", "left"})
 """The fields that are whole numbers; every other one is a text."""
 
 
@@ -79,6 +79,8 @@ KINDS: Final[dict[str, Kind]] = {
     "contact_removed": _alert("contact"),
     "recovery_started": _alert(),
     "recovery_finished": _alert(),
+    "recovery_cancelled": _alert(),
+    "recovery_code_used": _alert("left"),
     "registration_code": _code(),
     "sign_in_code": _code(),
     "contact_code": _code(),

@@ -60,6 +60,8 @@ def _shown(values: Mapping[str, Any], language: Language) -> dict[str, str]:
     for name, value in values.items():
         if name.endswith("_minor"):
             shown[name.removesuffix("_minor")] = amount_text(value, values["currency"], language)
+        elif name == "left":
+            shown[name] = str(value)
         elif name == "percent":
             shown[name] = str(format_percent(Decimal(value) / 100, locale=locale))
         elif name == "minutes":

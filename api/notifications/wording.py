@@ -153,6 +153,16 @@ WORDING: Final[dict[str, dict[Language, Wording]]] = {
         "en": Wording("Access recovered", f"Your access was recovered with a new passkey. {_NOT_YOU}"),
         "zh": Wording("访问权限已找回", f"您的访问权限已用新的通行密钥找回。{_NOT_YOU_ZH}"),
     },
+    "recovery_cancelled": {
+        "en": Wording("Recovery cancelled", f"The recovery of your access was cancelled. {_NOT_YOU}"),
+        "zh": Wording("找回已取消", f"找回您访问权限的申请已取消。{_NOT_YOU_ZH}"),
+    },
+    "recovery_code_used": {
+        "en": Wording(
+            "Recovery code used", f"A recovery code was used to sign in; codes left: {{left}}. {_NOT_YOU}"
+        ),
+        "zh": Wording("已使用恢复码", f"有人使用恢复码登录，剩余恢复码：{{left}}。{_NOT_YOU_ZH}"),
+    },
     "registration_code": {
         "en": Wording("Your code to register", f"Your code to register: {{code}}. {_KEEP}"),
         "zh": Wording("您的注册验证码", f"您的注册验证码：{{code}}。{_KEEP_ZH}"),
