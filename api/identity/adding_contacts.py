@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from api.errors import FlorinError, NotFound
-from api.identity.codes import issue_code, use_code
+from api.identity.codes import use_code
 from api.identity.confirming import require_person
 from api.identity.contacts import Contact, contacts_of, parse_contact
 from api.identity.errors import CodeRefused, ContactTaken, LastContact, TooManyContacts
@@ -50,8 +50,7 @@ async def begin_contact(desk: PeopleDesk, person: SignedIn, contact_text: str, w
             contact.kind,
             contact.address,
         )
-        code = await issue_code(conn, desk.key, "contact", contact_id)
-        await desk.courier.send_code(conn, contact, "contact", code, language)
+        await desk.send_code(conn, "contact", contact_id, contact, language)
 
     await desk.decide(begin)
     return contact_id
@@ -82,6 +81,7 @@ async def verify_contact(
                 await conn.execute("UPDATE contacts SET verified_at = now() WHERE id = $1", contact_id)
         except asyncpg.UniqueViolationError:
             raise ContactTaken from None
+        await _make_known(conn, desk, person)
         await record(conn, person.customer_id, "contact_added", whence)
         return None
 
@@ -101,6 +101,14 @@ async def remove_contact(desk: PeopleDesk, person: SignedIn, contact_id: uuid.UU
             raise LastContact
         await desk.tell(conn, person.customer_id, "contact_removed", contact=contacts[contact_id].shown)
         await conn.execute("DELETE FROM contacts WHERE id = $1", contact_id)
+        await _make_known(conn, desk, person)
         await record(conn, person.customer_id, "contact_removed", whence)
 
     await desk.decide(remove)
+
+
+async def _make_known(conn: Connection, desk: PeopleDesk, person: SignedIn) -> None:
+    """Have messages to this person go where they are reached from now on."""
+    language = await conn.fetchval("SELECT language FROM people WHERE customer_id = $1", person.customer_id)
+    contacts = [contact for _, contact in await contacts_of(conn, person.customer_id)]
+    await desk.courier.know(conn, person.customer_id, language, contacts)

@@ -85,7 +85,7 @@ async def confirm_authenticator(desk: PeopleDesk, person: SignedIn, typed: str, 
             "UPDATE authenticator_apps SET confirmed_at = now() WHERE customer_id = $1", person.customer_id
         )
         await record(conn, person.customer_id, "authenticator_added", whence)
-        await desk.tell(conn, person.customer_id, "authenticator_added")
+        await desk.tell(conn, person.customer_id, "totp_added")
         return await _new_recovery_codes(conn, desk.key, person.customer_id)
 
     return await desk.decide(confirm)
@@ -98,6 +98,7 @@ async def renew_recovery_codes(desk: PeopleDesk, person: SignedIn) -> list[str]:
         await require_person(conn, person)
         if not await has_authenticator(conn, person.customer_id):
             raise NotFound("authenticator app")
+        await desk.tell(conn, person.customer_id, "recovery_codes_made")
         return await _new_recovery_codes(conn, desk.key, person.customer_id)
 
     return await desk.decide(renew)
@@ -111,7 +112,7 @@ async def remove_authenticator(desk: PeopleDesk, person: SignedIn, whence: Whenc
         if not await forget_authenticator(conn, person.customer_id):
             raise NotFound("authenticator app")
         await record(conn, person.customer_id, "authenticator_removed", whence)
-        await desk.tell(conn, person.customer_id, "authenticator_removed")
+        await desk.tell(conn, person.customer_id, "totp_removed")
 
     await desk.decide(remove)
 

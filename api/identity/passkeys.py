@@ -100,7 +100,7 @@ async def add_passkey(
         if row is None:
             return PasskeyKnown()
         await record(conn, person.customer_id, "passkey_added", whence)
-        await desk.tell(conn, person.customer_id, "passkey_added")
+        await desk.tell(conn, person.customer_id, "passkey_added", device_name=row["name"])
         return _answer(row)
 
     return await desk.decide(add)
@@ -143,13 +143,15 @@ async def remove_passkey(desk: PeopleDesk, person: SignedIn, passkey_id: uuid.UU
 
     async def remove(conn: Connection) -> None:
         await require_person(conn, person)
-        done = await conn.execute(
-            "DELETE FROM passkeys WHERE id = $1 AND customer_id = $2", passkey_id, person.customer_id
+        name = await conn.fetchval(
+            "DELETE FROM passkeys WHERE id = $1 AND customer_id = $2 RETURNING name",
+            passkey_id,
+            person.customer_id,
         )
-        if done == "DELETE 0":
+        if name is None:
             raise NotFound("passkey")
         await record(conn, person.customer_id, "passkey_removed", whence)
-        await desk.tell(conn, person.customer_id, "passkey_removed")
+        await desk.tell(conn, person.customer_id, "passkey_removed", device_name=name)
 
     await desk.decide(remove)
 

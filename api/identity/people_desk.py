@@ -8,14 +8,17 @@ routes of the API.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 from fastapi import Depends, Request
 
 from api.database import Connection, run_in_transaction
 from api.errors import FlorinError
+from api.identity.codes import LIFETIME as CODE_LIFETIME
+from api.identity.codes import CodePurpose, issue_code
 from api.identity.errors import CodesCannotBeSent
 from api.identity.passwords import Passwords
 from api.identity.people_key import PeopleKey
@@ -28,12 +31,25 @@ Result = TypeVar("Result")
 
 
 class Courier(Protocol):
-    """How people are told things. Both write what is to be sent in the caller's transaction."""
+    """How people are told things. What is to be sent is written in the caller's transaction."""
 
     async def send_code(
-        self, conn: Connection, contact: Contact, kind: str, code: str, language: str
+        self,
+        conn: Connection,
+        contact: str,
+        kind: str,
+        code: str,
+        language: str,
+        *,
+        valid_for: timedelta,
+        once: str,
     ) -> None:
-        """Send a one-time code to a contact, which may be a stranger's."""
+        """Send a one-time code to an address or number, which may be a stranger's; the same `once` once."""
+
+    async def know(
+        self, conn: Connection, customer_id: uuid.UUID, language: str, contacts: Sequence[Contact]
+    ) -> None:
+        """From now on this customer is reached here, and nowhere else."""
 
     async def notify(
         self,
@@ -51,10 +67,23 @@ class NoCourier:
     """An institution without a way to send: nobody can register, and that is said."""
 
     async def send_code(
-        self, _conn: Connection, _contact: Contact, _kind: str, _code: str, _language: str
+        self,
+        _conn: Connection,
+        _contact: str,
+        _kind: str,
+        _code: str,
+        _language: str,
+        *,
+        valid_for: timedelta,
+        once: str,
     ) -> None:
         """Raises `CodesCannotBeSent`."""
         raise CodesCannotBeSent
+
+    async def know(
+        self, _conn: Connection, _customer_id: uuid.UUID, _language: str, _contacts: Sequence[Contact]
+    ) -> None:
+        """Nobody is reached."""
 
     async def notify(
         self,
@@ -92,6 +121,21 @@ class PeopleDesk:
         if isinstance(outcome, FlorinError):
             raise outcome
         return outcome
+
+    async def send_code(
+        self, conn: Connection, purpose: CodePurpose, subject: uuid.UUID, contact: Contact, language: str
+    ) -> None:
+        """Make a code for what waits for one, and send it. Raises `CodesCannotBeSent`."""
+        code = await issue_code(conn, self.key, purpose, subject)
+        await self.courier.send_code(
+            conn,
+            contact.address,
+            f"{purpose}_code",
+            code,
+            language,
+            valid_for=CODE_LIFETIME,
+            once=str(uuid.uuid4()),
+        )
 
     async def tell(self, conn: Connection, customer_id: uuid.UUID, kind: str, **values: str | int) -> None:
         """Tell a person of what has just happened to their login, each time anew."""

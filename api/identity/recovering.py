@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from api.errors import FlorinError, NotFound
 from api.identity.authenticator_apps import forget_authenticator
-from api.identity.codes import issue_code, use_code
-from api.identity.contacts import Contact, parse_contact
+from api.identity.codes import use_code
+from api.identity.contacts import parse_contact
 from api.identity.errors import CodeRefused, DetailsDiffer, RecoveryOver, StepExpired, StillCooling
 from api.identity.password_changing import known_about, set_password
 from api.identity.people_key import new_token, token_hash
@@ -83,8 +83,7 @@ async def begin_recovery(
             contact.address,
             row["customer_id"] if row is not None and is_theirs else None,
         )
-        code = await issue_code(conn, desk.key, "recovery", recovery_id)
-        await desk.courier.send_code(conn, contact, "recovery", code, language)
+        await desk.send_code(conn, "recovery", recovery_id, contact, language)
 
     await desk.decide(begin)
     return recovery_id
@@ -112,7 +111,7 @@ async def verify_recovery(
         row = await conn.fetchrow(
             """UPDATE recoveries SET token_hash = $2, ready_at = now() + $3::interval
                 WHERE id = $1 AND customer_id IS NOT NULL AND ready_at IS NULL
-               RETURNING customer_id, kind, address, ready_at, what""",
+               RETURNING customer_id, ready_at, what""",
             recovery_id,
             token_hash(token),
             timedelta(seconds=desk.here.settings.recovery_cooling_s),
@@ -122,15 +121,7 @@ async def verify_recovery(
         customer_id, ready_at = row["customer_id"], row["ready_at"]
         await _restrict(conn, customer_id, ready_at)
         await record(conn, customer_id, "recovery_began", whence, lost=row["what"])
-        shown = Contact(row["kind"], row["address"]).shown
-        await desk.tell(
-            conn,
-            customer_id,
-            "recovery_began",
-            contact=shown,
-            ready_at=ready_at.isoformat(),
-            lost=row["what"],
-        )
+        await desk.tell(conn, customer_id, "recovery_started")
         return token, ready_at
 
     return await desk.decide(verify)
@@ -165,7 +156,7 @@ async def complete_recovery(
         cooling = timedelta(seconds=desk.here.settings.recovery_cooling_s)
         await _restrict(conn, customer_id, now_row["now"] + cooling)
         await record(conn, customer_id, "recovery_completed", whence, lost=now_row["what"])
-        await desk.tell(conn, customer_id, "recovery_completed", lost=now_row["what"])
+        await desk.tell(conn, customer_id, "recovery_finished")
 
     await desk.decide(complete)
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 from api.errors import FlorinError
-from api.identity.codes import issue_code, use_code
+from api.identity.codes import use_code
 from api.identity.contacts import Contact, customer_of, parse_contact
 from api.identity.customers import create_customers
 from api.identity.devices import Welcome, welcome
@@ -97,8 +97,7 @@ async def begin_registration(
             applicant.date_of_birth,
             applicant.language,
         )
-        code = await issue_code(conn, desk.key, "registration", registration_id)
-        await desk.courier.send_code(conn, contact, "registration", code, applicant.language)
+        await desk.send_code(conn, "registration", registration_id, contact, applicant.language)
 
     await desk.decide(begin)
     return registration_id
@@ -132,8 +131,7 @@ async def send_registration_code(desk: PeopleDesk, registration_id: uuid.UUID, w
             return
         contact = Contact(row["kind"], row["address"])
         await count_sending(conn, desk, contact, whence)
-        code = await issue_code(conn, desk.key, "registration", registration_id)
-        await desk.courier.send_code(conn, contact, "registration", code, row["language"])
+        await desk.send_code(conn, "registration", registration_id, contact, row["language"])
 
     await desk.decide(send)
 
@@ -238,4 +236,5 @@ async def make_person(
     await conn.execute(
         "INSERT INTO passwords (customer_id, hash) VALUES ($1, $2)", customer_id, password_hash
     )
+    await desk.courier.know(conn, customer_id, applicant.language, [contact])
     return customer_id

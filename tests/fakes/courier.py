@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import uuid
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from api.database import Connection
     from api.identity.contacts import Contact
@@ -30,12 +31,30 @@ class MemoryCourier:
     codes: list[SentCode] = field(default_factory=list)
     told: list[tuple[uuid.UUID, str, dict[str, str | int]]] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+    reached: dict[uuid.UUID, list[str]] = field(default_factory=dict)
 
     async def send_code(
-        self, _conn: Connection, contact: Contact, kind: str, code: str, language: str
+        self,
+        _conn: Connection,
+        contact: str,
+        kind: str,
+        code: str,
+        language: str,
+        *,
+        valid_for: timedelta,
+        once: str,
     ) -> None:
         """Keep a code."""
-        self.codes.append(SentCode(contact.address, kind, code, language))
+        assert valid_for > timedelta(0)
+        if once not in self.seen:
+            self.seen.add(once)
+            self.codes.append(SentCode(contact, kind, code, language))
+
+    async def know(
+        self, _conn: Connection, customer_id: uuid.UUID, _language: str, contacts: Sequence[Contact]
+    ) -> None:
+        """Keep where a customer is reached."""
+        self.reached[customer_id] = [contact.address for contact in contacts]
 
     async def notify(
         self,

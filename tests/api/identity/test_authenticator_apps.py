@@ -110,9 +110,7 @@ async def test_an_app_is_in_force_after_a_code_of_it(people: People) -> None:
     await people.post("/v1/me/confirmation", {"password": PASSWORD}, anna.token)
     assert (await people.ask("DELETE", path, None, anna.token)).status_code == 204
     assert (await people.post("/v1/sessions", CREDENTIALS)).status_code == 201
-    assert {"authenticator_added", "authenticator_removed"} <= set(
-        people.courier.kinds_told(anna.customer_id)
-    )
+    assert {"totp_added", "totp_removed"} <= set(people.courier.kinds_told(anna.customer_id))
 
 
 async def test_a_code_is_good_once_even_for_two_at_the_same_time(people: People) -> None:

@@ -7,7 +7,7 @@ A passkey is registered
 └── in the form in which the signer binds it, as an independent reader finds its key
 A sign-in with a passkey
 ├── needs no contact and no second factor
-├── is good once for its challenge, and told of on a device that is not known
+├── is good once for its challenge, for five minutes, and told of on a device that is not known
 ├── is refused to another origin, challenge or handle, a signature over anything else, and once removed
 └── is refused when the counter has not grown
 A confirmation with a passkey allows a new password without the old one, and is the person's own
@@ -150,6 +150,15 @@ async def test_the_signer_is_given_the_key_that_an_independent_reader_finds(peop
     fields = signer_credential(row["credential_id"], row["public_key"])
     assert fields == KEY.authenticator.credential_fields("anna")
     assert decode(str(fields["public_key"])) == read.public_key[-2] + read.public_key[-3]
+
+
+async def test_a_challenge_is_good_for_five_minutes(people: People) -> None:
+    await add(people, await people.register())
+    for by, status in (("4 minutes 50 seconds", 201), ("5 minutes 1 second", 403)):
+        given = (await people.post("/v1/sessions/passkey-options")).json()
+        await people.as_owner(f"UPDATE tickets SET expires_at = expires_at - interval '{by}'")
+        body = {"ticket": given["ticket"], "credential": KEY.asserted(given["public_key"])}
+        assert (await people.post("/v1/sessions/passkey", body)).status_code == status
 
 
 async def test_a_challenge_is_good_once(people: People) -> None:

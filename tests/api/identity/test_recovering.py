@@ -95,7 +95,7 @@ async def test_a_forgotten_password_is_set_anew_after_a_wait(people: People) -> 
     assert not await restricted(people, anna.customer_id), "nobody has shown anything yet"
     token = (await verify(people, recovery_id)).json()["token"]
     assert await restricted(people, anna.customer_id)
-    assert people.courier.kinds_told(anna.customer_id) == ["recovery_began"]
+    assert people.courier.kinds_told(anna.customer_id) == ["recovery_started"]
     early = await complete(people, recovery_id, token)
     assert (early.status_code, early.json()["code"]) == (409, "StillCooling")
     assert (await sign_in(people, PASSWORD)).status_code == 201
@@ -110,7 +110,7 @@ async def test_a_forgotten_password_is_set_anew_after_a_wait(people: People) -> 
     assert sorted(answer.status_code for answer in answers) == [204, 409, 409]
     assert (await people.get("/v1/me", anna.token)).status_code == 401
     assert [(await sign_in(people, each)).status_code for each in (PASSWORD, NEW_PASSWORD)] == [403, 201]
-    assert people.courier.kinds_told(anna.customer_id)[-2:] == ["recovery_completed", "new_device"]
+    assert people.courier.kinds_told(anna.customer_id)[-2:] == ["recovery_finished", "new_device"]
     assert await restricted(people, anna.customer_id), "as long again after it"
     await pass_days(people, 1.01)
     assert not await restricted(people, anna.customer_id)
@@ -143,7 +143,7 @@ async def test_known_and_unknown_contacts_take_the_same_time(people: People) -> 
     medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
     print({name: f"{1000 * seconds:.2f} ms" for name, seconds in medians.items()})
     assert max(medians.values()) < 1.5 * min(medians.values())
-    sent = [code.address for code in people.courier.codes if code.kind == "recovery"]
+    sent = [code.address for code in people.courier.codes if code.kind == "recovery_code"]
     assert len(sent) == 120
 
 
@@ -176,7 +176,7 @@ async def test_the_person_cancels_it_from_any_session(people: People) -> None:
     await pass_days(people, 1)
     assert (await complete(people, recovery_id, token)).json()["code"] == "RecoveryOver"
     assert (await sign_in(people, PASSWORD)).status_code == 201
-    assert people.courier.kinds_told(anna.customer_id)[:2] == ["recovery_began", "recovery_cancelled"]
+    assert people.courier.kinds_told(anna.customer_id)[:2] == ["recovery_started", "recovery_cancelled"]
 
 
 async def test_one_that_is_completed_ends_the_others(people: People) -> None:

@@ -101,10 +101,11 @@ def test_whoever_cannot_register_is_told_why(born: date, code: str) -> None:
 async def test_a_stranger_becomes_a_person_who_is_signed_in(people: People) -> None:
     signed = await people.register(language="zh")
     assert people.courier.codes[0].language == "zh"
-    assert people.courier.codes[0].kind == "registration"
+    assert people.courier.codes[0].kind == "registration_code"
     me = (await people.get("/v1/me", signed.token)).json()
     assert (me["name"], me["assurance"]) == ("Anna Nováková", "password")
     assert people.courier.told == []
+    assert people.courier.reached == {signed.customer_id: ["anna@mail.test"]}
 
 
 async def test_a_known_contact_gets_the_same_answer_and_its_holder_learns_of_the_login(

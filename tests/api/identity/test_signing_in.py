@@ -280,6 +280,7 @@ async def test_a_contact_is_added_after_a_code_and_removed_but_the_last(people: 
     assert (await people.ask("DELETE", paths[0], None, anna.token)).status_code == 204
     last = await people.ask("DELETE", paths[1], None, anna.token)
     assert (last.status_code, last.json()["code"]) == (409, "LastContact")
+    assert people.courier.reached[anna.customer_id] == ["+420601123456"]
     assert (await sign_in(people)).status_code == 403, "the first contact is a login no more"
 
 
