@@ -23,9 +23,10 @@ from api.database import connect_pool, is_migrated, transaction
 from api.errors import FlorinError, install_error_handlers
 from api.fields import refusal_of
 from api.identity.access import access_by_route, known_scopes
+from api.identity.courier import courier_of
 from api.identity.guard import GuardedRoute
 from api.identity.keys import KeyRing, create_key, revoke_keys
-from api.identity.people_desk import Courier, NoCourier, PeopleDesk
+from api.identity.people_desk import Courier, PeopleDesk
 from api.institution import Institution
 from api.ledger.chart import open_chart
 from api.ledger.gathering import Gatherer
@@ -63,7 +64,7 @@ def create_app(settings: Settings, courier: Courier | None = None) -> FastAPI:
         title=f"Florin: {settings.institution_name}",
         description=_DESCRIPTION,
         version="1",
-        lifespan=_lifespan(settings, courier or NoCourier()),
+        lifespan=_lifespan(settings, courier or courier_of(settings)),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,

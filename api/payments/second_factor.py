@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 from fastapi import Depends, Request
 
-from api.identity.authenticator_apps import has_authenticator
-from api.identity.confirming import require_password_and_code
+from api.identity.authenticator_apps import has_authenticator, require_password_and_code
 
 if TYPE_CHECKING:
     from api.identity.people_desk import PeopleDesk

@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 
 from api.database import listen
 from api.errors import DatabaseUnavailable
+from api.notifications.telling import FEED_CHANNEL
 from api.web.errors import TooManyListeners
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from api.institution import Institution
 
-CHANNELS: Final = ("florin_outbox", "florin_final")
+CHANNELS: Final = ("florin_outbox", "florin_final", FEED_CHANNEL)
 MAX_WATCHERS: Final = 500
 MAX_WATCHERS_EACH: Final = 8
 MAX_WATCHERS_OF_HOST: Final = 50
