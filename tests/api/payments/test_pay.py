@@ -420,6 +420,7 @@ async def test_preflight_tells_the_parts_and_changes_nothing(bank: BankOffice) -
     before = await bank.state()
     answer = (await bank.client.post("/v1/payments/preflight", json=payment(1_000))).json()
     assert answer == {
+        "requirement": "nothing",
         "to_approve": None,
         "payee": None,
         "would_be_accepted": True,
