@@ -141,7 +141,7 @@ async def _on_chain(console: Console, found: Sequence[InstitutionHome]) -> dict[
 async def explain(data: Path, institution: str, intent: bytes) -> None:
     """What the node would decide about an intent (JSON) now, and each rule's part in it."""
     (home,) = homes(data, institution)
-    asked = msgspec.json.decode(intent, type=dict[str, Any])
+    asked = _members(intent)
     if not asked.keys() & {"payment", "transaction", "typed_data"}:  # bare, as it is sent to be signed
         kinds = {"transaction_id": "transaction", "intent_id": "typed_data"}
         asked = {next((kind for member, kind in kinds.items() if member in asked), "payment"): asked}
@@ -203,13 +203,30 @@ def _proposal(request: bytes) -> tuple[str, dict[str, Any]]:
     """Where a request goes, and its members. A policy's text has an id that follows from it."""
     if not request.lstrip().startswith(b"{"):
         operation_id = str(UUID(bytes=sha256(_POLICY_ID + request).digest()[:16]))
-        return "/v1/policy:change", {"operation_id": operation_id, "source": request.decode()}
-    asked = msgspec.json.decode(request, type=dict[str, Any])
+        return "/v1/policy:change", {"operation_id": operation_id, "source": _text(request)}
+    asked = _members(request)
     path = next((path for member, path in _PROPOSALS.items() if member in asked), None)
     if path is None:
         known = ", ".join(_PROPOSALS)
         raise OfficerCommandError("UnknownRequest", f"a request that officers decide has one of {known}")
     return path, asked
+
+
+def _members(request: bytes) -> dict[str, Any]:
+    """The members of a JSON object. Raises OfficerCommandError."""
+    try:
+        members: dict[str, Any] = msgspec.json.decode(_text(request), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise OfficerCommandError("MalformedRequest", f"the file is no JSON object: {error}") from None
+    return members
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        detail = f"the file is no text in UTF-8: byte {error.start} cannot be read"
+        raise OfficerCommandError("MalformedRequest", detail) from None
 
 
 async def operations(data: Path, institution: str | None) -> None:

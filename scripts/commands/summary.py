@@ -35,6 +35,16 @@ class Summary:
         return self.verdict.holds and self.outcome.is_accounted_for
 
     @property
+    def last_words(self) -> str:
+        """What is said once everything is up, and stays up, whether or not it is good."""
+        if self.is_good:
+            return "Everything runs. Ctrl-C stops it; the same command goes on from here."
+        return (
+            "It runs, but not everything is as it should be: the tables above name what differs or is not"
+            " accounted for. Ctrl-C stops it."
+        )
+
+    @property
     def refusals(self) -> dict[str, int]:
         """Orders that moved no money, by code: refused by the bank or on chain."""
         return dict(Counter(self.outcome.refused_by_code) + Counter(self.outcome.failed_by_code))

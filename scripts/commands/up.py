@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 summary = _run(options, data, supervisor, steps, began_at)
             _report(summary, is_json=options.json)
             if not options.once:
-                console.print("Everything runs. Ctrl-C stops it; the same command goes on from here.")
+                console.print(summary.last_words, style=None if summary.is_good else "bold red")
                 _stay(supervisor)
     except KeyboardInterrupt:
         console.print("Stopped everything that this command had started.")

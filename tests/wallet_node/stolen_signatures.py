@@ -49,6 +49,8 @@ class Signatures:
     mandates: dict[str, Any] = field(default_factory=dict)
     approved: dict[str, Any] = field(default_factory=dict)
     moved: dict[tuple[str, bytes, int], Moved] = field(default_factory=dict)
+    lasting: dict[tuple[str, bytes, int], list[tuple[int, int]]] = field(default_factory=dict)
+    """From when until when each signature of a nonce can be executed."""
     called: dict[tuple[bytes, int], tuple[int, Movements]] = field(default_factory=dict)
     payments: list[tuple[bytes, int, int, bytes, int]] = field(default_factory=list)
     """Payee, amount, nonce, signature (EIP-2098) and end of each."""
@@ -84,7 +86,7 @@ class Signatures:
             why = proof["mandate_id"]
         elif proof:
             why = "assertion:" + asked["payment_id"]
-        self._add("payment", payer, answer["nonce"], ((payee, asked["amount_minor"]),), why, at_s)
+        self._add("payment", payer, answer["nonce"], ((payee, asked["amount_minor"]),), why, at_s, until_s)
 
     def _structure(self, intent: dict[str, Any], answer: dict[str, Any], at_s: int) -> None:
         assert intent["type"] == "FanOut", f"a {intent['type']} was signed"
@@ -92,7 +94,7 @@ class Signatures:
         digest = fan_out_digest(self.separator, packed, answer["nonce"], intent["valid_before_s"])
         assert recover(digest, expand(bytes.fromhex(answer["signature"][2:]))) == payer
         payees = tuple((entry.payee, entry.amount_minor) for entry in unpack_fan_out(packed))
-        self._add("payment", payer, answer["nonce"], payees, "nothing", at_s)
+        self._add("payment", payer, answer["nonce"], payees, "nothing", at_s, intent["valid_before_s"])
 
     def _wire(self, call: dict[str, Any], result: bytes, at_s: int) -> None:
         if call["method"] == "eth_signTransaction":
@@ -107,7 +109,8 @@ class Signatures:
         payee = bytes.fromhex(said["payee"][2:])
         digest = payment_digest(self.separator, payee, said["amount"], said["nonce"], said["validBefore"])
         assert recover(digest, result[:64] + bytes((result[64] - 27,))) == payer
-        self._add("payment", payer, said["nonce"], ((payee, said["amount"]),), "nothing", at_s)
+        payees = ((payee, said["amount"]),)
+        self._add("payment", payer, said["nonce"], payees, "nothing", at_s, said["validBefore"])
 
     def _transaction(self, raw: bytes, at_s: int) -> None:
         sender = bytes.fromhex(Account.recover_transaction(raw)[2:])
@@ -121,21 +124,41 @@ class Signatures:
         assert before[1] == moved, "one nonce, two contents"
 
     def _add(
-        self, space: str, payer: bytes, nonce: int, payees: tuple[tuple[bytes, int], ...], why: str, at_s: int
+        self,
+        space: str,
+        payer: bytes,
+        nonce: int,
+        payees: tuple[tuple[bytes, int], ...],
+        why: str,
+        at_s: int,
+        until_s: int,
     ) -> None:
         key = (space, payer, nonce)
         before = self.moved.setdefault(key, Moved(at_s, payer, payees, why))
         assert before.payees == payees, "one nonce, two contents"
+        self.lasting.setdefault(key, []).append((at_s, until_s))
 
     # ------------------------------------------------------------------------------------------ sums
 
     def stolen(self) -> list[Moved]:
         """From customers, since the theft, on nobody's word."""
-        return [
-            each
+        return list(self._stolen().values())
+
+    def _stolen(self) -> dict[tuple[str, bytes, int], Moved]:
+        return {
+            key: each
             for key, each in self.moved.items()
             if key not in self._before and each.payer in self.customers and each.why == "nothing"
-        ]
+        }
+
+    def most_executable(self) -> int:
+        """The largest sum of what is stolen that can be executed at one moment, with signatures kept."""
+        kept = [(each.amount_minor, self.lasting[key]) for key, each in self._stolen().items()]
+        moments = {at_s for _, times in kept for at_s, _ in times}
+        return max(
+            sum(amount for amount, times in kept if any(at_s <= now_s < until_s for at_s, until_s in times))
+            for now_s in moments
+        )
 
     def on_a_customers_word(self) -> list[Moved]:
         """From customers, since the theft, under mandates and approvals."""

@@ -4,6 +4,7 @@ a stolen bank
 ├── over a day moves no more than the low-value allowances: of a wallet, and of all together
 ├── over a week no more than those of the week
 │   └── although every verb of the node is the API's, web3signer's too, and the node starts anew each day
+├── can at no moment execute more than one day's allowances, however often all are asked for again
 ├── takes all of the allowances (or this would prove nothing)
 ├── moves money under mandates to their payees alone, within their caps
 ├── moves what was approved, once
@@ -86,6 +87,7 @@ def require_bounds(bank: StolenBank, thief: Thief) -> None:
         assert most_in_any(7 * DAY_S, moved) <= A_WALLETS_WEEK
     assert most_in_any(DAY_S, times(stolen)) <= A_DAY_OF_ALL
     assert most_in_any(7 * DAY_S, times(stolen)) <= 7 * A_DAY_OF_ALL
+    assert said.most_executable() <= A_DAY_OF_ALL
     require_customers_words(bank)
     require_funding(bank, thief)
     node = bank.application.node

@@ -55,11 +55,15 @@ class Thief:
         self.own_wallets: list[str] = []
         self._next_index = 1_000_000
         self._hours = 0
+        self._taken: list[dict[str, Any]] = []
+        """What was signed without any proof, to have it signed again."""
+        self._structures: list[dict[str, Any]] = []
 
     async def hour(self) -> None:
         """Everything, once."""
         for attempt in (
             self.take_the_allowances,
+            self.hoard,
             self.bend_stored_approvals,
             self.play_mandates,
             self.bind_credentials,
@@ -78,7 +82,12 @@ class Thief:
         """The results of one batch, which ends in an hour where nothing else is said."""
         request = batch(*payments, valid_before_s=until_s or self.bank.now_s + 3_600, **terms)
         status, answer = await self.bank.ask("POST", "/v1/payments:sign", request)
-        return answer["results"] if status == 200 else []
+        if status != 200:
+            return []
+        results: list[dict[str, Any]] = answer["results"]
+        signed = [asked for asked, result in zip(payments, results, strict=True) if "signature" in result]
+        self._taken += [each for each in signed if "proof" not in each and each["attempt"] == 1]
+        return results
 
     async def refused(self, *payments: dict[str, Any], until_s: int = 0) -> None:
         """None of these is ever signed, whatever is left of any allowance."""
@@ -105,6 +114,16 @@ class Thief:
         await self.refused(payment(wallets[0], OWN, LOW_VALUE_MINOR + 1), payment(wallets[0], OWN, 2**40 - 1))
         too_many = batch(*[payment(wallets[0], OWN, 1)] * 1_001)
         assert (await self.post("/v1/payments:sign", too_many))[0] == 400
+
+    async def hoard(self) -> None:
+        """Everything that was ever signed without a proof once more, to execute it all at once."""
+        attempt = 1 + self._hours
+        until_s = self.bank.now_s + 3_600
+        for at in range(0, len(taken := list(self._taken)), 1_000):
+            await self.pay(*[each | {"attempt": attempt} for each in taken[at : at + 1_000]], until_s=until_s)
+        for asked in self._structures:
+            lasting = asked["intent"] | {"valid_before_s": until_s}
+            await self.post("/v1/typed-data:sign", asked | {"attempt": attempt, "intent": lasting})
 
     async def bend_stored_approvals(self) -> None:
         """Approvals of payments that were made, for others; and of one that was not made yet."""
@@ -255,7 +274,9 @@ class Thief:
                 status, _ = await self.structure(intent)
                 assert status == 403, intent
         for payees in ([(OWN, 20_000), (OWN, 30_000)], [(OWN, 1)] * 100):
-            await self.structure(self.fan_out(bank.wallets[21], payees))
+            asked = {"intent_id": new_id(), "attempt": 1, "intent": self.fan_out(bank.wallets[21], payees)}
+            if (await self.post("/v1/typed-data:sign", asked))[0] == 200:
+                self._structures.append(asked)
         proof = bank.known_payments[0]["proof"]
         status, _ = await self.structure(self.fan_out(bank.wallets[0], [(SHOP, 7_000_000)]), proof=proof)
         assert status == 403

@@ -62,6 +62,7 @@ def _known_from(entry: Entry) -> Known:
                 decision.nonce,
                 {decision.attempt: decision.terms},
                 is_proved=bool(entry.proof_hash),
+                first_signed_s=entry.recorded_at_s,
             )
         case IdRefused():
             return RefusedIntent(tuple(Refusal(each.code, each.detail) for each in decision.reasons))

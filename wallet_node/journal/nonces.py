@@ -63,7 +63,8 @@ class KnownIntent(msgspec.Struct, gc=False):
     """An id that the node has already given a nonce, and every attempt at it, oldest first.
 
     `repairs` are the fees of each transfer of nothing that was signed under the same nonce, `repaired_by` the
-    operation that allowed them. `is_proved`: its first signature had the customer's proof.
+    operation that allowed them. `is_proved`: its first signature had the customer's proof; `first_signed_s`:
+    the node's time in that signature's row.
     """
 
     content: Content
@@ -73,6 +74,7 @@ class KnownIntent(msgspec.Struct, gc=False):
     repairs: dict[int, Fees] = {}
     repaired_by: bytes = b""
     is_proved: bool = False
+    first_signed_s: int = 0
 
     @property
     def last_attempt(self) -> int:

@@ -95,14 +95,16 @@ class PaymentCaps(Terms, frozen=True):
 class Unproved(Terms, frozen=True):
     """What may be paid without the customer's proof. All of it is in the hands of whoever holds the API.
 
-    Each signature ends at most `longest_validity_s` ahead, so that allowances of many days cannot be kept and
-    executed at once; without it, as far ahead as any other.
+    Each signature ends at most `longest_validity_s` ahead, and the same payment is signed again as a later
+    attempt up to `attempts_within_s` after its first signature, so that allowances of many days cannot be
+    kept and executed at once; without them, as far ahead as any other, and for ever.
     """
 
     per_payment_cap_minor: Count
     wallet: RollingCaps
     institution: RollingCaps
     longest_validity_s: Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_INTEGER)] | None = None
+    attempts_within_s: Annotated[int, msgspec.Meta(ge=1, le=MAXIMUM_INTEGER)] | None = None
 
 
 class Hours(Terms, frozen=True):

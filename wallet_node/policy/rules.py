@@ -30,8 +30,9 @@ Spent = Mapping[CapKey, Used]
 class PaymentFacts(msgspec.Struct, frozen=True, gc=False):
     """What the rules look at. Caps count a payment once, at its first signature; there, too, it needs its
     proof. `has_proof` says that a customer's proof was verified, not only given; of a later attempt, that one
-    was when it was first signed. `valid_for_s`: how far ahead the signature ends. Of a fan-out each group of
-    payees of one role is judged, with the group's sum.
+    was when it was first signed. `valid_for_s`: how far ahead the signature ends; `first_signed_s`: when a
+    later attempt's first signature was journaled. Of a fan-out each group of payees of one role is judged,
+    with the group's sum.
     """
 
     payer: bytes
@@ -43,6 +44,7 @@ class PaymentFacts(msgspec.Struct, frozen=True, gc=False):
     has_proof: bool = False
     intent: str = "payment"
     valid_for_s: int = 0
+    first_signed_s: int = 0
 
 
 class TransactionFacts(msgspec.Struct, frozen=True, gc=False):
@@ -130,6 +132,7 @@ class ReadyPaymentRule:
         "needs_proof",
         "per_payment",
         "rule",
+        "unproved_attempts_s",
         "unproved_cap",
         "unproved_validity_s",
     )
@@ -149,8 +152,10 @@ class ReadyPaymentRule:
                 limits.append(Limit(rule.name, wallet.day_minor, wallet.week_minor, is_wallet=True))
         self.unproved_cap: float | None = None
         self.unproved_validity_s: float = float("inf")
+        self.unproved_attempts_s: float = float("inf")
         if rule.unproved is not None:
             self.unproved_validity_s = _or_infinite(rule.unproved.longest_validity_s)
+            self.unproved_attempts_s = _or_infinite(rule.unproved.attempts_within_s)
             self.unproved_cap = rule.unproved.per_payment_cap_minor
             ledger = f"{rule.name}/unproved"
             for caps, is_wallet in ((rule.unproved.institution, False), (rule.unproved.wallet, True)):
@@ -191,6 +196,7 @@ class ReadyPaymentRule:
             detail += f" that is signed without the customer's proof ({self.rule.name}); ask for less"
             refusals.append(Refusal("UnprovedValidityTooLong", detail))
         if not facts.is_first_signature:
+            self._judge_age(facts, refusals)
             return is_missing
         for limit in self.limits:
             key = limit.shared_key or (limit.ledger, facts.payer)
@@ -224,6 +230,14 @@ class ReadyPaymentRule:
                 ]
             reserves.append(key)
         return is_missing
+
+    def _judge_age(self, facts: PaymentFacts, refusals: list[Refusal]) -> None:
+        """Refuse a later attempt of what had no proof when it took its allowance long ago."""
+        age_s = facts.now_s - facts.first_signed_s
+        if age_s > self.unproved_attempts_s and not facts.has_proof:
+            detail = f"it was first signed {age_s} s ago, without the customer's proof, and is signed again"
+            detail += f" for {self.unproved_attempts_s} s only ({self.rule.name}); ask for a new payment"
+            refusals.append(Refusal("UnprovedAttemptTooLate", detail))
 
 
 class ReadyTransactionRule:

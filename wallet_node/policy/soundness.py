@@ -156,6 +156,11 @@ def _require_proof(file: PolicyFile, rule: PaymentRule, where: str) -> None:
             f"{where}, field 'unproved.longest_validity_s': is above the policy's own,"
             f" {file.longest_validity_s}, so it bounds nothing"
         )
+    if unproved.attempts_within_s is not None and unproved.longest_validity_s is None:
+        raise MalformedPolicy(
+            f"{where}, field 'unproved.attempts_within_s': bounds nothing without"
+            " 'longest_validity_s' beside it"
+        )
     if (unproved.wallet.day_minor or 0) > (unproved.institution.day_minor or 0):
         raise MalformedPolicy(
             f"{where}, field 'unproved': one wallet may spend more than the whole institution"

@@ -173,7 +173,7 @@ class PaymentSigner:
         if isinstance(proved, Disproved):
             reasons += proved.reasons
         is_proved = isinstance(proved, PROVED)
-        decision = self._judge(desk, asked, payer, is_first_signature=True, has_proof=is_proved)
+        decision = self._judge(desk, asked, payer, None, has_proof=is_proved)
         reasons += decision.refusals
         nonce = allocate_nonce(
             desk.next_nonces[content.signer],
@@ -202,7 +202,12 @@ class PaymentSigner:
         charges = charges_of(decision.reserves, content.amount) if decision.reserves else ()
         signed = PaymentSigned(desk.space, content, nonce, attempt, desk.terms, ready.digest, charges)
         desk.known[asked.intent_id] = KnownIntent(
-            content, desk.space, nonce, {attempt: desk.terms}, is_proved=is_proved
+            content,
+            desk.space,
+            nonce,
+            {attempt: desk.terms},
+            is_proved=is_proved,
+            first_signed_s=desk.now_s,
         )
         desk.page.first_attempts.append(Row(asked.intent_id, signed, proof_hash))
         return ready
@@ -214,7 +219,7 @@ class PaymentSigner:
             return refuse(desk, asked, known, Refused((decided,)))
         ready = _ready(desk, asked, payer, decided.nonce)
         if decided.is_new:
-            decision = self._judge(desk, asked, payer, is_first_signature=False, has_proof=known.is_proved)
+            decision = self._judge(desk, asked, payer, known, has_proof=known.is_proved)
             reasons = (*desk.validity, *decision.refusals)
             if reasons:
                 return refuse(desk, asked, known, Refused(reasons))
@@ -224,7 +229,7 @@ class PaymentSigner:
         return ready
 
     def _judge(
-        self, desk: Desk, asked: Asked, payer: Payer, *, is_first_signature: bool, has_proof: bool
+        self, desk: Desk, asked: Asked, payer: Payer, known: KnownIntent | None, *, has_proof: bool
     ) -> Decision:
         content = asked.content
         facts = PaymentFacts(
@@ -233,9 +238,10 @@ class PaymentSigner:
             payee_role=self._payee_role(desk, content.counterparty) if payer.looks_at_payee else ANY,
             amount_minor=content.amount,
             now_s=desk.now_s,
-            is_first_signature=is_first_signature,
+            is_first_signature=known is None,
             has_proof=has_proof,
             valid_for_s=desk.terms.valid_before_s - desk.now_s,
+            first_signed_s=desk.now_s if known is None else known.first_signed_s,
         )
         return desk.policy.evaluate_payment(facts, desk.reservations.spent)
 

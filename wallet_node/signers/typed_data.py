@@ -178,9 +178,7 @@ class TypedDataSigner:
         reasons = [*plain_refusals(asked.intent), *validity(desk), *one_attempt(desk)]
         if isinstance(proved, Disproved):
             reasons += proved.reasons
-        refusals, quorum = judge(
-            desk, is_first_signature=True, has_proof=isinstance(proved, ProvedByAssertion)
-        )
+        refusals, quorum = judge(desk, None, has_proof=isinstance(proved, ProvedByAssertion))
         reasons += refusals
         nonce = self._nonce(desk)
         if isinstance(nonce, Refusal):
@@ -223,7 +221,7 @@ class TypedDataSigner:
         if isinstance(attempt, Refusal):
             return Disproved((attempt,), b"")
         if attempt.is_new:
-            refusals, _ = judge(desk, is_first_signature=False, has_proof=known.is_proved)
+            refusals, _ = judge(desk, known, has_proof=known.is_proved)
             if reasons := (*validity(desk), *refusals):
                 return Disproved(reasons, b"")
         return _Signing(attempt.nonce, attempt.attempt, desk.terms, attempt.is_new)

@@ -111,7 +111,9 @@ def payee_groups(
     return groups
 
 
-def judge(desk: Desk, *, is_first_signature: bool, has_proof: bool) -> tuple[tuple[Refusal, ...], str | None]:
+def judge(
+    desk: Desk, known: KnownIntent | None, *, has_proof: bool
+) -> tuple[tuple[Refusal, ...], str | None]:
     """Every reason of the policy, and the quorum that it asks for. Each group of payees is judged, with what
     the groups before it take already counted: a cap sees the whole sum.
     """
@@ -124,10 +126,11 @@ def judge(desk: Desk, *, is_first_signature: bool, has_proof: bool) -> tuple[tup
             payee_role=payee_role,
             amount_minor=amount_minor,
             now_s=desk.now_s,
-            is_first_signature=is_first_signature,
+            is_first_signature=known is None,
             has_proof=has_proof,
             intent=desk.kind,
             valid_for_s=max(desk.terms.valid_before_s - desk.now_s, 0),
+            first_signed_s=desk.now_s if known is None else known.first_signed_s,
         )
         decision = desk.policy.evaluate_payment(facts, desk.reservations.spent)
         refusals |= dict.fromkeys(decision.refusals)

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ from wallet_node.transport.routes import Application
 from wallet_node.transport.serving import NodeServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from tests.api.conftest import Database
 
@@ -174,7 +175,11 @@ async def signer_socket(tmp_path: Path, chain: Chain, signer_home: SignerHome) -
 
 @contextlib.asynccontextmanager
 async def running_signer(
-    directory: Path, deployment: Deployment, keys: SignerHome, policy: str | Path
+    directory: Path,
+    deployment: Deployment,
+    keys: SignerHome,
+    policy: str | Path,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Path]:
     """The signer behind its Unix socket, with another beside it for officers (`o.sock`).
 
@@ -185,7 +190,7 @@ async def running_signer(
     contract, notary = ("0x" + each.hex() for each in (deployment.contract, deployment.notary))
     bind(home, Binding(deployment.chain_id, contract, deployment.domain_name, notary))
     path = policy if isinstance(policy, Path) else POLICIES / f"{policy}.yaml"
-    node = WalletNode(home, keys.secrets, Policy.load(path))
+    node = WalletNode(home, keys.secrets, Policy.load(path), clock)
     node.test_itself()
     endpoint = UnixEndpoint("api", directory / "s.sock")
     application = Application(node)
