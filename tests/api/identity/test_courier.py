@@ -1,21 +1,17 @@
 """People are told by the notifications room.
 
-A stranger who registers gets the code there, and is reached there from then on
-Where nothing can be sent: nobody can register, and that is said
+A stranger who registers gets the code there, and is reached there from then on.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.api.identity.people import ANNA, PASSWORD, quick_passwords
-from tests.api.offices import BankOffice, open_office
-
-if TYPE_CHECKING:
-    from tests.api.conftest import Database
+from tests.api.offices import BankOffice
 
 
 async def ask(bank: BankOffice, path: str, body: Any, token: str = "") -> Any:
@@ -57,9 +53,3 @@ async def test_a_stranger_is_reached_by_what_they_registered_with(people_bank: B
     assert done.status_code == 201, done.text
     row = await bank.institution.pool.fetchrow("SELECT email, phone, language FROM notification_people")
     assert tuple(row) == (ANNA["contact"], None, "en")
-
-
-async def test_where_nothing_can_be_sent_nobody_registers_and_that_is_said(database: Database) -> None:
-    async with open_office(database, is_sandbox=False, people_key="ab" * 32) as office:
-        answer = await ask(office, "/v1/registrations", ANNA | {"contact": "+420601123456"})
-        assert answer.json()["code"] == "CodesCannotBeSent"

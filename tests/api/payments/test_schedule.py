@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.payments.schedule import Schedule, due_moment, mandate_cap_minor
-from wallet_node.customers.mandates import period_start_s
+from wallet_node.journal.periods import period_start_s
 
 DAYS = st.dates(date(2000, 1, 1), date(2100, 1, 1))
 SCHEDULES = st.builds(
