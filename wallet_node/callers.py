@@ -69,6 +69,7 @@ DEFAULT_CALLERS = (
             "credentials",
             "metrics",
         ),
+        initiators="optional",  # it asks for those who lost a device, and is no officer itself
     ),
     Caller(
         "officers",

@@ -63,6 +63,7 @@ def settings(kind: str, participant_id: int) -> Settings:
             "manifest_path": Path("none.json"),
             "currency": "CZK",
             "currency_exponent": 2,
+            "is_sandbox": True,
         }
     )
 

@@ -64,6 +64,7 @@ def settings(directory: Path, database_url: str = "postgresql://nobody/none") ->
             "manifest_path": directory / "none.json",
             "currency": "CZK",
             "currency_exponent": 2,
+            "is_sandbox": True,
         }
     )
 

@@ -1,27 +1,22 @@
 """The policy in force: the first one, and then only what the officers' quorum approved."""
 
-import json
+import subprocess
+import sys
 from collections.abc import Iterator
-from io import StringIO
 from pathlib import Path
 
-import msgspec
 import pytest
 from journal_builders import unguarded
 from node_builders import NO_PROOF, POLICIES, Home
 from officers_word import put_in_force
-from policy_builders import HEAD, NOTHING, OFFICERS, WALLET, bundled, call, facts, public_text, spent
-from rich.console import Console
+from policy_builders import HEAD, OFFICERS, bundled, public_text
 
-from scripts.commands.explain import print_explanation
 from wallet_node.errors import JournalBroken, PolicyNotApproved
 from wallet_node.journal.journal import Journal
 from wallet_node.journal.pages import Page
-from wallet_node.main import main
 from wallet_node.policy import change as policy_change
 from wallet_node.policy.change import decide_policy_change, in_force
 from wallet_node.policy.policy import Policy
-from wallet_node.signers.explaining import explain
 from wallet_node.store import Store
 
 NOW_S = 1_800_000_000
@@ -127,30 +122,34 @@ def test_a_node_that_was_started_with_the_file_of_before_says_so(home: Home) -> 
 # ------------------------------------------------------------------------------------------ commands
 
 
-def test_the_policy_in_force_is_printed_as_it_belongs_in_the_file(
-    home: Home, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
+def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """The node's command: a process of its own, since it makes itself private for good."""
+    command = [sys.executable, "-m", "wallet_node.main", *arguments]
+    return subprocess.run(command, capture_output=True, check=False, timeout=60)
+
+
+def test_the_policy_in_force_is_printed_as_it_belongs_in_the_file(home: Home) -> None:
     put_in_force(home.open(BANK.source), SECOND.source)
-    assert main(["policy", "--home", str(home.path)]) == 0  # beside the running node
-    assert capfdbinary.readouterr().out == SECOND.source
+    printed = run("policy", "--home", str(home.path))  # beside the running node
+    assert (printed.returncode, printed.stdout) == (0, SECOND.source)
 
 
-def test_where_no_policy_was_ever_in_force_the_command_says_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["policy", "--home", str(tmp_path)]) == 1
-    Store(tmp_path / "journal.sqlite3").close()
-    assert main(["policy", "--home", str(tmp_path)]) == 1
-    assert capsys.readouterr().err.count("no policy was ever in force here") == 2
+def test_where_no_policy_was_ever_in_force_the_command_says_so(tmp_path: Path) -> None:
+    for _ in range(2):
+        refused = run("policy", "--home", str(tmp_path))
+        assert refused.returncode == 1
+        assert b"no policy was ever in force here" in refused.stderr
+        Store(tmp_path / "journal.sqlite3").close()
 
 
-def test_a_template_is_completed_with_the_officers_keys(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+def test_a_template_is_completed_with_the_officers_keys() -> None:
     given = [f"--officer={name}={public_text(name)}" for name in OFFICERS]
-    assert main(["complete-policy", "--template", "sandbox-bank", *given]) == 0
-    assert capfdbinary.readouterr().out == BANK.source
+    completed = run("complete-policy", "--template", "sandbox-bank", *given)
+    assert (completed.returncode, completed.stdout) == (0, BANK.source)
     file = str(POLICIES.joinpath("sandbox-bank.yaml"))
-    assert main(["complete-policy", "--template", file, *given[:2]]) == 1
-    assert b"MalformedPolicy: " in capfdbinary.readouterr().err
+    refused = run("complete-policy", "--template", file, *given[:2])
+    assert refused.returncode == 1
+    assert b"MalformedPolicy: " in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -161,58 +160,7 @@ def test_a_template_is_completed_with_the_officers_keys(capfdbinary: pytest.Capt
         (["--template", "sandbox-bank", "--officer", '{"name": 1}'], "NAME=ed25519:KEY"),
     ],
 )
-def test_what_completes_no_template_is_said(
-    options: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["complete-policy", *options]) == 1
-    assert said in capsys.readouterr().err
-
-
-# ------------------------------------------------------------------------------------------ explained
-
-
-def test_an_explanation_says_the_decision_each_rules_part_and_what_was_used() -> None:
-    used = spent({("customers-pay/unproved", WALLET): (149_999, 149_999)})
-    found = explain(BANK, facts(amount_minor=2), used)
-    assert (found.outcome, found.proof_needed) == ("refused", True)
-    assert [refusal.code for refusal in found.refusals] == ["ProofRequired"]
-    assert {part.rule: part.outcome for part in found.rules} == {
-        "customers-pay": "refused",
-        "funding": "no match",
-        "funding-leaves-the-bank": "no match",
-    }
-    of_wallet = next(cap for cap in found.used if cap.subject != "institution")
-    assert (of_wallet.subject, of_wallet.day_minor) == ("0x" + WALLET.hex(), 149_999)
-    assert "rule funding: no match\n    the payer is derived, not institution" in found.text
-    document = json.loads(msgspec.json.encode(found))
-    assert document["facts"]["payer"] == "0x" + WALLET.hex()
-    assert document["rules"][0]["outcome"] == "refused"
-
-
-def test_an_explained_transaction_names_the_quorum_that_it_waits_for() -> None:
-    central = bundled("sandbox-central-bank")
-    found = explain(central, call("pauser", "unpause()"), NOTHING)
-    assert (found.outcome, found.quorum) == ("waits for officers", "officers")
-    assert {part.outcome for part in found.rules} == {"allowed", "no match"}
-    assert explain(central, call("pauser", "pause()"), NOTHING).outcome == "allowed"
-
-
-def test_an_explanation_is_printed_as_tables_and_markup_in_it_stays_text() -> None:
-    shown = StringIO()
-    explanation = msgspec.to_builtins(explain(BANK, facts(amount_minor=50_001), NOTHING))
-    explanation["rules"][1]["because"] = ("[bold]not markup[/bold]",)
-    print_explanation(Console(file=shown, width=140), explanation)
-    text = shown.getvalue()
-    for expected in (
-        "refused, by sandbox-bank",
-        "ProofRequired",
-        "funding-leaves-the-bank",
-        "[bold]not markup",
-    ):
-        assert expected in text
-    assert "168 hours" in text
-    waiting = msgspec.to_builtins(
-        explain(bundled("sandbox-central-bank"), call("pauser", "unpause()"), NOTHING)
-    )
-    print_explanation(Console(file=shown, width=140), waiting)
-    assert "waits for officers for the quorum officers" in shown.getvalue()
+def test_what_completes_no_template_is_said(options: list[str], said: str) -> None:
+    refused = run("complete-policy", *options)
+    assert refused.returncode == 1
+    assert said.encode() in refused.stderr

@@ -61,6 +61,7 @@ def write_settings(directory: Path, chain: Chain, database: Database, socket: Pa
             institution="bank-a", institution_name="Bank A", kind="bank", participant_id=OWN_BANK,
             database_url=database.app_url, listen_port=0, signer_socket=socket, rpc_url=chain.url,
             manifest_path=manifest, currency="CZK", currency_exponent=2, poll_interval_s=0.1,
+            is_sandbox=True,
         ).to_toml()
     )  # fmt: skip
     return path
