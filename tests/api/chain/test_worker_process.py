@@ -143,7 +143,7 @@ async def test_killed_at_any_moment_it_loses_nothing_and_pays_nothing_twice(
             await end(process, signal.SIGKILL)
         process = await start(settings)
         await until(bank, "SELECT count(*) = 0 FROM outbox_payments WHERE state IN ('queued', 'batched')")
-        await until(bank, "SELECT count(*) = 9 FROM chain_health")
+        await until(bank, "SELECT count(*) = 10 FROM chain_health")
         second = await start(settings)
         assert second.stderr is not None
         async with asyncio.timeout(30):
