@@ -64,7 +64,7 @@ _FIRST_PAGE = OperationsPage()
 class WalletNode:
     """One unlocked home. Used by one thread: requests are decided one after the other.
 
-    The verbs that end in `together` are coroutines that share one fsync (journal_group.py): where one waits,
+    The verbs that end in `together` are coroutines that share one fsync (journal/group.py): where one waits,
     the next may be decided. Before any other verb comes `settle`, where some of them may be under way.
     What may wait for officers takes the caller's entry in the policy: it says who must be named for it.
     """

@@ -10,24 +10,18 @@ import base64
 import json
 import time
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from api.chain.deployment import Deployment
 from api.proofs import AssertionBody, Base64Url
 from api.web.errors import ApprovalExpired, ApprovalNotOfThis, ApprovalUnreadable
 from contracts.customer_approvals import payment_approval_digest
-from contracts.typed_data import PaymentDomain
 
 if TYPE_CHECKING:
     import uuid
-    from pathlib import Path
 
 VALID_S: Final = 300
-UNASKED_MINOR: Final = 5_000
-"""Up to this a payment goes without asking, within the low-value allowance that the signer keeps."""
 
 
 class _Response(BaseModel):
@@ -111,13 +105,6 @@ class Approval:
 def credential_of(wallet: Any) -> str | None:
     """The id of the credential that was bound with the wallet, or None."""
     return None if wallet["credential"] is None else json.loads(wallet["credential"])["credential_id"]
-
-
-@lru_cache(maxsize=8)
-def domain_of(manifest_path: Path) -> bytes:
-    """The separator of the currency that a manifest describes. Raises `UnusableManifest` and OSError."""
-    deployment = Deployment.load(manifest_path)
-    return PaymentDomain(deployment.domain_name, deployment.chain_id, deployment.contract).separator
 
 
 def _decoded(text: str) -> bytes:

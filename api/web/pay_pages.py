@@ -11,12 +11,13 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from api.errors import FlorinError
 from api.identity.guard import ByPerson
+from api.payments.approvals import domain_of
 from api.payments.pay import Preflight
 from api.payments.queries import billers_named
 from api.payments.requests import PaymentRequest
 from api.proofs import AssertionBody
 from api.web.amount_words import amount_in_words
-from api.web.approval import UNASKED_MINOR, VALID_S, Approval, credential_of, domain_of
+from api.web.approval import VALID_S, Approval, credential_of
 from api.web.bank_pages import Search, WalletId
 from api.web.errors import ApprovalUnreadable
 from api.web.rendering import PageRoute
@@ -147,7 +148,7 @@ async def _pay_form(page: WalletPage, own: Own, form: Form, reviewed: dict[str, 
         search=form.get("search", ""),
         chosen=chosen,
         form=form,
-        unasked_minor=UNASKED_MINOR,
+        unasked_minor=page.institution.settings.unasked_per_payment_minor,
         has_credential=credential_of(own.wallet) is not None,
         intention=str(uuid.uuid4()),
         **reviewed,
@@ -222,8 +223,8 @@ async def _approved(
     Nothing is asked for a small amount, of a wallet without passkey, whose signer allows no others, nor where
     the request would be refused anyway. Raises what `Approval.proof` does.
     """
-    credential_id = credential_of(own.wallet)
-    if credential_id is None or asked.amount_minor <= UNASKED_MINOR:
+    credential_id, settings = credential_of(own.wallet), page.institution.settings
+    if credential_id is None or asked.amount_minor <= settings.unasked_per_payment_minor:
         return None
     found = await page.preflight(asked)
     given = form.get("credential")
@@ -240,7 +241,7 @@ async def _approved(
         payee=found.payee,
         amount_minor=asked.amount_minor,
         expires_at_s=expires_at_s,
-        domain=domain_of(page.institution.settings.manifest_path),
+        domain=domain_of(page.institution).separator,
         credential_id=credential_id,
     )
     return (

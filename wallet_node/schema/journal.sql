@@ -33,8 +33,8 @@ CREATE TABLE IF NOT EXISTS activations (
     policy_hash BLOB NOT NULL
 ) STRICT;
 
--- One row for each decision: what journal_entries.py says, and the Merkle tree's leaf. Everything below that is said of
--- an id or a nonce is said in these rows as well; verification.py holds the two against each other.
+-- One row for each decision: what journal/entries.py says, and the Merkle tree's leaf. Everything below that is said of
+-- an id or a nonce is said in these rows as well; journal/verification.py holds the two against each other.
 CREATE TABLE IF NOT EXISTS journal (
     sequence INTEGER PRIMARY KEY,
     entry BLOB NOT NULL
